@@ -1,0 +1,1 @@
+"""mtkd: multi-task deep neural networks with knowledge distillation for language understanding."""

@@ -1,0 +1,183 @@
+"""The shared layers before any task: loaded, or pre-trained in the kit by masked LM."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from mtkd.errors import MtkdError
+from mtkd.progress import Progress
+from mtkd.training import derive_seed
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Size of a small BERT and of its masked-language-model training."""
+
+    layers: int = 2
+    hidden: int = 128
+    attention_heads: int = 4
+    vocabulary: int = 1200  # word pieces, at most
+    sentences: int = 20000  # lines of the toy corpus
+    epochs: int = 6
+    batch_size: int = 64
+    learning_rate: float = 2e-3  # AdamW, peak
+    masked: float = 0.15  # share of the tokens to predict; BERT section 3.1
+
+
+def train_tokenizer(
+    lines: list[str], *, lowercase: bool, vocabulary: int
+) -> PreTrainedTokenizerFast:
+    """WordPiece tokenizer in BERT's form, learnt from the given lines."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIAL), show_progress=False
+    )
+    tokenizer.train_from_iterator(lines, trainer)
+    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=512,
+    )
+
+
+def pretrain(
+    lines: list[str], settings: Pretraining, *, lowercase: bool, seed: int, folder: Path
+) -> list[float]:
+    """Pre-train a small BERT on `lines`, save it to `folder`, return the loss of each epoch."""
+    tokenizer = train_tokenizer(lines, lowercase=lowercase, vocabulary=settings.vocabulary)
+    rows = [np.array(row) for row in tokenizer(lines, truncation=True, max_length=128)["input_ids"]]
+    torch.manual_seed(derive_seed(seed, 0))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.attention_heads,
+        intermediate_size=4 * settings.hidden,
+        max_position_embeddings=128,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+    )
+    model = BertForMaskedLM(config).to(device)
+    losses = masked_lm(model, rows, tokenizer, settings, seed=seed)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.bert.save_pretrained(part)
+    tokenizer.save_pretrained(part)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
+    return losses
+
+
+def masked_lm(
+    model: BertForMaskedLM,
+    rows: list[np.ndarray],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Pretraining,
+    *,
+    seed: int,
+) -> list[float]:
+    """Masked language modelling, 80 % mask, 10 % random, 10 % unchanged. BERT section 3.1."""
+    device = model.device
+    lengths = np.array([len(row) for row in rows])
+    per_epoch = -(-len(rows) // settings.batch_size)
+    total = per_epoch * settings.epochs
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / (0.1 * total), (total - step) / (0.9 * total))
+    )
+    losses = []
+    model.train()
+    with Progress(total, "pre-training") as progress:
+        for epoch in range(1, settings.epochs + 1):
+            rng = np.random.default_rng((seed, epoch))
+            torch.manual_seed(derive_seed(seed, epoch))
+            # Neighbours in length share a batch: a little noise keeps the batches changing.
+            order = np.argsort(lengths + rng.random(len(rows)) * 3)
+            batches = np.array_split(order, per_epoch)
+            summed = 0.0
+            for number in rng.permutation(per_epoch):
+                tokens = padded([rows[i] for i in batches[number]], tokenizer.pad_token_id)
+                inputs, chosen = mask_tokens(tokens, tokenizer, settings.masked, rng)
+                real = torch.from_numpy(tokens != tokenizer.pad_token_id).long().to(device)
+                states = model.bert(
+                    input_ids=torch.from_numpy(inputs).to(device), attention_mask=real
+                ).last_hidden_state
+                picked = torch.from_numpy(chosen).to(device)
+                logits = model.cls(states[picked])
+                target = torch.from_numpy(tokens[chosen]).to(device)
+                loss = torch.nn.functional.cross_entropy(logits, target)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
+                schedule.step()
+                summed += float(loss.detach())
+                progress.advance()
+            losses.append(summed / per_epoch)
+    model.eval()
+    return losses
+
+
+def padded(rows: list[np.ndarray], pad: int) -> np.ndarray:
+    """Rows as one int64 array (B, T)."""
+    result = np.full((len(rows), max(len(row) for row in rows)), pad, np.int64)
+    for number, row in enumerate(rows):
+        result[number, : len(row)] = row
+    return result
+
+
+def mask_tokens(
+    tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corrupted copy of the tokens and the positions to predict (at least one)."""
+    ordinary = tokens >= len(SPECIAL)
+    chosen = ordinary & (rng.random(tokens.shape) < share)
+    if not chosen.any():
+        chosen[tuple(np.argwhere(ordinary)[0])] = True
+    fate = rng.random(tokens.shape)
+    inputs = tokens.copy()
+    inputs[chosen & (fate < 0.8)] = tokenizer.mask_token_id
+    random = chosen & (fate >= 0.9)
+    inputs[random] = rng.integers(len(SPECIAL), len(tokenizer), random.sum())
+    return inputs, chosen
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Fast tokenizer of an encoder from a folder or the hub."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MtkdError(f"tokenizer {name!r} cannot be loaded: {reason}") from error
+    if not tokenizer.is_fast:
+        raise MtkdError(f"tokenizer {name!r}: a fast tokenizer is needed (one with tokenizer.json)")
+    return tokenizer

@@ -1,0 +1,107 @@
+"""The multi-task network: one shared encoder, one head per task."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+
+from mtkd.errors import MtkdError
+from mtkd.heads import HeadSpec, build_head
+
+FORMAT = 1
+
+
+class MultiTaskModel(nn.Module):
+    """Shared layers (any Hugging Face encoder) and task-specific heads. MT-DNN Figure 1."""
+
+    def __init__(self, encoder: PreTrainedModel, specs: Mapping[str, HeadSpec]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.specs = dict(specs)
+        hidden = encoder.config.hidden_size
+        self.heads = nn.ModuleDict({task: build_head(spec, hidden) for task, spec in specs.items()})
+        self.uses_token_types = getattr(encoder.config, "type_vocab_size", 0) > 1
+
+    def forward(self, task: str, tokens: Tensor, segments: Tensor) -> Tensor:
+        """Outputs (B, C) of one task's head for tokens (B, T) and segments (B, T)."""
+        inputs = {"input_ids": tokens, "attention_mask": (segments >= 0).long()}
+        if self.uses_token_types:
+            inputs["token_type_ids"] = (segments == 2).int().cummax(1).values.long()
+        states = self.encoder(**inputs).last_hidden_state
+        return self.heads[task](states, segments).float()
+
+    def save_pretrained(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Write encoder, tokenizer and all heads to `folder`, which appears complete or not at all."""
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        self.encoder.save_pretrained(part / "encoder")
+        tokenizer.save_pretrained(part / "encoder")
+        heads = {name: value.contiguous() for name, value in self.heads.state_dict().items()}
+        save_file(heads, part / "heads.safetensors")
+        described = {task: spec.as_dict() for task, spec in self.specs.items()}
+        text = json.dumps({"format": FORMAT, "heads": described}, indent=2)
+        (part / "mtkd.json").write_text(text + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, dropout: float | None = None) -> MultiTaskModel:
+        """Model with every head it was saved with; `dropout` sets the shared layers' rate."""
+        specs = read_specs(folder)
+        model = cls(load_encoder(str(folder / "encoder"), dropout=dropout), specs)
+        model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
+        return model
+
+
+def read_specs(folder: Path) -> dict[str, HeadSpec]:
+    """Head specifications of a saved model, by task."""
+    try:
+        saved = json.loads((folder / "mtkd.json").read_text())
+    except FileNotFoundError:
+        raise MtkdError(
+            f"{folder}: no saved mtkd model there (mtkd.json is missing); run the stage that "
+            "makes it, or give another folder"
+        ) from None
+    if saved.get("format") != FORMAT:
+        raise MtkdError(
+            f"{folder}/mtkd.json: format {saved.get('format')!r}, this version reads {FORMAT}; "
+            "train the model again"
+        )
+    return {
+        task: HeadSpec(**{**spec, "labels": tuple(spec["labels"])})
+        for task, spec in saved["heads"].items()
+    }
+
+
+def load_encoder(
+    name: str, *, revision: str | None = None, dropout: float | None = None
+) -> PreTrainedModel:
+    """Pre-trained encoder from a folder or the hub, without pooler, in fp32.
+
+    `dropout` is the rate on the shared layers, hidden states and attention alike (the KD paper's
+    candidates differ in it); None keeps the encoder's own.
+    """
+    options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
+    if dropout is not None:
+        options |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    if revision is not None:
+        options["revision"] = revision
+    try:
+        return AutoModel.from_pretrained(name, add_pooling_layer=False, **options)
+    except TypeError:  # encoders that never had a pooler do not know the option
+        return AutoModel.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MtkdError(
+            f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "
+            "model.safetensors, or a hub name and a network; see `encoders` in the recipe)"
+        ) from error

@@ -1,0 +1,10 @@
+"""Where things lie. A checkout is recognised by its notebooks folder beside the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+ROOT = PACKAGE.parent if (PACKAGE.parent / "notebooks").is_dir() else Path.cwd()
+RESULTS = ROOT / "results"
+NOTEBOOKS = ROOT / "notebooks"

@@ -1,0 +1,84 @@
+"""Progress of long work: a bar for people, a log line every few seconds for batch runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from tqdm import tqdm
+
+INTERVAL = 5.0  # seconds between log lines and between writes of the progress file
+
+
+class Progress:
+    """Counts steps of one run; use as a context manager.
+
+    In a terminal or an interactive notebook it draws a bar. Headless (`MTKD_HEADLESS` set, or
+    stderr is no terminal outside a notebook) it prints a line every few seconds. When
+    `MTKD_PROGRESS` names a file, the state is written there too, for `mtkd reproduce` to read.
+    """
+
+    def __init__(self, total: int, what: str) -> None:
+        self.total, self.what, self.done = total, what, 0
+        self.began = self.told = time.monotonic()
+        self.resumed = 0  # steps that an earlier, interrupted call had done
+        self.file = os.environ.get("MTKD_PROGRESS")
+        self.bar = None if headless() else tqdm(total=total, desc=what, leave=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        elif kind is None:
+            self.tell()
+
+    def advance(self, steps: int = 1, note: str | None = None) -> None:
+        """Count steps; `note` says what is being done now."""
+        self.done += steps
+        self.what = note or self.what
+        if self.bar is not None:
+            self.bar.set_description(self.what, refresh=False)
+            self.bar.update(steps)
+        elif time.monotonic() - self.told >= INTERVAL:
+            self.tell()
+
+    def tell(self) -> None:
+        """Print one line and write the progress file."""
+        self.told = time.monotonic()
+        spent = self.told - self.began
+        left = spent / self.done * (self.total - self.done) if self.done else float("nan")
+        share = self.done / max(self.total, 1)
+        print(f"{self.what}: {share:.0%}, {duration(left)} left", flush=True)
+        if self.file:
+            text = json.dumps({"done": self.done, "total": self.total, "what": self.what})
+            part = Path(self.file + ".part")
+            part.write_text(text)
+            os.replace(part, self.file)
+
+
+def headless() -> bool:
+    """Whether nobody watches a screen."""
+    if os.environ.get("MTKD_HEADLESS"):
+        return True
+    return not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+
+
+def duration(seconds: float) -> str:
+    """Rounded time for people: 42 s, 3 min, 1 h 20 min."""
+    if seconds != seconds:
+        return "time unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

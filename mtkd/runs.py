@@ -1,0 +1,233 @@
+"""A recipe's runs: which there are, what each rests on, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mtkd.data import DataSource, find_task, missing_tasks
+from mtkd.errors import MtkdError
+from mtkd.glue_files import task_folders
+from mtkd.recipes import Recipe, head_spec
+from mtkd.tasks import GLUE
+from mtkd.toy import TRAIN_SIZES
+
+NOTEBOOKS = {
+    "glue": "01_glue",
+    "encoders": "02_encoders",
+    "baselines": "03_baselines",
+    "mtdnn": "04_mtdnn",
+    "teachers": "05_teachers",
+    "distill": "06_distill",
+}
+# Training examples of GLUE today (the hub's dataset card), for cost estimates only.
+GLUE_SIZES = {
+    "cola": 8551,
+    "sst2": 67349,
+    "mrpc": 3668,
+    "stsb": 5749,
+    "qqp": 363846,
+    "mnli": 392702,
+    "qnli": 104743,
+    "rte": 2490,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One notebook executed for one setting and one seed."""
+
+    stage: str
+    what: str
+    seed: int
+    settings: dict[str, Any]  # scientific fields only: no paths, devices, workers
+    parents: tuple[Run, ...]
+    parameters: dict[str, Any]  # of the notebook, beside the recipe
+    cost: float  # training examples passed through the model, for estimates
+
+    @cached_property
+    def config_id(self) -> str:
+        """`<stage>-<what>-<hash8>`: the same for all seeds."""
+        content = {
+            "settings": self.settings,
+            "parents": sorted({parent.config_id for parent in self.parents}),
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return f"{self.stage}-{self.what}-{digest[:8]}"
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.config_id}-s{self.seed}"
+
+    @property
+    def notebook(self) -> str:
+        return NOTEBOOKS[self.stage]
+
+
+def present_tasks(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The recipe's tasks that its data source has, and those that it has not."""
+    missing = tuple(missing_tasks(recipe.data, recipe.tasks))
+    present = tuple(task for task in recipe.tasks if task not in missing)
+    if not present:
+        raise MtkdError(
+            f"recipe {recipe.name}: none of its tasks ({', '.join(recipe.tasks)}) is in "
+            f"{recipe.data.path or recipe.data.hub}; expected folders as GLUE names them: CoLA, RTE"
+        )
+    return present, missing
+
+
+def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks whose soft targets the student uses."""
+    return tuple(task for task in present if task in recipe.teachers.tasks)
+
+
+def selection_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks whose dev scores choose the teachers; all that are there if none of them is."""
+    return tuple(task for task in recipe.teachers.by if task in present) or present
+
+
+def expand(recipe: Recipe) -> list[Run]:
+    """All runs of a recipe, parents before children."""
+    present, _ = present_tasks(recipe)
+    data = data_identity(recipe.data, present)
+    base = {
+        "data": data,
+        "tasks": list(present),
+        "heads": {task: head_spec(GLUE[task], recipe.heads).as_dict() for task in present},
+        "max_length": recipe.max_length,
+        "training": asdict(recipe.training),
+    }
+    tuned = base | {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
+    size = sum(train_size(recipe.data, task) for task in present)
+    epoch, tune = size * recipe.training.epochs, size * recipe.finetuning.epochs
+
+    runs = [Run("glue", "data", 0, {"data": data, "tasks": list(present)}, (), {}, 0)]
+    encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
+    runs += encoders.values()
+    default = f"{recipe.encoder}-d{recipe.dropout:g}"
+    for seed in recipe.seeds:
+        start = encoders[recipe.encoder]
+        runs.append(
+            Run(
+                "baselines",
+                "bert",
+                seed,
+                base | {"encoder": recipe.encoder, "dropout": recipe.dropout},
+                (start,),
+                {"seed": seed},
+                epoch,
+            )
+        )
+        models = []
+        for name, dropout in candidates(recipe):
+            what = f"{name}-d{dropout:g}"
+            own = tuned if what == default else base
+            models.append(
+                Run(
+                    "mtdnn",
+                    what,
+                    seed,
+                    own | {"encoder": name, "dropout": dropout},
+                    (encoders[name],),
+                    {"encoder": name, "dropout": dropout, "seed": seed},
+                    epoch + (tune if what == default else 0),
+                )
+            )
+        runs += models
+        pool = [f"{name}-d{dropout:g}" for name, dropout in pool_of(recipe)]
+        chosen = tuned | {"teachers": {**asdict(recipe.teachers), "tasks": None}, "pool": pool}
+        teachers = Run(
+            "teachers",
+            f"best{recipe.teachers.choose}",
+            seed,
+            chosen,
+            tuple(models),
+            {"seed": seed},
+            tune * (recipe.teachers.choose - 0.5),
+        )
+        runs.append(teachers)
+        for name, distillation in recipe.students.items():
+            settings = base | {
+                "encoder": recipe.encoder,
+                "dropout": recipe.dropout,
+                "distillation": asdict(distillation),
+                "teacher_tasks": list(teacher_tasks(recipe, present)),
+                "average": recipe.teachers.average,
+            }
+            parameters = {"student": name, "seed": seed}
+            runs.append(Run("distill", name, seed, settings, (start, teachers), parameters, epoch))
+    return runs
+
+
+def pool_of(recipe: Recipe) -> list[tuple[str, float]]:
+    """The candidates that may become teachers."""
+    grid = recipe.candidates
+    return [(name, dropout) for name in grid.encoders for dropout in grid.dropout]
+
+
+def candidates(recipe: Recipe) -> list[tuple[str, float]]:
+    """All multi-task models to train: the pool, and the default model if it is not in it."""
+    default = (recipe.encoder, recipe.dropout)
+    pool = pool_of(recipe)
+    return pool if default in pool else [default, *pool]
+
+
+def used_encoders(recipe: Recipe) -> list[str]:
+    return list(dict.fromkeys(name for name, _ in candidates(recipe)))
+
+
+def encoder_run(recipe: Recipe, name: str) -> Run:
+    """The run that pre-trains an encoder or checks one that is loaded."""
+    source = recipe.encoders[name]
+    settings: dict[str, Any] = {"package": source.package, "hub": source.hub}
+    settings |= {"revision": source.revision, "pretrain": source.pretrain}
+    cost = 0.0
+    if source.path:
+        settings["path"] = Path(source.path).name
+    if source.pretrain:
+        settings |= asdict(recipe.pretraining) | {"lowercase": source.lowercase}
+        settings["corpus_seed"] = recipe.data.seed
+        # No heads, short lines: measured at about half of a training example's time.
+        cost = 0.5 * recipe.pretraining.sentences * recipe.pretraining.epochs
+    return Run("encoders", name, 0, settings, (), {"encoder": name}, cost)
+
+
+def train_size(source: DataSource, task: str) -> int:
+    """Training examples of a task, about: for estimates, without reading any file."""
+    if source.kind == "toy":
+        return round(TRAIN_SIZES[task] * source.scale)
+    return min(GLUE_SIZES[task], source.limit or GLUE_SIZES[task])
+
+
+def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
+    """What tells one data source from another, wherever it lies.
+
+    For a folder: names and sizes of the files, so that a copy elsewhere is the same source and
+    another version of a file is not.
+    """
+    if source.kind == "toy":
+        return {"kind": "toy", "seed": source.seed, "scale": source.scale, "limit": source.limit}
+    if source.kind == "hub":
+        return {"kind": "hub", "hub": source.hub, "revision": source.revision, "limit": source.limit}
+    files = sorted(
+        (f"{folder.name}/{file.name}", file.stat().st_size)
+        for task in tasks
+        for folder in task_folders(find_task(task), Path(source.path or ""))
+        for file in folder.iterdir()
+        if file.suffix in (".tsv", ".parquet")
+    )
+    return {"kind": "folder", "files": files, "limit": source.limit, "seed": source.seed}
+
+
+def find_run(recipe: Recipe, stage: str, what: str, seed: int) -> Run:
+    """The run of that stage, what and seed. Raises MtkdError naming what there is."""
+    runs = [run for run in expand(recipe) if run.stage == stage]
+    for run in runs:
+        if (run.what, run.seed) == (what, seed):
+            return run
+    known = ", ".join(sorted({f"{run.what} (seed {run.seed})" for run in runs}))
+    raise MtkdError(f"recipe {recipe.name} has no {stage} run {what!r} with seed {seed}: {known}")

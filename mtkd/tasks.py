@@ -1,0 +1,177 @@
+"""GLUE as one table: input columns, label names, kind of head, metrics, splits, files.
+
+Label order, column and split names are those of the hub's dataset card; the official TSV files
+are mapped onto them when they are read. Task-layer dropout is from MT-DNN (arXiv:1901.11504,
+section 4.2).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+THREE_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+MNLI_SPLITS = {
+    "train": "train",
+    "dev": "validation_matched",
+    "dev_mm": "validation_mismatched",
+    "test": "test_matched",
+    "test_mm": "test_mismatched",
+}
+NLI_LABELS = ("entailment", "neutral", "contradiction")
+TWO_SENTENCES = ("sentence1", "sentence2")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, whole: what its rows look like, how it is learnt and how it is scored."""
+
+    name: str  # key used everywhere: "mnli"
+    title: str  # as printed: "MNLI", "SST-2"
+    kind: str  # "single" | "pair" | "similarity"
+    columns: tuple[str, ...]  # text columns as the hub names them
+    labels: tuple[str, ...]  # class names in the hub's order; () for a regression
+    metrics: tuple[str, ...]  # their plain mean is the task's score
+    splits: Mapping[str, str] = field(hash=False)  # our split -> the hub's
+    folder: str = ""  # folder in the official layout: "MNLI", "diagnostic" for AX
+    submission: Mapping[str, str] = field(default_factory=dict, hash=False)  # test split -> upload
+    dropout: float = 0.1  # task-layer dropout
+    trained: bool = True  # False for WNLI and AX
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split of one task, as text; N rows in the order of the file."""
+
+    task: Task
+    split: str
+    idx: np.ndarray  # int64 (N,), the example's own id, unique in the split
+    text_a: list[str]
+    text_b: list[str] | None
+    label: np.ndarray | None  # int64 (N,) index into task.labels, or float32 (N,) score, or None
+    clean: np.ndarray | None = None  # the label before annotator noise (toy benchmark only)
+    skipped: int = 0  # broken rows left out (QQP)
+
+    def __len__(self) -> int:
+        return len(self.text_a)
+
+
+_TASKS = (
+    Task(
+        name="cola",
+        title="CoLA",
+        kind="single",
+        columns=("sentence",),
+        labels=("unacceptable", "acceptable"),
+        metrics=("matthews",),
+        splits=THREE_SPLITS,
+        folder="CoLA",
+        submission={"test": "CoLA.tsv"},
+        dropout=0.05,
+    ),
+    Task(
+        name="sst2",
+        title="SST-2",
+        kind="single",
+        columns=("sentence",),
+        labels=("negative", "positive"),
+        metrics=("accuracy",),
+        splits=THREE_SPLITS,
+        folder="SST-2",
+        submission={"test": "SST-2.tsv"},
+    ),
+    Task(
+        name="mrpc",
+        title="MRPC",
+        kind="pair",
+        columns=TWO_SENTENCES,
+        labels=("not_equivalent", "equivalent"),
+        metrics=("f1", "accuracy"),
+        splits=THREE_SPLITS,
+        folder="MRPC",
+        submission={"test": "MRPC.tsv"},
+    ),
+    Task(
+        name="stsb",
+        title="STS-B",
+        kind="similarity",
+        columns=TWO_SENTENCES,
+        labels=(),
+        metrics=("pearson", "spearman"),
+        splits=THREE_SPLITS,
+        folder="STS-B",
+        submission={"test": "STS-B.tsv"},
+    ),
+    Task(
+        name="qqp",
+        title="QQP",
+        kind="pair",
+        columns=("question1", "question2"),
+        labels=("not_duplicate", "duplicate"),
+        metrics=("f1", "accuracy"),
+        splits=THREE_SPLITS,
+        folder="QQP",
+        submission={"test": "QQP.tsv"},
+    ),
+    Task(
+        name="mnli",
+        title="MNLI",
+        kind="pair",
+        columns=("premise", "hypothesis"),
+        labels=NLI_LABELS,
+        metrics=("accuracy",),
+        splits=MNLI_SPLITS,
+        folder="MNLI",
+        submission={"test": "MNLI-m.tsv", "test_mm": "MNLI-mm.tsv"},
+        dropout=0.3,
+    ),
+    Task(
+        name="qnli",
+        title="QNLI",
+        kind="pair",
+        columns=("question", "sentence"),
+        labels=("entailment", "not_entailment"),
+        metrics=("accuracy",),
+        splits=THREE_SPLITS,
+        folder="QNLI",
+        submission={"test": "QNLI.tsv"},
+    ),
+    Task(
+        name="rte",
+        title="RTE",
+        kind="pair",
+        columns=TWO_SENTENCES,
+        labels=("entailment", "not_entailment"),
+        metrics=("accuracy",),
+        splits=THREE_SPLITS,
+        folder="RTE",
+        submission={"test": "RTE.tsv"},
+    ),
+    Task(
+        name="wnli",
+        title="WNLI",
+        kind="pair",
+        columns=TWO_SENTENCES,
+        labels=("not_entailment", "entailment"),
+        metrics=("accuracy",),
+        splits=THREE_SPLITS,
+        folder="WNLI",
+        submission={"test": "WNLI.tsv"},
+        trained=False,
+    ),
+    Task(
+        name="ax",
+        title="AX",
+        kind="pair",
+        columns=("premise", "hypothesis"),
+        labels=NLI_LABELS,
+        metrics=("matthews",),
+        splits={"test": "test"},
+        folder="diagnostic",
+        submission={"test": "AX.tsv"},
+        trained=False,
+    ),
+)
+
+GLUE: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})

@@ -1,0 +1,285 @@
+"""The one training loop: multi-task, single-task, fine-tuning and distillation alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mtkd import losses
+from mtkd.batches import Batch, TaskData, batches_per_task, collate, epoch_units
+from mtkd.heads import HeadSpec
+from mtkd.model import MultiTaskModel
+from mtkd.progress import Progress
+
+Scores = dict[str, dict[str, float]]  # task -> metric -> points
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained; the defaults are the paper's (KD paper section 4.1)."""
+
+    epochs: int = 5
+    batch_size: int = 32  # examples per optimiser step
+    learning_rate: float = 5e-5  # Adamax, peak
+    warmup: float = 0.1  # share of the steps
+    clip: float = 1.0  # largest global gradient norm
+    mixing: Literal["proportional", "power", "uniform", "annealed"] = "proportional"
+    power: float = 0.5  # exponent of `mixing: power`
+    group_by_length: bool = True  # batches of similar length inside a task
+    accumulation: int = 1  # a batch is computed in that many pieces; same gradient, less memory
+    precision: Literal["fp32", "bf16"] = "fp32"
+    keep: Literal["best", "last"] = "best"  # epoch kept: best mean dev score, or the last one
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How soft targets enter the loss of a task that has them."""
+
+    hard_weight: float = 0.5  # the KD paper averages hard and soft loss; 0: soft targets alone
+    temperature: float = 1.0
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch; goes into the record as it is."""
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    kept_epoch: int = 0
+    keep: str = "last"
+
+    @property
+    def finite(self) -> bool:
+        return all(np.isfinite(list(epoch["loss"].values())).all() for epoch in self.epochs)
+
+
+def train(
+    model: MultiTaskModel,
+    data: Mapping[str, TaskData],
+    settings: Training,
+    *,
+    seed: int,
+    pad: int,
+    distillation: Distillation | None = None,
+    evaluate: Callable[[], Scores] | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> History:
+    """Train `model` in place by Algorithm 1 and return its history.
+
+    Each epoch deals every task's examples into batches, merges and shuffles the batches of all
+    tasks, and takes one Adamax step per batch. `evaluate` gives dev scores after each epoch.
+    With a `checkpoint` folder, an interrupted call continues at the last finished epoch and ends
+    with the very weights of an uninterrupted one: all randomness is seeded by (seed, epoch).
+    """
+    accelerator = Accelerator(
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=len(model.specs) > 1)]
+    )
+    network = accelerator.prepare(model)  # moves to the device; wraps for several processes
+    optimizer = torch.optim.Adamax(model.parameters(), lr=settings.learning_rate, foreach=True)
+    plan = steps_per_epoch(data, settings)
+    history = History(keep=settings.keep if evaluate else "last")
+    best = restore(checkpoint, model, optimizer, history) if checkpoint else None
+    step = sum(plan[: len(history.epochs)])
+    if progress:
+        progress.advance(step)
+
+    for epoch in range(len(history.epochs) + 1, settings.epochs + 1):
+        began = time.perf_counter()
+        torch.manual_seed(derive_seed(seed, epoch, accelerator.process_index))
+        totals: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        model.train()
+        for task, units in epoch_units(
+            data,
+            settings.batch_size,
+            seed=seed,
+            epoch=epoch,
+            epochs=settings.epochs,
+            mixing=settings.mixing,
+            power=settings.power,
+            group_by_length=settings.group_by_length,
+        ):
+            set_learning_rate(optimizer, settings, step, sum(plan))
+            loss = torch.zeros((), device=accelerator.device)
+            for piece, weight in pieces(units, settings.accumulation, accelerator):
+                batch = collate(task, data[task], piece, pad).to(accelerator.device)
+                with torch.autocast(
+                    accelerator.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
+                ):
+                    outputs = network(task, batch.tokens, batch.segments)
+                part = weight * batch_loss(outputs, batch, model.specs[task], distillation)
+                accelerator.backward(part * accelerator.num_processes)  # DDP takes the mean
+                loss += part.detach()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip, foreach=True)
+            optimizer.step()
+            optimizer.zero_grad()
+            totals[task] = totals.get(task, 0) + loss
+            counts[task] = counts.get(task, 0) + 1
+            step += 1
+            if progress:
+                progress.advance()
+
+        entry: dict[str, Any] = {
+            "epoch": epoch,
+            "loss": {task: float(total) / counts[task] for task, total in totals.items()},
+            "steps": sum(counts.values()),
+        }
+        if evaluate:
+            entry["scores"] = evaluate()
+            entry["score"] = mean_score(entry["scores"])
+        entry["seconds"] = round(time.perf_counter() - began, 3)
+        if history.keep == "last":
+            history.kept_epoch = epoch
+        elif not history.epochs or entry["score"] > max(e["score"] for e in history.epochs):
+            history.kept_epoch = epoch
+            best = {name: value.cpu().clone() for name, value in model.state_dict().items()}
+        history.epochs.append(entry)
+        if checkpoint and accelerator.is_main_process:
+            save(checkpoint, model, optimizer, history, best)
+
+    if best is not None:
+        model.load_state_dict(best)
+    model.eval()
+    return history
+
+
+def batch_loss(
+    outputs: Tensor, batch: Batch, spec: HeadSpec, distillation: Distillation | None
+) -> Tensor:
+    """Task loss of one batch; tasks without soft targets train on their labels alone."""
+    hard = objective(outputs, batch, spec, None, 1.0)
+    if distillation is None or batch.soft is None:
+        return hard
+    soft = objective(outputs, batch, spec, batch.soft, distillation.temperature)
+    return losses.mixed_loss(hard, soft, distillation.hard_weight)
+
+
+def objective(
+    outputs: Tensor, batch: Batch, spec: HeadSpec, soft: Tensor | None, temperature: float
+) -> Tensor:
+    """Loss against the soft targets, or against the labels when `soft` is None."""
+    if batch.labels is None:
+        raise ValueError(f"{batch.task}: training needs labels")
+    if spec.kind == "similarity":
+        return losses.regression_loss(outputs, batch.labels if soft is None else soft[:, 0])
+    if spec.kind == "ranking":
+        target = (batch.labels == 0).float() if soft is None else soft[:, 0]
+        mass = torch.zeros_like(target).index_add(0, batch.groups, target)
+        return losses.ranking_loss(outputs, target / mass[batch.groups], batch.groups)
+    if soft is None:
+        return losses.hard_loss(outputs, batch.labels)
+    return losses.soft_loss(outputs, soft, temperature)
+
+
+def pieces(
+    units: np.ndarray, accumulation: int, accelerator: Accelerator
+) -> list[tuple[np.ndarray, float]]:
+    """This process's parts of a batch, with their weights in the batch's mean.
+
+    A batch is cut over processes first and accumulation steps second, so that the gradient is
+    that of the whole batch however it is computed.
+    """
+    shares = np.array_split(units, accelerator.num_processes * accumulation)
+    mine = shares[accelerator.process_index :: accelerator.num_processes]
+    # A batch smaller than its number of parts leaves empty ones; processes must still step alike.
+    return [(part, len(part) / len(units)) if len(part) else (units[:1], 0.0) for part in mine]
+
+
+def steps_per_epoch(data: Mapping[str, TaskData], settings: Training) -> list[int]:
+    """Optimiser steps of every epoch."""
+    sizes = {task: -(-item.units // settings.batch_size) for task, item in data.items()}
+    return [
+        sum(
+            batches_per_task(
+                sizes,
+                law=settings.mixing,
+                power=settings.power,
+                progress=epoch / max(settings.epochs - 1, 1),
+            ).values()
+        )
+        for epoch in range(settings.epochs)
+    ]
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, settings: Training, step: int, total: int
+) -> None:
+    """Linear warm-up to the peak, then linear decay to zero."""
+    warm = settings.warmup * total
+    rate = (step + 1) / warm if step + 1 < warm else (total - step) / max(total - warm, 1)
+    for group in optimizer.param_groups:
+        group["lr"] = settings.learning_rate * min(rate, 1.0)
+
+
+def derive_seed(*numbers: int) -> int:
+    """A well-mixed 32-bit seed from several small numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def mean_score(scores: Scores) -> float:
+    """Mean over tasks of each task's mean metric, in points."""
+    return float(np.mean([np.mean(list(metrics.values())) for metrics in scores.values()]))
+
+
+def save(
+    folder: Path,
+    model: MultiTaskModel,
+    optimizer: torch.optim.Optimizer,
+    history: History,
+    best: dict[str, Tensor] | None,
+) -> None:
+    """Checkpoint of a finished epoch: weights, optimiser state and history, no pickle."""
+    epoch = len(history.epochs)
+    part, done = folder / "writing", folder / f"epoch-{epoch:04d}"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, part / "model.safetensors")
+    state = optimizer.state_dict()["state"]
+    flat = {f"{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
+    save_file(flat, part / "optimizer.safetensors")
+    if best is not None:
+        save_file(best, part / "best.safetensors")
+    text = json.dumps({"epochs": history.epochs, "kept_epoch": history.kept_epoch})
+    (part / "history.json").write_text(text)
+    os.replace(part, done)
+    for old in folder.glob("epoch-*"):
+        if old != done:
+            shutil.rmtree(old)
+
+
+def restore(
+    folder: Path,
+    model: MultiTaskModel,
+    optimizer: torch.optim.Optimizer,
+    history: History,
+) -> dict[str, Tensor] | None:
+    """Load the newest checkpoint, if any, into model, optimiser and history; returns the best."""
+    done = sorted(folder.glob("epoch-*"))
+    if not done:
+        return None
+    newest = done[-1]
+    device = next(model.parameters()).device
+    saved = json.loads((newest / "history.json").read_text())
+    history.epochs, history.kept_epoch = saved["epochs"], saved["kept_epoch"]
+    model.load_state_dict(load_file(newest / "model.safetensors", device=str(device)))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in load_file(newest / "optimizer.safetensors", device=str(device)).items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    best = newest / "best.safetensors"
+    return load_file(best) if best.exists() else None

@@ -1,0 +1,469 @@
+"""Reading GLUE: each quirk of the official files, the hub's layout, and the token cache."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from mtkd import data
+from mtkd.data import DataSource, encode, load_examples, missing_tasks
+from mtkd.errors import MtkdError
+from mtkd.tasks import GLUE, Examples
+
+MNLI_HEAD = [
+    *("index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse"),
+    *("sentence1_parse", "sentence2_parse", "sentence1", "sentence2"),
+]
+STSB_HEAD = [
+    *("index", "genre", "filename", "year", "old_index", "source1", "source2"),
+    *("sentence1", "sentence2"),
+]
+QQP_HEAD = ["id", "qid1", "qid2", "question1", "question2", "is_duplicate"]
+
+
+def write(root: Path, name: str, *rows: list[str], end: str = "\n", bom: str = "") -> DataSource:
+    """Write a TSV file below `root` and return the source that reads it."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = bom + "\n".join("\t".join(row) for row in rows) + end
+    path.write_bytes(text.encode("utf-8"))
+    return DataSource(kind="folder", path=str(root))
+
+
+def rte(root: Path, *rows: list[str], split: str = "train", end: str = "\n") -> DataSource:
+    head = ["index", "sentence1", "sentence2", "label"]
+    return write(root, f"RTE/{split}.tsv", head, *rows, end=end)
+
+
+GOOD_RTE = (["0", "A cat ran.", "A cat moved.", "entailment"],)
+
+
+def refused(source: DataSource, task: str, split: str = "train") -> str:
+    with pytest.raises(MtkdError) as caught:
+        load_examples(source, task, split)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_task_table() -> None:
+    assert list(GLUE) == [
+        "cola",
+        "sst2",
+        "mrpc",
+        "stsb",
+        "qqp",
+        "mnli",
+        "qnli",
+        "rte",
+        "wnli",
+        "ax",
+    ]
+    for name, task in GLUE.items():
+        assert task.name == name
+        assert bool(task.labels) == (task.kind != "similarity")
+        assert len(task.columns) == (1 if task.kind == "single" else 2)
+        assert set(task.submission) == {s for s in task.splits if s.startswith("test")}
+    assert [task.name for task in GLUE.values() if not task.trained] == ["wnli", "ax"]
+
+
+def test_mrpc_byte_order_mark_and_quotes(tmp_path: Path) -> None:
+    head = ["Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"]
+    source = write(
+        tmp_path,
+        "MRPC/train.tsv",
+        head,
+        ["1", "70", "71", '" The shop is open', 'He said : " the shop opened "'],
+        ["0", "70", "73", 'One " mark', "None"],
+        bom="\ufeff",
+    )
+    examples = load_examples(source, "mrpc", "train")
+    assert examples.text_a == ['" The shop is open', 'One " mark']
+    assert examples.text_b == ['He said : " the shop opened "', "None"]
+    assert examples.label is not None and examples.label.tolist() == [1, 0]
+    assert examples.label.dtype == np.int64
+    assert examples.idx.tolist() == [0, 1]  # the two ids are of sentences, not of rows
+
+
+def test_cola_has_no_header_but_in_test(tmp_path: Path) -> None:
+    write(tmp_path, "CoLA/train.tsv", ["x1", "1", "", "Dogs bark."], ["x1", "0", "*", "Dog bark."])
+    source = write(tmp_path, "CoLA/test.tsv", ["index", "sentence"], ["0", "Birds sing."])
+    train, test = (load_examples(source, "cola", split) for split in ("train", "test"))
+    assert train.text_a == ["Dogs bark.", "Dog bark."] and train.text_b is None
+    assert train.label is not None and train.label.tolist() == [1, 0]
+    assert test.text_a == ["Birds sing."] and test.label is None
+
+
+def test_last_line_may_lack_its_line_break(tmp_path: Path) -> None:
+    source = write(tmp_path, "CoLA/dev.tsv", ["x1", "1", "", "Dogs bark."], end="")
+    assert load_examples(source, "cola", "dev").text_a == ["Dogs bark."]
+
+
+def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
+    text = "one\u2028two\x85three\x0bfour"
+    source = write(tmp_path, "SST-2/dev.tsv", ["sentence", "label\r"], [text, "1\r"])
+    assert load_examples(source, "sst2", "dev").text_a == [text]
+
+
+def test_mnli_columns_and_files(tmp_path: Path) -> None:
+    cells = ["p", "q", "g", "( b )", "( b )", "( p )", "( p )", "It is wet.", "It is dry."]
+    train = [*MNLI_HEAD, "label1", "gold_label"]
+    write(tmp_path, "MNLI/train.tsv", train, ["0", *cells, "neutral", "contradiction"])
+    dev = [*MNLI_HEAD, "label1", "label2", "label3", "label4", "label5", "gold_label"]
+    votes = ["neutral"] * 5
+    for name in ("matched", "mismatched"):
+        write(tmp_path, f"MNLI/dev_{name}.tsv", dev, ["7", *cells, *votes, "entailment"])
+        source = write(tmp_path, f"MNLI/test_{name}.tsv", MNLI_HEAD, ["9", *cells])
+    found = {split: load_examples(source, "mnli", split) for split in GLUE["mnli"].splits}
+    assert all(e.text_a == ["It is wet."] for e in found.values())
+    assert all(e.text_b == ["It is dry."] for e in found.values())
+    labels = {split: None if e.label is None else int(e.label[0]) for split, e in found.items()}
+    assert labels == {"train": 2, "dev": 0, "dev_mm": 0, "test": None, "test_mm": None}
+    assert [int(e.idx[0]) for e in found.values()] == [0, 7, 7, 9, 9]
+
+
+def test_qqp_broken_rows_are_skipped_and_counted(tmp_path: Path) -> None:
+    rows = [
+        ["12", "1", "2", "How far?", "How long?", "0"],
+        ["13", "3", "4", "Why is"],
+        ["it so?", "Why?", "1"],
+        ["15", "5", "6", "Who?", "Which one?", "1"],
+        ["16", "5", "6", "Where?", "", "1"],
+    ]
+    source = write(tmp_path, "QQP/train.tsv", QQP_HEAD, *rows)
+    examples = load_examples(source, "qqp", "train")
+    assert examples.skipped == 2 and len(examples) == 3
+    assert examples.idx.tolist() == [12, 15, 16]
+    write(tmp_path, "QQP/dev.tsv", QQP_HEAD, *rows, ["17", "1"], end="")  # cut short: not skipped
+    assert "dev.tsv:7: 2 columns, and the last line" in refused(source, "qqp", "dev")
+    write(tmp_path, "QQP/test.tsv", ["id", "question1", "question2"], ["0", "a", "b"], ["1", "c"])
+    assert "test.tsv:3: 2 columns; expected 3" in refused(source, "qqp", "test")
+
+
+def test_labels_as_names_or_numbers(tmp_path: Path) -> None:
+    rows = [["0", "a", "b", "not_entailment"], ["1", "a", "b", "0"], ["2", "a", "b", "entailment"]]
+    examples = load_examples(rte(tmp_path, *rows), "rte", "train")
+    assert examples.label is not None and examples.label.tolist() == [1, 0, 0]
+    head = ["index", "sentence1", "sentence2", "label"]
+    source = write(tmp_path, "WNLI/dev.tsv", head, ["0", "a", "b", "0"], ["1", "a", "b", "1"])
+    wnli = load_examples(source, "wnli", "dev")
+    assert wnli.label is not None and wnli.label.tolist() == [0, 1]
+
+
+def test_stsb_scores(tmp_path: Path) -> None:
+    cells = ["g", "f", "2012", "01", "none", "none", "A man.", "A person."]
+    head = [*STSB_HEAD, "score"]
+    source = write(tmp_path, "STS-B/train.tsv", head, ["0", *cells, "5.000"], ["1", *cells, "2.5"])
+    examples = load_examples(source, "stsb", "train")
+    assert examples.label is not None and examples.label.tolist() == [5.0, 2.5]
+    assert examples.label.dtype == np.float32
+    for bad in ("5.01", "-0.5", "nan", "five", ""):
+        write(tmp_path, "STS-B/dev.tsv", head, ["0", *cells, "1"], ["1", *cells, bad])
+        message = refused(source, "stsb", "dev")
+        assert f"dev.tsv:3: STS-B score {bad!r}; expected a number between 0 and 5" in message
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_ax(tmp_path: Path, labelled: bool) -> None:
+    more = [["label"], ["neutral"]] if labelled else [[], []]
+    head = ["index", "sentence1", "sentence2", *more[0]]
+    source = write(tmp_path, "diagnostic/diagnostic.tsv", head, ["0", "a", "b", *more[1]])
+    examples = load_examples(source, "ax", "test")
+    assert (examples.label is not None) == labelled
+    assert "no split 'train'" in refused(source, "ax")
+
+
+def test_ids_are_row_numbers_unless_unique(tmp_path: Path) -> None:
+    rows = [["5", "a", "b", "0"], ["3", "a", "b", "0"]]
+    assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [5, 3]
+    rows[1][0] = "5"
+    assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [0, 1]
+    rows[1][0] = "x"
+    assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [0, 1]
+
+
+def test_errors_name_file_line_and_what_was_expected(tmp_path: Path) -> None:
+    source = rte(tmp_path, *GOOD_RTE, ["1", "a", "b", "maybe"])
+    expected = "train.tsv:3: unknown RTE label 'maybe'; expected entailment or 0, not_entailment"
+    assert expected in refused(source, "rte")
+    rte(tmp_path, *GOOD_RTE, ["1", "a", "b", "2"])
+    assert "train.tsv:3: unknown RTE label '2'" in refused(source, "rte")
+    rte(tmp_path, *GOOD_RTE, ["1", "a", "extra", "b", "0"])
+    message = refused(source, "rte")
+    assert "train.tsv:3: 5 columns; expected 4 (index, sentence1, sentence2, label)" in message
+    rte(tmp_path, *GOOD_RTE, ["1", "a"], end="")
+    assert "train.tsv:3: 2 columns, and the last line does not end" in refused(source, "rte")
+    rte(tmp_path, *GOOD_RTE, ["1", "a", "b", "entail"], end="")
+    assert "train.tsv:3: unknown RTE label 'entail'" in refused(source, "rte")
+    rte(tmp_path)
+    assert "train.tsv: 0 examples" in refused(source, "rte")
+    write(tmp_path, "RTE/train.tsv", ["index", "sentence1", "label"], ["0", "a", "0"])
+    message = refused(source, "rte")
+    assert "train.tsv:1: no column sentence2 or #2 String; found index, sentence1" in message
+    write(tmp_path, "RTE/train.tsv", ["index", "sentence1", "sentence2"], ["0", "a", "b"])
+    assert "train.tsv:1: no column label" in refused(source, "rte")
+    path = tmp_path / "RTE" / "train.tsv"
+    path.write_bytes(b"")
+    assert "train.tsv: empty file" in refused(source, "rte")
+    path.write_bytes(b"index\tsentence1\tsentence2\tlabel\n0\tcaf\xe9\tb\t0\n")
+    assert "train.tsv:2: byte 6 is not UTF-8" in refused(source, "rte")
+    path.unlink()
+    assert "train.tsv: no such file" in refused(source, "rte")
+
+
+def test_source_errors(tmp_path: Path) -> None:
+    source = DataSource(kind="folder", path=str(tmp_path / "nowhere"))
+    assert "nowhere: no such folder" in refused(source, "rte")
+    assert "--data-path" in refused(DataSource(kind="folder"), "rte")
+    assert "expected toy, folder or hub" in refused(DataSource(kind="ftp"), "rte")
+    assert "unknown task 'cb'" in refused(DataSource(), "cb")
+    assert "data.limit" in refused(DataSource(limit=0), "rte")
+
+
+def test_limit_is_a_seeded_sample_in_file_order(tmp_path: Path) -> None:
+    rows = [[str(i), f"a {i}", f"b {i}", "0"] for i in range(50)]
+    rte(tmp_path, *rows[:20], split="dev")
+    path = rte(tmp_path, *rows).path
+
+    def ids(seed: int = 0, limit: int = 10, split: str = "train") -> list[int]:
+        source = DataSource(kind="folder", path=path, limit=limit, seed=seed)
+        examples = load_examples(source, "rte", split)
+        assert examples.text_b == [f"b {i}" for i in examples.idx]
+        assert examples.label is not None and len(examples.label) == len(examples)
+        return examples.idx.tolist()
+
+    assert len(ids()) == 10 and ids() == sorted(ids()) == ids()
+    assert ids(seed=1) != ids()
+    assert ids(split="dev") == list(range(20))
+    assert ids(limit=99) == list(range(50))
+
+
+def test_toy() -> None:
+    dev = load_examples(DataSource(limit=20), "rte", "dev")
+    train = load_examples(DataSource(limit=20), "rte", "train")
+    assert len(train) == 20 < len(dev)
+    assert train.clean is not None and len(train.clean) == 20
+    assert train.text_b is not None and len(train.text_b) == 20
+    assert load_examples(DataSource(limit=20, seed=1), "rte", "train").text_a != train.text_a
+
+
+def test_missing_tasks(tmp_path: Path) -> None:
+    source = rte(tmp_path, *GOOD_RTE)
+    (tmp_path / "sst2").mkdir()  # Parquet folders have the task's own name
+    assert missing_tasks(source, ["mnli", "rte", "sst2", "cola"]) == ["mnli", "cola"]
+    assert missing_tasks(DataSource(), ["rte", "ax"]) == []
+
+
+def hub_folder(root: Path) -> Path:
+    """A stand-in for the hub's dataset: README with configs, Parquet, labels -1 in test."""
+    card, tables = ["---", "configs:"], {"rte": GLUE["rte"], "cola": GLUE["cola"]}
+    for name, task in tables.items():
+        card += [f"- config_name: {name}", "  data_files:"]
+        for split in ("train", "validation", "test"):
+            card += [f"  - split: {split}", f"    path: {name}/{split}-*"]
+            size = 4
+            columns: dict[str, Any] = {c: [f"{c} {i}" for i in range(size)] for c in task.columns}
+            columns["label"] = [-1] * size if split == "test" else [0, 1, 1, 0]
+            columns["idx"] = pa.array(range(10, 10 + size), pa.int32())
+            (root / name).mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(columns), root / name / f"{split}-00000-of-00001.parquet")
+    (root / "README.md").write_text("\n".join([*card, "---", ""]))
+    return root
+
+
+def test_parquet_in_a_folder(tmp_path: Path) -> None:
+    source = DataSource(kind="folder", path=str(hub_folder(tmp_path)))
+    dev, test = load_examples(source, "rte", "dev"), load_examples(source, "rte", "test")
+    assert dev.text_a[0] == "sentence1 0" and dev.idx.tolist() == [10, 11, 12, 13]
+    assert dev.label is not None and dev.label.tolist() == [0, 1, 1, 0]
+    assert test.label is None
+    assert load_examples(source, "cola", "train").text_b is None
+    path = tmp_path / "cola" / "train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    bad = table.set_column(1, "label", pa.array([0, 1, 5, 0]))
+    pq.write_table(bad, path)
+    assert "row 2: unknown CoLA label 5" in refused(source, "cola")
+    pq.write_table(table.set_column(0, "sentence", pa.array(["a", None, "b", "c"])), path)
+    assert "row 1: a text is None" in refused(source, "cola")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "train-00000-of-00001.parquet: not readable as Parquet" in refused(source, "cola")
+    path.rename(path.with_name("train-00000-of-00002.parquet"))
+    assert "1 shards found; expected 00002" in refused(source, "cola")
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.usefixtures("offline")
+def test_hub(tmp_path: Path) -> None:
+    source = DataSource(kind="hub", hub=str(hub_folder(tmp_path / "glue")))
+    train, test = load_examples(source, "rte", "train"), load_examples(source, "rte", "test")
+    assert train.text_b == [f"sentence2 {i}" for i in range(4)]
+    assert train.label is not None and train.label.tolist() == [0, 1, 1, 0]
+    assert train.idx.tolist() == [10, 11, 12, 13] and test.label is None
+    assert missing_tasks(source, ["rte", "mnli", "cola"]) == ["mnli"]
+    message = refused(source, "mnli", "dev_mm")
+    assert "cannot get mnli/validation_mismatched" in message
+
+
+@pytest.mark.usefixtures("offline")
+def test_hub_without_network_says_what_to_do() -> None:
+    source = DataSource(kind="hub", hub="nobody/no-such-data")
+    message = refused(source, "rte")
+    assert "nobody/no-such-data (revision bcdcba79" in message
+    assert "--data-path" in message and "demo recipe" in message
+    with pytest.raises(MtkdError, match="--data-path"):
+        missing_tasks(source, ["rte"])
+
+
+def tiny_tokenizer(words: str = "a b c d e f") -> PreTrainedTokenizerFast:
+    """A word-level tokenizer with BERT's template."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words.split()]
+    core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(names)}, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    core.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    )
+
+
+def pairs(*texts: tuple[str, str], labels: bool = True) -> Examples:
+    count = len(texts)
+    return Examples(
+        task=GLUE["rte"],
+        split="dev",
+        idx=np.arange(count) + 7,
+        text_a=[a for a, _ in texts],
+        text_b=[b for _, b in texts],
+        label=np.arange(count) % 2 if labels else None,
+    )
+
+
+def rows(values: np.ndarray, offsets: np.ndarray) -> list[list[int]]:
+    return [part.tolist() for part in np.split(values, offsets[1:-1])]
+
+
+def test_encode(tmp_path: Path) -> None:
+    examples = pairs(("a b", "c"), ("", "d"), ("a b c d e", "f a"))
+    encoded = encode(examples, tiny_tokenizer(), 7, tmp_path)
+    assert rows(encoded.tokens, encoded.offsets) == [
+        [2, 4, 5, 3, 6, 3],
+        [2, 3, 7, 3],
+        [2, 4, 5, 3, 9, 4, 3],  # the longer text gave up its end
+    ]
+    assert rows(encoded.segments, encoded.offsets) == [
+        [0, 1, 1, 0, 2, 0],
+        [0, 0, 2, 0],
+        [0, 1, 1, 0, 2, 2, 0],
+    ]
+    assert encoded.truncated == 1 and len(encoded) == 3
+    assert encoded.lengths.tolist() == [6, 4, 7]
+    assert encoded.idx.tolist() == [7, 8, 9]
+    assert encoded.label is not None and encoded.label.tolist() == [0, 1, 0]
+    kinds = [encoded.tokens.dtype, encoded.segments.dtype, encoded.offsets.dtype]
+    assert kinds == [np.int32, np.int8, np.int64]
+    assert not encoded.tokens.flags.writeable
+
+
+def test_encode_single_texts_without_labels(tmp_path: Path) -> None:
+    examples = Examples(GLUE["cola"], "test", np.arange(3), ["a", "b [SEP] c", "zz"], None, None)
+    encoded = encode(examples, tiny_tokenizer(), 8, tmp_path)
+    assert rows(encoded.tokens, encoded.offsets)[0] == [2, 4, 3]
+    assert rows(encoded.segments, encoded.offsets)[1] == [0, 1, 1, 1, 0]  # [SEP] here is text
+    assert encoded.label is None and encoded.truncated == 0
+
+
+def test_encode_agrees_with_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "BATCH", 3)
+    rng = np.random.default_rng(0)
+    words = [" ".join(rng.choice(list("abcdef"), rng.integers(0, 9))) for _ in range(40)]
+    examples = pairs(*zip(words[:20], words[20:], strict=True))
+    encoded = encode(examples, tiny_tokenizer(), 9, tmp_path)
+    tokenizer, cut = tiny_tokenizer(), 0
+    for row, (a, b) in enumerate(zip(words[:20], words[20:], strict=True)):
+        # Lists of one: given an empty string alone, transformers would see no second text at all.
+        (whole,) = tokenizer([a], [b])["input_ids"]
+        cut += len(whole) > 9
+        (part,) = tokenizer([a], [b], truncation="longest_first", max_length=9)["input_ids"]
+        assert encoded.tokens[slice(*encoded.offsets[row : row + 2])].tolist() == part
+    assert encoded.truncated == cut > 0
+
+
+def test_cache_is_used_and_keyed_by_all_that_matters(tmp_path: Path) -> None:
+    texts = [("a b", "c"), ("d", "e")]
+    tokenizer = tiny_tokenizer()
+    first = encode(pairs(*texts), tokenizer, 16, tmp_path)
+    (path,) = tmp_path.glob("*.arrow")
+    stamp = path.stat().st_mtime_ns
+    tokenizer(["a", "b"], padding=True, truncation=True, max_length=3)  # leaves state behind
+    again = encode(pairs(*texts), tokenizer, 16, tmp_path)
+    assert again.fingerprint == first.fingerprint and path.stat().st_mtime_ns == stamp
+    others = [
+        encode(pairs(*texts), tiny_tokenizer("a c b d e f"), 16, tmp_path),
+        encode(pairs(*texts), tokenizer, 15, tmp_path),
+        encode(pairs(*texts, labels=False), tokenizer, 16, tmp_path),
+        encode(pairs(("a", "b c"), ("d", "e")), tokenizer, 16, tmp_path),
+        encode(pairs(("a b", "cd"), ("", "e")), tokenizer, 16, tmp_path),
+    ]
+    assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 6
+    assert len(list(tmp_path.iterdir())) == 6  # and no temporary file left
+
+
+def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:
+    examples, tokenizer = pairs(("a b", "c"), ("d e", "f")), tiny_tokenizer()
+    wanted = encode(examples, tokenizer, 16, tmp_path).tokens.tolist()
+    (path,) = tmp_path.glob("*.arrow")
+    whole = path.read_bytes()
+    damages = [b"", b"not arrow at all", whole[:-1], whole[: len(whole) // 2]]
+    # One byte changed, here and there: Arrow alone would not notice most of these.
+    damages += [
+        whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(0, len(whole), 11)
+    ]
+    for damage in damages:
+        path.unlink()
+        path.write_bytes(damage)
+        assert encode(examples, tokenizer, 16, tmp_path).tokens.tolist() == wanted
+
+
+def test_encode_refuses(tmp_path: Path) -> None:
+    with pytest.raises(MtkdError, match="max_length is 4; expected at least 5"):
+        encode(pairs(("a", "b")), tiny_tokenizer(), 4, tmp_path)
+    with pytest.raises(MtkdError, match="not a fast tokenizer"):
+        encode(pairs(("a", "b")), object(), 16, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MtkdError, match="expected to write the cache"):
+        encode(pairs(("a", "b")), tiny_tokenizer(), 16, tmp_path / "file")
+
+
+SIZES = {"cola": (8551, 1043, 1063), "sst2": (67349, 872, 1821), "rte": (2490, 277, 3000)}
+
+
+@pytest.mark.skipif("MTKD_GLUE" not in os.environ, reason="MTKD_GLUE: folder of the official files")
+@pytest.mark.parametrize("task", SIZES)
+def test_official_files(task: str) -> None:
+    source = DataSource(kind="folder", path=os.environ["MTKD_GLUE"])
+    found = [load_examples(source, task, split) for split in ("train", "dev", "test")]
+    assert tuple(map(len, found)) == SIZES[task]
+    assert [e.label is None for e in found] == [False, False, True]
+    assert all(len(set(e.idx.tolist())) == len(e) for e in found)

@@ -1,0 +1,230 @@
+"""The paper's numbers in mtkd/paper.csv: counts, spot checks and the GLUE score from the cells."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from importlib.resources import files
+
+import pytest
+
+from mtkd import metrics
+
+GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
+SYSTEMS = {
+    *("glue", "bert", "mtdnn", "mtdnn-noft", "mtdnn-kd", "ensemble", "st-dnn", "stilts-gpt"),
+    *("stilts-bert", "metal", "alice", "human", "gpt", "bilstm-elmo"),
+    *("bert-base", "mtdnn-base", "kim-2018"),
+}
+COLUMNS = ["system", "task", "split", "metric", "value", "table", "source", "note"]
+
+
+def read_paper() -> list[dict[str, str]]:
+    text = (files("mtkd") / "paper.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+ROWS = read_paper()
+CELLS = {
+    (r["table"], r["system"], r["task"], r["split"], r["metric"]): float(r["value"]) for r in ROWS
+}
+
+
+def task_scores(table: str, system: str) -> dict[str, float]:
+    """Task -> plain mean of its printed test cells (MNLI: of matched and mismatched)."""
+    cells: dict[str, list[float]] = {}
+    for (where, who, task, split, _), value in CELLS.items():
+        if (where, who) == (table, system) and task in GLUE_TASKS and split.startswith("test"):
+            cells.setdefault(task, []).append(value)
+    return {task: sum(values) / len(values) for task, values in cells.items()}
+
+
+def glue_score(table: str, system: str) -> float:
+    scores = task_scores(table, system)
+    assert set(scores) == set(GLUE_TASKS), f"{table} {system}: a task has no cell"
+    return sum(scores.values()) / len(scores)
+
+
+def printed_score(table: str, system: str) -> float:
+    return CELLS[table, system, "glue", "test", "score"]
+
+
+def test_columns_and_names() -> None:
+    assert list(ROWS[0]) == COLUMNS
+    assert {r["system"] for r in ROWS} == SYSTEMS
+    assert {r["split"] for r in ROWS} == {"train", "dev", "dev_mm", "test", "test_mm", "all"}
+    assert len(CELLS) == len(ROWS), "two rows for one cell"
+    for row in ROWS:
+        assert all(row.values()), row
+
+
+def test_memory_only_figures_are_left_out() -> None:
+    assert all(r["note"].split(";")[0] == "V" for r in ROWS)
+
+
+def test_points_lie_between_0_and_100() -> None:
+    sizes = ("train_size", "dev_size", "test_size", "labels")
+    for row in ROWS:
+        value = float(row["value"])
+        if row["metric"] in sizes:
+            assert row["system"] == "glue" and value == int(value)
+        else:
+            assert 0 < value < 100
+            assert "." in row["value"] and len(row["value"].split(".")[1]) == 1
+
+
+def test_counts() -> None:
+    # kd-1: 9 tasks x (3 sizes + labels). kd-2: 9 sizes + 9 systems x 15 cells, less two QNLI dashes
+    # and one AX dash. kd-3: 4 systems x 12. mtdnn-2: 7 x 15, less three QNLI and one AX.
+    expected = {"kd-1": 36, "kd-2": 9 + 9 * 15 - 3, "kd-3": 48, "mtdnn-1": 8, "mtdnn-2": 7 * 15 - 4}
+    # mtdnn-3: 13 + 8 + 13 with both QNLI versions. stilts: 9 tasks x 2, and the test score.
+    expected |= {"mtdnn-3": 34, "mtdnn-4": 24, "mtdnn-5": 19, "stilts": 19}
+    assert Counter(r["table"] for r in ROWS) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (("kd-1", "glue", "rte", "dev", "dev_size"), 276),
+        (("kd-1", "glue", "qqp", "train", "train_size"), 364_000),
+        (("kd-2", "glue", "wnli", "train", "train_size"), 634),
+        (("kd-2", "mtdnn-kd", "cola", "test", "matthews"), 65.4),
+        (("kd-2", "mtdnn-kd", "mrpc", "test", "f1"), 91.1),
+        (("kd-2", "mtdnn-kd", "mrpc", "test", "accuracy"), 88.2),
+        (("kd-2", "mtdnn-kd", "mnli", "test", "accuracy"), 87.5),
+        (("kd-2", "mtdnn-kd", "mnli", "test_mm", "accuracy"), 86.7),
+        (("kd-2", "mtdnn-kd", "rte", "test", "accuracy"), 85.1),
+        (("kd-2", "mtdnn-kd", "ax", "test", "r3"), 42.8),
+        (("kd-2", "mtdnn-kd", "glue", "test", "score"), 83.7),
+        (("kd-2", "mtdnn", "glue", "test", "score"), 82.2),
+        (("kd-2", "alice", "qqp", "test", "f1"), 74.0),
+        (("kd-2", "human", "wnli", "test", "accuracy"), 95.9),
+        (("kd-3", "mtdnn-kd", "rte", "dev", "accuracy"), 88.6),
+        (("kd-3", "ensemble", "rte", "dev", "accuracy"), 86.7),
+        (("kd-3", "mtdnn-kd", "mnli", "dev_mm", "accuracy"), 87.3),
+        (("kd-3", "bert", "stsb", "dev", "spearman"), 89.3),
+        (("mtdnn-2", "mtdnn", "glue", "test", "score"), 82.7),
+        (("mtdnn-2", "mtdnn-noft", "rte", "test", "accuracy"), 79.1),
+        (("mtdnn-3", "mtdnn", "qnli-v1", "dev", "accuracy"), 97.4),
+        (("mtdnn-3", "mtdnn", "qnli", "dev", "accuracy"), 92.9),
+        (("mtdnn-4", "mtdnn-base", "snli@0.1%", "dev", "accuracy"), 82.1),
+        (("mtdnn-4", "glue", "scitail@0.1%", "train", "train_size"), 23),
+        (("mtdnn-5", "mtdnn", "scitail", "test", "accuracy"), 95.0),
+        (("stilts", "stilts-bert", "rte", "dev", "accuracy"), 84.1),
+    ],
+)
+def test_spot_checks(cell: tuple[str, str, str, str, str], value: float) -> None:
+    assert CELLS[cell] == value
+
+
+def test_dashes_have_no_row() -> None:
+    for system in ("mtdnn", "stilts-gpt"):
+        assert ("kd-2", system, "qnli", "test", "accuracy") not in CELLS
+    for table in ("kd-2", "mtdnn-2"):
+        assert (table, "human", "ax", "test", "r3") not in CELLS
+
+
+def test_qqp_pair_order_differs_between_dev_and_test() -> None:
+    """Dev prints accuracy/F1, test F1/accuracy: accuracy is the larger number in both."""
+    pairs = {key[:4] for key in CELLS if key[2] == "qqp" and key[4] == "f1"}
+    assert len(pairs) == 9 + 4 + 7 + 3
+    for pair in pairs:
+        assert CELLS[(*pair, "accuracy")] > CELLS[(*pair, "f1")]
+
+
+def test_mrpc_f1_is_the_larger_number() -> None:
+    pairs = {key[:4] for key in CELLS if key[2] == "mrpc" and key[4] == "f1"}
+    assert len(pairs) == 9 + 4 + 7 + 3
+    for pair in pairs:
+        assert CELLS[(*pair, "f1")] > CELLS[(*pair, "accuracy")]
+
+
+def test_dev_rows_shared_by_both_papers_agree() -> None:
+    for system in ("bert", "mtdnn"):
+        ours = {k[2:]: v for k, v in CELLS.items() if k[:2] == ("kd-3", system)}
+        theirs = {k[2:]: v for k, v in CELLS.items() if k[:2] == ("mtdnn-3", system)}
+        theirs = {k: v for k, v in theirs.items() if k[0] != "qnli-v1"}
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("table", "system", "recomputed"),
+    [
+        ("kd-2", "bert", 80.52),
+        ("kd-2", "metal", 83.19),
+        ("kd-2", "alice", 83.33),
+        ("kd-2", "human", 87.05),
+        ("mtdnn-2", "bert", 80.52),
+        ("mtdnn-2", "mtdnn-noft", 81.72),
+        ("mtdnn-2", "mtdnn", 82.67),
+        ("mtdnn-2", "human", 87.05),
+    ],
+)
+def test_glue_score_follows_from_the_cells(table: str, system: str, recomputed: float) -> None:
+    score = glue_score(table, system)
+    assert score == pytest.approx(recomputed, abs=0.006)
+    # Both the cells and the printed score are rounded to a tenth.
+    assert score == pytest.approx(printed_score(table, system), abs=0.06)
+
+
+@pytest.mark.parametrize("system", ["bert", "metal", "alice", "human", "mtdnn-kd"])
+def test_the_kit_averages_as_this_test_does(system: str) -> None:
+    scores: dict[str, dict[str, float]] = {}
+    for (table, who, task, split, metric), value in CELLS.items():
+        if (table, who) == ("kd-2", system) and task in GLUE_TASKS:
+            scores.setdefault(task, {})[metric + split.removeprefix("test")] = value
+    assert metrics.glue_score(scores) == pytest.approx(glue_score("kd-2", system))
+
+
+@pytest.mark.parametrize(
+    ("system", "recomputed", "printed"),
+    [("bilstm-elmo", 70.52, 70.0), ("mtdnn-kd", 83.82, 83.7)],
+)
+def test_known_disagreements(system: str, recomputed: float, printed: float) -> None:
+    """The paper's printed score is further from its own cells than rounding allows."""
+    assert printed_score("kd-2", system) == printed
+    assert glue_score("kd-2", system) == pytest.approx(recomputed, abs=0.006)
+    assert abs(glue_score("kd-2", system) - printed) > 0.1
+
+
+def test_gpt_differs_by_the_rounding_of_its_cells_only() -> None:
+    assert glue_score("kd-2", "gpt") == pytest.approx(72.74, abs=0.006)
+    assert printed_score("kd-2", "gpt") == 72.8
+
+
+@pytest.mark.parametrize(
+    ("system", "low", "high"), [("mtdnn", 97.95, 98.85), ("stilts-gpt", 86.6, 87.5)]
+)
+def test_rows_with_a_dash_imply_qnli_v1(system: str, low: float, high: float) -> None:
+    """The printed score needs a QNLI result in this interval: it was counted, and it is v1."""
+    scores = task_scores("kd-2", system)
+    assert set(GLUE_TASKS) - set(scores) == {"qnli"}
+    needed = [
+        9 * (printed_score("kd-2", system) + half) - sum(scores.values()) for half in (-0.05, 0.05)
+    ]
+    assert needed == pytest.approx([low, high], abs=0.06)
+
+
+def test_stilts_score_follows_from_its_table() -> None:
+    scores = [v for k, v in CELLS.items() if k[0] == "stilts" and k[3] == "test" and k[2] != "glue"]
+    assert len(scores) == 9
+    assert sum(scores) / 9 == pytest.approx(
+        CELLS["stilts", "stilts-bert", "glue", "test", "score"], abs=0.05
+    )
+
+
+def test_dev_means_of_table_3() -> None:
+    """Means over eight dev tasks (not printed in the paper): the order of the four systems."""
+    for system, mean in {
+        "bert": 83.96,
+        "mtdnn": 86.43,
+        "mtdnn-kd": 87.68,
+        "ensemble": 87.84,
+    }.items():
+        cells: dict[str, list[float]] = {}
+        for (table, who, task, _, _), value in CELLS.items():
+            if (table, who) == ("kd-3", system):
+                cells.setdefault(task, []).append(value)
+        scores = [sum(v) / len(v) for v in cells.values()]
+        assert len(scores) == 8
+        assert sum(scores) / 8 == pytest.approx(mean, abs=0.006)

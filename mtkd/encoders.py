@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoTokenizer,
@@ -23,6 +25,7 @@ from mtkd.progress import Progress
 from mtkd.training import derive_seed
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+LONGEST = 128  # tokens, positions of the small BERT
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Pretraining:
     batch_size: int = 64
     learning_rate: float = 2e-3  # AdamW, peak
     masked: float = 0.15  # share of the tokens to predict; BERT section 3.1
+    swapped: float = 0.5  # share of the second texts that come from another line; BERT section 3.1
 
 
 def train_tokenizer(
@@ -71,9 +75,15 @@ def train_tokenizer(
 def pretrain(
     lines: list[str], settings: Pretraining, *, lowercase: bool, seed: int, folder: Path
 ) -> list[float]:
-    """Pre-train a small BERT on `lines`, save it to `folder`, return the loss of each epoch."""
+    """Pre-train a small BERT on `lines`, save it to `folder`, return the loss of each epoch.
+
+    A line of several sentences becomes a pair of texts, its first sentence and the rest, so that
+    both segments and their separator are learnt in the form in which the tasks use them.
+    """
     tokenizer = train_tokenizer(lines, lowercase=lowercase, vocabulary=settings.vocabulary)
-    rows = [np.array(row) for row in tokenizer(lines, truncation=True, max_length=128)["input_ids"]]
+    parts = [re.split(r"(?<=[.?!]) ", line, maxsplit=1) for line in lines]
+    firsts = tokenizer([part[0] for part in parts], add_special_tokens=False)["input_ids"]
+    rests = tokenizer([" ".join(part[1:]) for part in parts], add_special_tokens=False)["input_ids"]
     torch.manual_seed(derive_seed(seed, 0))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = BertConfig(
@@ -82,12 +92,10 @@ def pretrain(
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.attention_heads,
         intermediate_size=4 * settings.hidden,
-        max_position_embeddings=128,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
+        max_position_embeddings=LONGEST,
     )
     model = BertForMaskedLM(config).to(device)
-    losses = masked_lm(model, rows, tokenizer, settings, seed=seed)
+    losses = masked_lm(model, list(zip(firsts, rests, strict=True)), tokenizer, settings, seed=seed)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     model.bert.save_pretrained(part)
@@ -99,18 +107,25 @@ def pretrain(
 
 def masked_lm(
     model: BertForMaskedLM,
-    rows: list[np.ndarray],
+    lines: list[tuple[list[int], list[int]]],
     tokenizer: PreTrainedTokenizerBase,
     settings: Pretraining,
     *,
     seed: int,
 ) -> list[float]:
-    """Masked language modelling, 80 % mask, 10 % random, 10 % unchanged. BERT section 3.1."""
+    """BERT's two objectives: masked words, and whether the second text belongs to the first.
+
+    `lines` are token ids of first and second texts, the second possibly empty. BERT section 3.1;
+    returns the mean loss of each epoch.
+    """
     device = model.device
-    lengths = np.array([len(row) for row in rows])
-    per_epoch = -(-len(rows) // settings.batch_size)
+    lengths = np.array([len(first) + len(rest) for first, rest in lines])
+    paired = np.flatnonzero([len(rest) > 0 for _, rest in lines])
+    per_epoch = -(-len(lines) // settings.batch_size)
     total = per_epoch * settings.epochs
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.01)
+    follows = torch.nn.Linear(model.config.hidden_size, 2).to(device)
+    parameters = [*model.parameters(), *follows.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / (0.1 * total), (total - step) / (0.9 * total))
     )
@@ -120,23 +135,32 @@ def masked_lm(
         for epoch in range(1, settings.epochs + 1):
             rng = np.random.default_rng((seed, epoch))
             torch.manual_seed(derive_seed(seed, epoch))
+            second = np.arange(len(lines))  # whose second text each line gets
+            moved = paired[rng.random(len(paired)) < settings.swapped]
+            second[moved] = rng.permutation(moved)
             # Neighbours in length share a batch: a little noise keeps the batches changing.
-            order = np.argsort(lengths + rng.random(len(rows)) * 3)
+            order = np.argsort(lengths + rng.random(len(lines)) * 3)
             batches = np.array_split(order, per_epoch)
             summed = 0.0
             for number in rng.permutation(per_epoch):
-                tokens = padded([rows[i] for i in batches[number]], tokenizer.pad_token_id)
+                rows = batches[number]
+                texts = [(lines[i][0], lines[second[i]][1]) for i in rows]
+                tokens, types = assemble(texts, tokenizer)
                 inputs, chosen = mask_tokens(tokens, tokenizer, settings.masked, rng)
                 real = torch.from_numpy(tokens != tokenizer.pad_token_id).long().to(device)
                 states = model.bert(
-                    input_ids=torch.from_numpy(inputs).to(device), attention_mask=real
+                    input_ids=torch.from_numpy(inputs).to(device),
+                    attention_mask=real,
+                    token_type_ids=torch.from_numpy(types).to(device),
                 ).last_hidden_state
-                picked = torch.from_numpy(chosen).to(device)
-                logits = model.cls(states[picked])
-                target = torch.from_numpy(tokens[chosen]).to(device)
-                loss = torch.nn.functional.cross_entropy(logits, target)
+                logits = model.cls(states[torch.from_numpy(chosen).to(device)])
+                loss = F.cross_entropy(logits, torch.from_numpy(tokens[chosen]).to(device))
+                pairs = torch.from_numpy(np.flatnonzero([len(b) > 0 for _, b in texts])).to(device)
+                if len(pairs):
+                    own = torch.from_numpy((second[rows] == rows).astype(np.int64)).to(device)
+                    loss = loss + F.cross_entropy(follows(states[pairs, 0]), own[pairs])
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
                 schedule.step()
@@ -147,18 +171,28 @@ def masked_lm(
     return losses
 
 
-def padded(rows: list[np.ndarray], pad: int) -> np.ndarray:
-    """Rows as one int64 array (B, T)."""
-    result = np.full((len(rows), max(len(row) for row in rows)), pad, np.int64)
-    for number, row in enumerate(rows):
-        result[number, : len(row)] = row
-    return result
+def assemble(
+    texts: list[tuple[list[int], list[int]]], tokenizer: PreTrainedTokenizerBase
+) -> tuple[np.ndarray, np.ndarray]:
+    """[CLS] A [SEP] B [SEP] as padded int64 tokens and token types (B, T)."""
+    cls, sep = [tokenizer.cls_token_id], [tokenizer.sep_token_id]
+    heads = [(cls + first + sep)[:LONGEST] for first, _ in texts]
+    rows = [
+        (head + (rest + sep if rest else []))[:LONGEST]
+        for head, (_, rest) in zip(heads, texts, strict=True)
+    ]
+    tokens = np.full((len(rows), max(map(len, rows))), tokenizer.pad_token_id, np.int64)
+    types = np.zeros_like(tokens)
+    for number, (head, row) in enumerate(zip(heads, rows, strict=True)):
+        tokens[number, : len(row)] = row
+        types[number, len(head) : len(row)] = 1
+    return tokens, types
 
 
 def mask_tokens(
     tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corrupted copy of the tokens and the positions to predict (at least one)."""
+    """Corrupted copy of the tokens (80 % mask, 10 % random, 10 % kept) and the places to predict."""
     ordinary = tokens >= len(SPECIAL)
     chosen = ordinary & (rng.random(tokens.shape) < share)
     if not chosen.any():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parent if (PACKAGE.parent / "notebooks").is_dir() else Path.cwd()
-RESULTS = ROOT / "results"
+RESULTS = Path(os.environ.get("MTKD_RESULTS", ROOT / "results"))
 NOTEBOOKS = ROOT / "notebooks"

@@ -14,7 +14,7 @@ from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
 from mtkd.recipes import Recipe, head_spec
 from mtkd.tasks import GLUE
-from mtkd.toy import TRAIN_SIZES
+from mtkd.toybench import TRAIN_SIZES
 
 NOTEBOOKS = {
     "glue": "01_glue",
@@ -212,7 +212,8 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     if source.kind == "toy":
         return {"kind": "toy", "seed": source.seed, "scale": source.scale, "limit": source.limit}
     if source.kind == "hub":
-        return {"kind": "hub", "hub": source.hub, "revision": source.revision, "limit": source.limit}
+        chosen = {"limit": source.limit, "seed": source.seed}
+        return {"kind": "hub", "hub": source.hub, "revision": source.revision} | chosen
     files = sorted(
         (f"{folder.name}/{file.name}", file.stat().st_size)
         for task in tasks
@@ -231,3 +232,22 @@ def find_run(recipe: Recipe, stage: str, what: str, seed: int) -> Run:
             return run
     known = ", ".join(sorted({f"{run.what} (seed {run.seed})" for run in runs}))
     raise MtkdError(f"recipe {recipe.name} has no {stage} run {what!r} with seed {seed}: {known}")
+
+
+def upto(runs: list[Run], stage: str | None) -> list[Run]:
+    """The runs of a stage and all that they rest on; all runs without a stage."""
+    if stage is None:
+        return runs
+    if stage not in NOTEBOOKS:
+        raise MtkdError(f"--until {stage!r}: expected one of {', '.join(NOTEBOOKS)}")
+    wanted: dict[str, Run] = {}
+
+    def add(run: Run) -> None:
+        for parent in run.parents:
+            add(parent)
+        wanted[run.run_id] = run
+
+    for run in runs:
+        if run.stage == stage:
+            add(run)
+    return list(wanted.values())

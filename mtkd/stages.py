@@ -31,7 +31,7 @@ from mtkd.recipes import Recipe, encoder_location, head_spec, load_recipe
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, find_run, pool_of, present_tasks, selection_tasks, teacher_tasks
 from mtkd.tasks import GLUE, Examples
-from mtkd.toy import toy_corpus
+from mtkd.toybench import toy_corpus
 from mtkd.training import Distillation, Training, derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
@@ -585,3 +585,18 @@ def total_steps(data: dict[str, Splits], settings: Training, *, alone: bool = Fa
 
 def is_dev(split: str) -> bool:
     return split.startswith("dev")
+
+
+def describe_data(opened: OpenRun) -> Record:
+    """Sizes, label shares and word counts of every split (Table 1 of the paper)."""
+    if opened.done:
+        return records.read_record(opened.folder)
+    watch = Stopwatch()
+    sizes: dict[str, dict[str, Any]] = {}
+    for task in opened.tasks:
+        sizes[task] = {"skipped": 0}
+        for split in GLUE[task].splits:
+            examples = read_examples(opened, task, split)
+            sizes[task][split] = len(examples)
+            sizes[task]["skipped"] += examples.skipped
+    return finish(opened, watch, [], {"sizes": sizes})

@@ -134,7 +134,11 @@ def train(
 
         entry: dict[str, Any] = {
             "epoch": epoch,
-            "loss": {task: float(total) / counts[task] for task, total in totals.items()},
+            # Each process has summed its share of every batch.
+            "loss": {
+                task: float(accelerator.reduce(total)) / counts[task]
+                for task, total in totals.items()
+            },
             "steps": sum(counts.values()),
         }
         if evaluate:

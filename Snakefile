@@ -1,0 +1,68 @@
+# The graph of runs. The recipe expands itself into runs (mtkd/runs.py); this file only says how one
+# run is done, and what the tables and figures rest on. `mtkd reproduce` calls it with
+#   snakemake --snakefile Snakefile --directory results/<recipe> --config recipe_file=recipe.yaml
+# Paths are relative to results/<recipe>. A run's id holds the hash of all its scientific settings and
+# of its parents, so another setting is another file, and nothing stale can be taken for it.
+import json
+import sys
+from pathlib import Path
+
+from mtkd.paths import NOTEBOOKS, PACKAGE
+from mtkd.recipes import load_recipe
+from mtkd.runs import expand, upto
+
+recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))
+RUNS = {run.run_id: run for run in upto(expand(recipe), config.get("until"))}
+RECIPE = str(Path("recipe.yaml").resolve())
+REPORTS = [] if config.get("until") else ["07_glue_results", "08_ablations"]
+
+# Library files that a result depends on. Editing one of them repeats what rests on it.
+METHOD = [
+    str(PACKAGE / f"{name}.py")
+    for name in "tasks data glue_files toy toy_language toy_tasks encoders heads model losses batches "
+    "training prediction targets stages metrics".split()
+]
+VIEW = [str(PACKAGE / name) for name in ("tables.py", "figures.py", "statistics.py", "paper.csv")]
+
+
+wildcard_constraints:
+    run_id="[^/]+",
+
+
+rule all:
+    input:
+        # Every output is a target: a result that went missing is made again, whatever rests on it.
+        [f"runs/{run_id}/record.json" for run_id in RUNS],
+        [f"reports/{name}.done" for name in REPORTS],
+
+
+rule run:
+    input:
+        lambda w: [f"runs/{parent.run_id}/record.json" for parent in RUNS[w.run_id].parents],
+        lambda w: str(NOTEBOOKS / f"{RUNS[w.run_id].notebook}.ipynb"),
+        METHOD,
+    output:
+        "runs/{run_id}/record.json",
+    params:
+        notebook=lambda w: RUNS[w.run_id].notebook,
+        values=lambda w: json.dumps({"recipe": RECIPE, **RUNS[w.run_id].parameters}),
+    threads: 1
+    resources:
+        gpu=1,
+    shell:
+        "exec {sys.executable} -m mtkd.runner {params.notebook} --results . --name {wildcards.run_id}"
+        " --parameters {params.values:q}"
+
+
+rule report:
+    input:
+        [f"runs/{run_id}/record.json" for run_id in RUNS],
+        lambda w: str(NOTEBOOKS / f"{w.name}.ipynb"),
+        VIEW,
+    output:
+        "reports/{name}.done",
+    params:
+        values=json.dumps({"recipe": RECIPE}),
+    shell:
+        "{sys.executable} -m mtkd.runner {wildcards.name} --results . --name {wildcards.name}"
+        " --parameters {params.values:q} && touch {output}"

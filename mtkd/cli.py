@@ -1,0 +1,186 @@
+"""The command `mtkd`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtkd import paths
+from mtkd.errors import MtkdError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run one command, turn an MtkdError into one line and exit status 1."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return int(options.run(options))
+    except MtkdError as error:
+        print(f"mtkd: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("mtkd: stopped; finished runs and epochs are kept, the same command continues")
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mtkd",
+        description="Reproduce multi-task DNNs distilled from ensembles of teachers on GLUE.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, run, text in (
+        ("plan", plan, "show the runs of a recipe, what is done, and an estimate"),
+        ("reproduce", run_reproduce, "make every missing run, then tables and figures"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--recipe", default="demo", help="name or .yaml file (default: demo)")
+        command.add_argument("--data-path", help="folder with GLUE's task folders")
+        command.add_argument("--until", metavar="STAGE", help="stop after this stage")
+        command.add_argument(
+            "--set",
+            dest="settings",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="key=value",
+            help="change the recipe: training.epochs=3 tasks=[cola,rte]",
+        )
+        command.add_argument(
+            "--jobs",
+            type=int,
+            default=os.cpu_count() or 1,
+            help="runs side by side (default: one per core)",
+        )
+        command.set_defaults(run=run)
+    for name, run, text in (
+        ("status", status, "show how far a recipe is"),
+        ("report", report, "write tables and figures again from the finished runs"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--recipe", default="demo", help="name (default: demo)")
+        command.set_defaults(run=run)
+    test = commands.add_parser("test", help="lint, types and tests", description="lint, types, tests")
+    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest")
+    test.set_defaults(run=run_tests)
+    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
+    lab.add_argument("jupyter", nargs=argparse.REMAINDER, help="arguments for jupyter lab")
+    lab.set_defaults(run=run_lab)
+    return parser
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print the table of stages; imports late, so that `mtkd --help` is quick."""
+    from mtkd.recipes import load_recipe
+    from mtkd.runs import expand, present_tasks, upto
+
+    recipe = load_recipe(options.recipe, options.settings, options.data_path)
+    runs = upto(expand(recipe), options.until)
+    show_plan(recipe, runs, present_tasks(recipe)[1], options.jobs)
+    return 0
+
+
+def show_plan(recipe: object, runs: Sequence[object], missing: Sequence[str], jobs: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mtkd.progress import duration
+    from mtkd.reproduce import plan_rows, read_runs, results_folder, seconds_per_example
+
+    results = results_folder(recipe)  # type: ignore[arg-type]
+    console = Console()
+    table = Table(title=f"recipe {recipe.name}", title_justify="left")  # type: ignore[attr-defined]
+    for name in ("stage", "runs", "done", "examples to train on"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    rows = plan_rows(results, runs)  # type: ignore[arg-type]
+    for stage, count, done, cost in rows:
+        table.add_row(stage, str(count), str(done), f"{cost:,.0f}")
+    todo = sum(count - done for _, count, done, _ in rows)
+    table.add_row("all", str(len(runs)), str(len(runs) - todo), f"{sum(r[3] for r in rows):,.0f}")
+    console.print(table)
+    if missing:
+        console.print(f"not in the data and left out: {', '.join(missing)}")
+    rate = seconds_per_example(read_runs(results, runs))  # type: ignore[arg-type]
+    if not todo:
+        console.print("nothing left to run")
+    elif rate is None:
+        console.print("time: not known before the first run has finished on this machine")
+    else:
+        seconds = (sum(r[3] for r in rows) * rate + 6 * todo) / jobs
+        console.print(f"time left, from the runs finished so far: about {duration(seconds)}")
+
+
+def run_reproduce(options: argparse.Namespace) -> int:
+    from mtkd.recipes import load_recipe
+    from mtkd.reproduce import reproduce, results_folder
+    from mtkd.runs import expand, present_tasks, upto
+
+    if options.jobs < 1:
+        raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
+    recipe = load_recipe(options.recipe, options.settings, options.data_path)
+    runs = upto(expand(recipe), options.until)
+    missing = present_tasks(recipe)[1]
+    if missing:
+        where = recipe.data.path or recipe.data.hub
+        print(f"not in {where} and left out: {', '.join(missing)}; means are over the other tasks")
+    results = results_folder(recipe)
+    print(f"recipe {recipe.name}: {len(runs)} runs, {options.jobs} at a time, into {results}")
+    status = reproduce(recipe, runs, jobs=options.jobs, until=options.until)
+    if status == 0 and options.until is None:
+        print((results / "tables" / "glue_dev.md").read_text(encoding="utf-8"))
+        print(f"tables, figures and scores.csv are in {results}")
+    return status
+
+
+def status(options: argparse.Namespace) -> int:
+    from mtkd.runs import expand, present_tasks
+    from mtkd.stages import open_recipe
+
+    recipe, results = open_recipe(options.recipe)
+    runs = expand(recipe)
+    show_plan(recipe, runs, present_tasks(recipe)[1], os.cpu_count() or 1)
+    for path in sorted(results.glob("runs/*/error.txt")):
+        print(f"failed: {path.read_text().strip()}")
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    from mtkd.results import open_results, write_results
+
+    results = open_results(options.recipe)
+    write_results(results)
+    print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
+    return 0
+
+
+def run_tests(options: argparse.Namespace) -> int:
+    """Ruff, mypy and pytest; the first that fails decides the exit status."""
+    python = [sys.executable, "-m"]
+    commands = [
+        [*python, "ruff", "check", "."],
+        [*python, "ruff", "format", "--check", "."],
+        [*python, "mypy", "mtkd"],
+        [*python, "pytest", *options.pytest],
+    ]
+    for command in commands:
+        print("+", " ".join(Path(part).name for part in command), flush=True)
+        status = subprocess.run(command, cwd=paths.ROOT).returncode
+        if status:
+            return status
+    return 0
+
+
+def run_lab(options: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", "jupyter", "lab", str(paths.NOTEBOOKS), *options.jupyter]
+    return subprocess.run(command, cwd=paths.ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Tables, figures and scores of a recipe: pure functions of its finished records."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtkd import figures, records, tables
+from mtkd.data import load_examples
+from mtkd.errors import MtkdError
+from mtkd.recipes import Recipe
+from mtkd.records import Record
+from mtkd.runs import Run, expand, present_tasks, teacher_tasks
+from mtkd.stages import OpenRun, open_recipe, run_folder, soft_targets
+from mtkd.tasks import GLUE, Examples
+
+Knowledge = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A recipe's finished runs."""
+
+    recipe: Recipe
+    folder: Path
+    runs: tuple[Run, ...]
+    records: tuple[Record, ...]
+    tasks: tuple[str, ...]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return records.collect(self.records)
+
+    @property
+    def teacher_tasks(self) -> tuple[str, ...]:
+        return teacher_tasks(self.recipe, self.tasks)
+
+
+def open_results(name: str) -> Results:
+    """Finished runs of a recipe, by name or by its saved file. Raises MtkdError if there is none."""
+    recipe, folder = open_recipe(name)
+    runs = tuple(expand(recipe))
+    done = [run for run in runs if (run_folder(folder, run) / "record.json").exists()]
+    found = tuple(records.read_record(run_folder(folder, run)) for run in done)
+    if not any(record.scores for record in found):
+        raise MtkdError(
+            f"{folder}: no finished run of recipe {recipe.name} has scores yet; run "
+            f"`mtkd reproduce --recipe {recipe.name}`"
+        )
+    return Results(recipe, folder, runs, found, present_tasks(recipe)[0])
+
+
+def write_results(results: Results) -> list[Path]:
+    """Write scores.csv, tables/ and figures/ of a recipe; returns the files."""
+    scores = results.scores
+    text = io.StringIO()
+    scores.round({"value": 6}).to_csv(text, index=False, lineterminator="\n")
+    path = results.folder / "scores.csv"
+    records.write_text(path, text.getvalue())
+    written = tables.write_tables(scores, results.folder / "tables", results.records)
+    written += figures.write_figures(
+        scores,
+        results.records,
+        results.folder / "figures",
+        teacher_tasks=results.teacher_tasks,
+        knowledge=teacher_knowledge(results),
+    )
+    return [path, *written]
+
+
+def open_teachers(results: Results) -> OpenRun | None:
+    """The teachers of the first seed, if they are finished."""
+    finished = {record.run_id for record in results.records}
+    for run in results.runs:
+        if run.stage == "teachers" and run.run_id in finished:
+            return OpenRun(results.recipe, run, results.folder, results.tasks)
+    return None
+
+
+def teacher_knowledge(results: Results) -> Knowledge:
+    """Soft targets, training labels and (toy) clean labels of every classification with teachers."""
+    opened = open_teachers(results)
+    if opened is None:
+        return {}
+    known: Knowledge = {}
+    for task in results.teacher_tasks:
+        if GLUE[task].labels:
+            examples, soft = taught(opened, task)
+            if examples.label is not None:
+                known[task] = (soft, examples.label, examples.clean)
+    return known
+
+
+def taught(opened: OpenRun, task: str) -> tuple[Examples, np.ndarray]:
+    """A task's training examples and the teachers' soft targets (N, C) for them."""
+    examples = load_examples(opened.recipe.data, GLUE[task], "train")
+    return examples, soft_targets(opened, task, examples.idx)
+
+
+def surprising_examples(results: Results, task: str, count: int = 8, **how: Any) -> pd.DataFrame:
+    """Training examples whose gold label the teachers doubt most."""
+    opened = open_teachers(results)
+    if opened is None:
+        raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
+    examples, soft = taught(opened, task)
+    return tables.unsure_examples(examples, soft, count, **how)
+
+
+def times(results: Results) -> pd.DataFrame:
+    """Wall time, training time and peak memory by stage."""
+    frame = pd.DataFrame(
+        {
+            "stage": record.stage,
+            "runs": 1,
+            "minutes": record.wall_seconds / 60,
+            "training minutes": record.training_seconds / 60,
+            "peak memory, MiB": record.peak_memory_mib,
+        }
+        for record in results.records
+    )
+    how = {"runs": "sum", "minutes": "sum", "training minutes": "sum", "peak memory, MiB": "max"}
+    return frame.groupby("stage", sort=False).agg(how).round(1)

@@ -1,0 +1,115 @@
+"""Execute one notebook with papermill: what a batch run is. `python -m mtkd.runner --help`."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from mtkd import paths
+from mtkd.errors import MtkdError
+
+
+def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Path) -> None:
+    """Run a notebook top to bottom; the executed copy lands in `executed` once it succeeded.
+
+    Until then, and after a failure, it is at `log`, traceback and all. Raises MtkdError for an
+    unknown parameter or a cell that failed.
+    """
+    check_parameters(notebook, parameters)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(log),
+            parameters=parameters,
+            cwd=str(paths.ROOT),
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=False,
+        )
+    except PapermillExecutionError as error:
+        lines = [line for line in str(error.evalue).splitlines() if line.strip()]
+        raise MtkdError(
+            f"{notebook.name} cell {error.exec_count}: {error.ename}: {lines[-1] if lines else ''}\n"
+            f"  executed copy with the traceback: {log}"
+        ) from None
+    except RuntimeError as error:  # nbclient's DeadKernelError is one
+        raise MtkdError(
+            f"{notebook.name}: the kernel died ({error}); often the machine ran out of memory: use "
+            f"fewer --jobs or a smaller training.batch_size\n  executed so far: {log}"
+        ) from None
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    part = executed.with_name(executed.name + ".part")
+    shutil.copyfile(log, part)
+    os.replace(part, executed)
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Refuse a parameter that the notebook's parameters cell does not declare."""
+    if not notebook.is_file():
+        raise MtkdError(f"{notebook}: no such notebook")
+    declared = papermill.inspect_notebook(str(notebook))
+    for name in parameters:
+        if name not in declared:
+            raise MtkdError(
+                f"{notebook.name} has no parameter {name!r}; it has {', '.join(declared)}"
+            )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; waits for another process that holds it, an orphaned kernel's parent say."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path.parent.name}: another process is at this run, waiting for it", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Command line of a rule in the Snakefile."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook", help="name, 03_baselines say")
+    parser.add_argument("--results", type=Path, required=True, help="results/<recipe>")
+    parser.add_argument("--name", required=True, help="of the executed copy: the run's id")
+    parser.add_argument("--parameters", type=json.loads, default={}, help="JSON object")
+    arguments = parser.parse_args()
+    results, name = arguments.results.resolve(), arguments.name
+    folder = results / "runs" / name
+    os.environ["MTKD_HEADLESS"] = "1"
+    os.environ["MTKD_PROGRESS"] = str(folder / "progress.json")
+    error_file = folder / "error.txt"
+    try:
+        with locked(folder / "lock"):
+            error_file.unlink(missing_ok=True)
+            execute(
+                paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",
+                arguments.parameters,
+                folder / "notebook.ipynb",
+                results / "executed" / f"{name}.ipynb",
+            )
+            (folder / "progress.json").unlink(missing_ok=True)
+    except MtkdError as error:
+        error_file.write_text(f"{name}: {error}\n")
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

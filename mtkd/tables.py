@@ -1,0 +1,401 @@
+"""Tables of the results beside the paper's: pure functions of scores and of `mtkd/paper.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from mtkd.errors import MtkdError
+from mtkd.records import Record, write_text
+from mtkd.statistics import (
+    FEW,
+    Estimate,
+    dev_rows,
+    estimate,
+    mean_score,
+    paired,
+    recovered,
+    score_matrix,
+    task_order,
+)
+from mtkd.tasks import GLUE, Examples
+
+# The rows, in order, as printed.
+SYSTEMS = {
+    "bert": "BERT, one model per task",
+    "mtdnn-noft": "MT-DNN, no fine-tuning",
+    "mtdnn": "MT-DNN",
+    "ensemble": "MT-DNN ensemble",
+    "mtdnn-kd": "MT-DNN-KD",
+    "mtdnn-kd-soft": "MT-DNN-KD, soft targets alone",
+}
+REFERENCE = "mtdnn"  # what the ablation compares with
+PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
+OURS = "this run"
+DIFFERENCES = (
+    "Dev score less that of MT-DNN with the same seed. Ensemble's gain kept: the student's mean "
+    "gain over MT-DNN as a share of the ensemble's; its interval is left out where resampled seeds "
+    "leave the ensemble without a gain."
+)
+VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
+NOTHING = "-"
+
+
+def read_paper() -> pd.DataFrame:
+    """Every cell of the papers' tables: system, task, split, metric, value, table, source, note."""
+    with (files("mtkd") / "paper.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
+def paper_dev() -> pd.DataFrame:
+    """The cells of the KD paper's Table 3 (dev sets; one single model each, or the ensemble)."""
+    paper = read_paper()
+    return paper[paper["table"] == "kd-3"]
+
+
+def paper_scores() -> pd.DataFrame:
+    """Table 3 as task scores in points: one row per system, one column per task."""
+    return paper_dev().pivot_table(index="system", columns="task", values="value", aggfunc="mean")
+
+
+def system_order(scores: pd.DataFrame) -> list[str]:
+    """The systems that are rows of the main tables; candidates and single teachers are not."""
+    present = {
+        system
+        for system in dev_rows(scores)["system"]
+        if not system.startswith(("candidate-", "teacher-"))
+    }
+    return [name for name in SYSTEMS if name in present] + sorted(present - set(SYSTEMS))
+
+
+def system_title(system: str) -> str:
+    return SYSTEMS.get(system, system)
+
+
+def task_title(task: str) -> str:
+    return GLUE[task].title if task in GLUE else task
+
+
+# ---------------------------------------------------------------------------- numbers
+
+
+def glue_dev_values(scores: pd.DataFrame) -> pd.DataFrame:
+    """Dev scores as numbers, one row per system, source and task (and the task "mean").
+
+    value, low and high in points; `low` and `high` are the 95 % bootstrap interval over `n`
+    seeds, `points` the single seeds. `source` is "this run" or the paper's. The mean is given
+    where a system has every task of the table, and the paper's is over the same tasks.
+    """
+    tasks, paper = task_order(scores), paper_scores()
+    rows = []
+    for system in system_order(scores):
+        matrix = score_matrix(scores, system)
+        rows += [_row(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
+        rows.append(_row(system, OURS, "mean", estimate(mean_score(matrix, tasks))))
+        if system in paper.index:
+            rows += _paper_rows(system, paper.loc[system], tasks)
+    return _frame(rows)
+
+
+def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
+    """Differences from MT-DNN as numbers, paired by seed; columns as in `glue_dev_values`.
+
+    The task "recovered" is the share of the ensemble's mean gain that a student keeps, in percent.
+    The paper's rows are differences of its Table 3 cells. Empty without MT-DNN.
+    """
+    tasks, paper = task_order(scores), paper_scores()
+    systems = system_order(scores)
+    if REFERENCE not in systems:
+        return _frame([])
+    base = score_matrix(scores, REFERENCE)
+    means = {name: mean_score(score_matrix(scores, name), tasks) for name in systems}
+    rows = []
+    for system in systems:
+        matrix = score_matrix(scores, system)
+        if system == REFERENCE or matrix.index.intersection(base.index).empty:
+            continue  # itself, or no seed to compare by
+        for task in (task for task in matrix.columns if task in base.columns):
+            rows.append(_row(system, OURS, task, estimate(paired(matrix[task], base[task]))))
+        gain = estimate(paired(means[system], means[REFERENCE]))
+        rows.append(_row(system, OURS, "mean", gain))
+        if is_student(system) and "ensemble" in systems:
+            share = recovered(means[system], means[REFERENCE], means["ensemble"])
+            rows.append(_row(system, OURS, "recovered", share))
+        if system in paper.index:
+            found = _paper_rows(system, paper.loc[system] - paper.loc[REFERENCE], tasks)
+            rows += found
+            if is_student(system) and found:
+                whole = (paper.loc["ensemble"] - paper.loc[REFERENCE]).reindex(tasks).mean()
+                share_paper = 100 * found[-1]["value"] / whole if whole > 0 else np.nan
+                rows.append(_paper_row(system, "recovered", share_paper))
+    return _frame(rows)
+
+
+def is_student(system: str) -> bool:
+    """Whether a system learnt from the ensemble."""
+    return system not in ("bert", "mtdnn-noft", "mtdnn", "ensemble")
+
+
+def _row(system: str, source: str, task: str, found: Estimate) -> dict[str, Any]:
+    numbers = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+    return {"system": system, "source": source, "task": task, **numbers, "points": found.points}
+
+
+def _paper_row(system: str, task: str, value: float) -> dict[str, Any]:
+    # One number as printed: no seeds, no interval.
+    return _row(system, PAPER, task, Estimate(value, None, None, ())) | {"n": None}
+
+
+def _paper_rows(system: str, cells: pd.Series, tasks: Sequence[str]) -> list[dict[str, Any]]:
+    known = cells.reindex(list(tasks))
+    rows = [_paper_row(system, task, known[task]) for task in tasks if pd.notna(known[task])]
+    return [*rows, _paper_row(system, "mean", known.mean(skipna=False))] if rows else []
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=VALUES)
+    numbers = {name: "float64" for name in ("value", "low", "high")} | {"n": "Int64"}
+    return frame[frame["value"].notna()].astype(numbers).reset_index(drop=True)
+
+
+# ---------------------------------------------------------------------------- as printed
+
+
+def glue_dev(scores: pd.DataFrame) -> pd.DataFrame:
+    """Dev scores as printed: one row per system, the paper's row under it, all cells text.
+
+    A cell is the mean with its interval, "81.2 [80.1, 82.3]", or below five seeds the points,
+    "81.2 (80.9, 81.5)". A paper cell shows the metrics that its mean is of: "86.9 (87.1/86.7)".
+    """
+    return _printed(glue_dev_values(scores), task_order(scores), signed=False)
+
+
+def ablation(scores: pd.DataFrame) -> pd.DataFrame:
+    """Differences from MT-DNN as printed, paired by seed, with the ensemble's gain recovered."""
+    return _printed(ablation_values(scores), task_order(scores), signed=True)
+
+
+def _printed(values: pd.DataFrame, tasks: Sequence[str], *, signed: bool) -> pd.DataFrame:
+    columns = {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
+    recover = {"recovered": "Ensemble's gain kept"} if signed else {}
+    table = []
+    for (system, source), rows in values.groupby(["system", "source"], sort=False):
+        title = system_title(str(system))
+        line = {"System": title if source == OURS else f"{title} ({source})"}
+        cells = {str(row["task"]): row for row in rows.to_dict("records")}
+        for task, column in (columns | recover).items():
+            percent = task == "recovered"
+            line[column] = _cell(cells.get(task), signed=signed and not percent, percent=percent)
+            if source == PAPER and not signed and task in cells:
+                line[column] += _metrics(str(system), task)
+        line["Seeds"] = _seeds(rows["n"].dropna())
+        table.append(line)
+    names = ["System", *columns.values(), *recover.values(), "Seeds"]
+    return pd.DataFrame(table, columns=names)
+
+
+def mean_title(tasks: Sequence[str]) -> str:
+    return f"Mean of {len(tasks)}"
+
+
+def _cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool) -> str:
+    if row is None:
+        return NOTHING
+
+    def show(value: float) -> str:
+        digits = 0 if percent else 1
+        # Half a unit goes away from zero (90.55 is printed 90.6); -0.0 is printed as 0.0.
+        size = np.floor(abs(value) * 10**digits + 0.5 + 1e-9) / 10**digits
+        rounded = float(np.copysign(size, value)) + 0.0
+        sign = "+" if signed and rounded > 0 else ""
+        return f"{sign}{rounded:.{digits}f}"
+
+    text = show(row["value"]) + (" %" if percent else "")
+    if pd.notna(row["n"]) and row["n"] >= FEW:
+        ends = f" [{show(row['low'])}, {show(row['high'])}]"
+        return text + (ends if pd.notna(row["low"]) else "")
+    points = [show(point) if pd.notna(point) else NOTHING for point in row["points"]]
+    return f"{text} ({', '.join(points)})" if len(points) > 1 else text
+
+
+def _metrics(system: str, task: str) -> str:
+    """The paper's own cells behind a mean, in its order: " (87.1/86.7)"."""
+    cells = paper_dev()
+    found = cells.loc[(cells["system"] == system) & (cells["task"] == task), "value"]
+    return f" ({'/'.join(f'{value:.1f}' for value in found)})" if len(found) > 1 else ""
+
+
+def _seeds(counts: pd.Series) -> str:
+    if counts.empty:
+        return NOTHING
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def degenerate(records: Iterable[Record]) -> pd.DataFrame:
+    """Evaluations whose predictions were constant or not finite: system, task, split, seed, run."""
+    columns = ["system", "task", "split", "seed", "run_id"]
+    rows = [
+        (score.system, score.task, score.split, record.seed, record.run_id)
+        for record in records
+        for score in record.scores
+        if score.degenerate
+    ]
+    return pd.DataFrame(list(dict.fromkeys(rows)), columns=columns)
+
+
+def notes(scores: pd.DataFrame, records: Iterable[Record] = ()) -> list[str]:
+    """What a reader must know beside the tables: the mean's tasks, the intervals, broken runs."""
+    tasks = task_order(scores)
+    lines = [
+        f"Mean of {len(tasks)}: over {', '.join(map(task_title, tasks)) or 'no task'}. "
+        "Dev sets, in points; a task's score is the mean of its metrics, and of MNLI's two sets.",
+        f"Mean over seeds with the 95 % bootstrap interval in brackets; below {FEW} seeds the "
+        "single seeds are in parentheses. With so few seeds the intervals are rather too narrow.",
+        f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per cell, another "
+        "benchmark and encoder; compare directions and orders, not levels.",
+    ]
+    main = dev_rows(scores)[["system", "task", "split", "seed"]].drop_duplicates()
+    main = main[main["system"].isin(system_order(scores))]
+    broken = degenerate(records).merge(main, on=["system", "task", "split", "seed"])
+    if len(broken):
+        first = "; ".join(
+            f"{system_title(row.system)} on {task_title(row.task)} ({row.split}), seed {row.seed}"
+            for row in broken.head(5).itertuples()
+        )
+        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+        lines.append(
+            f"Degenerate, that is constant or not finite, are the predictions of {len(broken)} of "
+            f"{len(main)} evaluations; they are counted in, not dropped: {first}{more}."
+        )
+    return lines
+
+
+# ---------------------------------------------------------------------------- files
+
+
+def write_tables(scores: pd.DataFrame, folder: Path, records: Iterable[Record] = ()) -> list[Path]:
+    """Write tables/{glue_dev,ablation}.{csv,md,tex} in `folder`; returns the files.
+
+    CSV holds numbers (`glue_dev_values`), Markdown and LaTeX the printed tables and their notes.
+    """
+    lines = notes(scores, records)
+    below_tables = {"glue_dev": lines, "ablation": [DIFFERENCES, *lines]}
+    captions = {
+        "glue_dev": "GLUE-shaped dev scores",
+        "ablation": "Which part does what",
+    }
+    tables = {
+        "glue_dev": (glue_dev_values(scores), glue_dev(scores)),
+        "ablation": (ablation_values(scores), ablation(scores)),
+    }
+    written = []
+    for name, (values, printed) in tables.items():
+        below = "".join(f"\n- {line}" for line in below_tables[name])
+        texts = {
+            "csv": values_csv(values),
+            "md": f"{markdown(printed)}{below}\n",
+            "tex": latex(
+                printed, f"{captions[name]}.", f"tab:{name.replace('_', '-')}", below_tables[name]
+            ),
+        }
+        for kind, text in texts.items():
+            path = folder / "tables" / f"{name}.{kind}"
+            write_text(path, text)
+            written.append(path)
+    return written
+
+
+def values_csv(values: pd.DataFrame) -> str:
+    """The numeric form as CSV, points apart by blanks."""
+    points = [" ".join(f"{point:.4f}" for point in found) for found in values["points"]]
+    text = values.assign(points=points).to_csv(
+        index=False, float_format="%.4f", lineterminator="\n"
+    )
+    return str(text)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A text frame as a Markdown table, first column left and the others right."""
+    names = [str(name) for name in frame.columns]
+    rule = [":--", *["--:"] * (len(names) - 1)]
+    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
+
+
+def latex(frame: pd.DataFrame, caption: str, label: str, lines: Sequence[str] = ()) -> str:
+    """A text frame as a LaTeX table; needs \\usepackage{booktabs,graphicx}."""
+    rows = [" & ".join(map(_tex, row)) + r" \\" for row in frame.to_numpy().tolist()]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{_tex(' '.join([caption, *lines]))}}}",
+            rf"\label{{{label}}}",
+            r"\resizebox{\linewidth}{!}{%",
+            rf"\begin{{tabular}}{{l{'r' * (len(frame.columns) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(_tex, frame.columns)) + r" \\",
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _tex(text: object) -> str:
+    escaped = str(text)
+    for sign in "&%_#":
+        escaped = escaped.replace(sign, f"\\{sign}")
+    # A minus before a digit is a minus sign, not a hyphen (the one in 1904-09482 is none).
+    for before in ("[", "(", ", "):
+        escaped = escaped.replace(f"{before}-", f"{before}$-$")
+    return f"$-${escaped[1:]}" if escaped[:1] == "-" and escaped != NOTHING else escaped
+
+
+# ---------------------------------------------------------------------------- examples
+
+
+def unsure_examples(
+    examples: Examples,
+    soft: np.ndarray,
+    count: int = 10,
+    by: Literal["contradicts", "unsure"] = "contradicts",
+) -> pd.DataFrame:
+    """The examples where the teacher contradicts the gold label most, or is least sure.
+
+    `soft` (N, C) are the teacher's probabilities in the order of the examples. Columns: the texts,
+    "gold", "true" (the label before annotator noise, where known), and the probability of each
+    label. Ordered by the gold label's probability, the lowest first, or by entropy, the highest
+    first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
+    """
+    task = examples.task
+    if not task.labels or examples.label is None:
+        raise MtkdError(f"{task.title} {examples.split}: no class labels to disagree with")
+    if soft.shape != (len(examples), len(task.labels)):
+        wanted = (len(examples), len(task.labels))
+        raise MtkdError(f"{task.title}: soft targets of shape {soft.shape}; expected {wanted}")
+    gold = examples.label.astype(np.int64)
+    key = soft[np.arange(len(gold)), gold] if by == "contradicts" else -entropy(soft)
+    rows = np.argsort(key, kind="stable")[:count]
+    columns: dict[str, Any] = {task.columns[0]: [examples.text_a[row] for row in rows]}
+    if examples.text_b is not None:
+        columns[task.columns[1]] = [examples.text_b[row] for row in rows]
+    columns["gold"] = [task.labels[label] for label in gold[rows]]
+    if examples.clean is not None:
+        columns["true"] = [task.labels[int(label)] for label in examples.clean[rows]]
+    columns |= {f"P({label})": soft[rows, i].round(3) for i, label in enumerate(task.labels)}
+    return pd.DataFrame(columns, index=pd.Index(examples.idx[rows], name="id"))
+
+
+def entropy(soft: np.ndarray) -> np.ndarray:
+    """Entropy (N,) of probabilities (N, C), as a share of its largest value: 0 sure, 1 unsure."""
+    terms = np.where(soft > 0, soft * np.log(np.where(soft > 0, soft, 1)), 0)
+    return -terms.sum(axis=1) / np.log(soft.shape[1])

@@ -1,0 +1,97 @@
+"""Small things that many tests share: a tokenizer, an encoder, tokenised toy tasks."""
+
+import os
+
+# Before torch and the hub's clients are imported, which read these only once.
+os.environ["MTKD_HEADLESS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("ACCELERATE_USE_CPU", "true")  # tests compare bits: the same device anywhere
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from mtkd.batches import TaskData
+from mtkd.data import DataSource, encode, load_examples
+from mtkd.encoders import train_tokenizer
+from mtkd.heads import HeadSpec
+from mtkd.model import MultiTaskModel
+from mtkd.recipes import Heads, head_spec
+from mtkd.tasks import GLUE
+
+torch.set_num_threads(1)
+
+MakeEncoder = Callable[..., BertModel]
+MakeModel = Callable[..., MultiTaskModel]
+MakeData = Callable[..., TaskData]
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    examples = load_examples(DataSource(scale=0.05), "mnli", "train")
+    return train_tokenizer(examples.text_a, lowercase=True, vocabulary=300)
+
+
+@pytest.fixture(scope="session")
+def make_encoder(tokenizer: PreTrainedTokenizerFast) -> MakeEncoder:
+    """A BERT of one layer, 16 wide; equal for equal seeds."""
+
+    def make(dropout: float = 0.0, seed: int = 0) -> BertModel:
+        torch.manual_seed(seed)
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=64,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+        )
+        return BertModel(config, add_pooling_layer=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_model(make_encoder: MakeEncoder) -> MakeModel:
+    """Tiny encoder and the heads of the given tasks, every dropout at the one rate."""
+
+    def make(
+        tasks: Sequence[str], dropout: float = 0.0, seed: int = 0, heads: Heads | None = None
+    ) -> MultiTaskModel:
+        encoder = make_encoder(dropout, seed)
+        specs: dict[str, HeadSpec] = {}
+        for task in tasks:
+            given = head_spec(GLUE[task], heads or Heads(san_steps=3))
+            specs[task] = HeadSpec(given.kind, given.labels, dropout, given.san_steps, dropout)
+        return MultiTaskModel(encoder, specs)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_data(
+    tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory
+) -> MakeData:
+    """A tokenised split of a toy task: 16 rows at the default scale."""
+    cache: Path = tmp_path_factory.mktemp("cache")
+
+    def make(
+        task: str, split: str = "train", scale: float = 1e-4, ranking: bool = False
+    ) -> TaskData:
+        examples = load_examples(DataSource(scale=scale), task, split)
+        encoded = encode(examples, tokenizer, 40, cache)
+        if not ranking:
+            return TaskData(encoded)
+        from mtkd.stages import candidate_groups
+
+        spec = head_spec(GLUE[task], Heads(qnli="ranking"))
+        return TaskData(encoded, None, candidate_groups(examples, spec))
+
+    return make

@@ -1,0 +1,217 @@
+"""Heads, above all the stochastic answer network, and the multi-task model on disk."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import MakeData, MakeModel
+from scipy.special import expit, softmax
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from mtkd.batches import collate
+from mtkd.errors import MtkdError
+from mtkd.heads import HeadSpec, SanHead, average_steps, build_head
+from mtkd.model import MultiTaskModel, load_encoder, read_specs
+from mtkd.recipes import Heads
+from mtkd.tasks import GLUE
+
+HIDDEN = 8
+LABELS = ("entailment", "neutral", "contradiction")
+ALL_KINDS = ("cola", "mnli", "stsb", "qnli")  # linear, san, similarity, ranking
+
+
+def san(steps: int = 4, dropout: float = 0.0, step_dropout: float = 0.0) -> SanHead:
+    torch.manual_seed(1)
+    head = build_head(HeadSpec("san", LABELS, dropout, steps, step_dropout), HIDDEN)
+    assert isinstance(head, SanHead)
+    for parameter in head.parameters():  # far from linear, so that every detail shows
+        torch.nn.init.normal_(parameter, std=0.7)
+    return head
+
+
+def rows() -> tuple[Tensor, Tensor]:
+    """Three examples of several lengths with padding, and states full of garbage there."""
+    segments = torch.full((3, 9), -1, dtype=torch.int8)
+    for row, (first, second) in enumerate([(3, 3), (1, 2), (2, 1)]):
+        marks = [0, *[1] * first, 0, *[2] * second, 0]
+        segments[row, : len(marks)] = torch.tensor(marks, dtype=torch.int8)
+    states = torch.randn(3, 9, HIDDEN, generator=torch.Generator().manual_seed(2))
+    return torch.where((segments < 0)[:, :, None], 1e3, states), segments
+
+
+def san_by_hand(head: SanHead, premise: np.ndarray, hypothesis: np.ndarray) -> list[np.ndarray]:
+    """Probabilities of each step for one example, MT-DNN Eq. 3 and 4 in numpy."""
+    w = {name: value.detach().double().numpy() for name, value in head.state_dict().items()}
+    state = softmax(hypothesis @ w["query.weight"][0]) @ hypothesis
+    steps = []
+    for _ in range(head.steps):
+        context = softmax(premise @ (w["bilinear.weight"] @ state)) @ premise
+        pair = np.concatenate([state, context, abs(state - context), state * context])
+        steps.append(softmax(w["output.weight"] @ pair + w["output.bias"]))
+        from_input = w["update.weight_ih"] @ context + w["update.bias_ih"]
+        from_state = w["update.weight_hh"] @ state + w["update.bias_hh"]
+        (ri, zi, ni), (rs, zs, ns) = np.split(from_input, 3), np.split(from_state, 3)
+        update = expit(zi + zs)
+        state = (1 - update) * np.tanh(ni + expit(ri + rs) * ns) + update * state
+    return steps
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_san_averages_the_probabilities_of_its_steps(steps: int) -> None:
+    head = san(steps).eval()
+    states, segments = rows()
+    found = head(states, segments)
+    assert head.step_logits(states, segments).shape == (3, steps, 3)
+    for row in range(3):
+        one = states[row].double().numpy()
+        marks = segments[row].numpy()
+        by_hand = np.mean(san_by_hand(head, one[marks == 1], one[marks == 2]), 0)
+        np.testing.assert_allclose(found[row].exp().detach(), by_hand, atol=2e-6)
+
+
+def test_san_does_not_see_padding() -> None:
+    head = san().eval()
+    states, segments = rows()
+    short = 6  # length of the second example
+    alone = head(states[1:2, :short], segments[1:2, :short])
+    torch.testing.assert_close(head(states, segments)[1:2], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_san_step_dropout() -> None:
+    states, segments = rows()
+    head = san(4, step_dropout=0.6).train()
+    many = torch.zeros(4000, 1)
+    kept = head.keep_mask(many)
+    assert kept is not None and kept.shape == (4000, 4) and bool(kept.any(1).all())
+    # One step in four is forced, the others stay with probability 0.4.
+    assert float(kept.float().mean()) == pytest.approx(0.25 + 0.75 * 0.4, abs=0.02)
+    assert head.eval().keep_mask(many) is None
+    only = san(4, step_dropout=1.0).train().keep_mask(many)
+    assert only is not None and bool((only.sum(1) == 1).all())
+
+    logits = head.step_logits(states, segments)
+    keep = torch.tensor([[True, False, True, False], [False] * 3 + [True], [True] * 4])
+    found = average_steps(logits, keep)
+    for row in range(3):
+        kept_probs = torch.softmax(logits[row][keep[row]], -1).mean(0)
+        torch.testing.assert_close(found[row].exp(), kept_probs)
+
+
+def test_san_survives_a_text_cut_to_nothing() -> None:
+    head = san(step_dropout=0.5).train()
+    states, segments = rows()
+    segments = torch.where(segments == 2, 0, segments)
+    segments[0] = torch.where(segments[0] == 1, 0, segments[0])
+    outputs = head(states.clamp(max=1), segments)
+    outputs.sum().backward()
+    assert bool(outputs.isfinite().all())
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in head.parameters())
+
+
+def test_gradients_reach_every_parameter_of_the_san() -> None:
+    head = san().train()
+    head(*rows())[:, 0].sum().backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None and float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_head_spec_refuses_what_it_cannot_build() -> None:
+    with pytest.raises(ValueError, match="linear, san"):
+        HeadSpec("softmax", LABELS)
+    with pytest.raises(ValueError, match="ranking"):
+        HeadSpec("ranking", LABELS)
+
+
+# ------------------------------------------------------------------------------------- model
+
+
+def outputs_of(model: MultiTaskModel, make_data: MakeData) -> dict[str, Tensor]:
+    model.eval()
+    found = {}
+    with torch.inference_mode():
+        for task in model.specs:
+            batch = collate(task, make_data(task), np.arange(6), 0)
+            found[task] = model(task, batch.tokens, batch.segments)
+    return found
+
+
+def test_encoder_gets_what_the_tokenizer_would_give_it(
+    make_model: MakeModel, make_data: MakeData, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = make_model(["rte"], heads=Heads(pair="linear")).eval()
+    texts = ["the dog ran", "a very long cat slept on the mat"], ["it ran", "so"]
+    inputs = tokenizer(*texts, padding=True, return_tensors="pt", return_token_type_ids=True)
+    assert inputs["token_type_ids"].unique().tolist() == [0, 1]
+    marks = [
+        [
+            -1 if not seen else 0 if text is None else text + 1
+            for text, seen in zip(*row, strict=True)
+        ]
+        for row in zip(
+            [inputs.sequence_ids(i) for i in range(2)], inputs["attention_mask"], strict=True
+        )
+    ]
+    states = model.encoder(**inputs).last_hidden_state
+    found = model("rte", inputs["input_ids"], torch.tensor(marks, dtype=torch.int8))
+    # Padding has another token type than the tokenizer gives it; nothing attends to it.
+    torch.testing.assert_close(found, model.heads["rte"].output(states[:, 0]))
+
+
+def test_saved_model_is_the_same_model(
+    tmp_path: Path, make_model: MakeModel, make_data: MakeData, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    heads = Heads(qnli="ranking", san_steps=2)
+    folder = tmp_path / "model"
+    make_model(["rte"], seed=5).save_pretrained(folder, tokenizer)  # is replaced as a whole
+    model = make_model(ALL_KINDS, dropout=0.25, heads=heads)
+    model.save_pretrained(folder, tokenizer)
+    again = MultiTaskModel.from_pretrained(folder)
+
+    assert [spec.kind for spec in again.specs.values()] == [
+        "linear",
+        "san",
+        "similarity",
+        "ranking",
+    ]
+    assert read_specs(folder) == again.specs == model.specs
+    assert read_specs(folder)["mnli"].labels == GLUE["mnli"].labels
+    expected = outputs_of(model, make_data)
+    for task, found in outputs_of(again, make_data).items():
+        assert torch.equal(found, expected[task]), task
+    assert again.encoder.config.hidden_dropout_prob == 0.25
+    other = MultiTaskModel.from_pretrained(folder, dropout=0.4)
+    assert other.encoder.config.hidden_dropout_prob == 0.4
+    assert other.encoder.config.attention_probs_dropout_prob == 0.4
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".json", ".safetensors", ".txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(MtkdError) as caught:
+        MultiTaskModel.from_pretrained(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_is_no_saved_model_is_refused(
+    tmp_path: Path, make_model: MakeModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    folder = tmp_path / "model"
+    assert str(folder) in refused(folder) and "mtkd.json" in refused(folder)
+    make_model(["cola"]).save_pretrained(folder, tokenizer)
+    saved = json.loads((folder / "mtkd.json").read_text())
+    (folder / "mtkd.json").write_text(json.dumps(saved | {"format": 99}))
+    assert "99" in refused(folder)
+
+
+def test_missing_encoder_is_one_clear_line(tmp_path: Path) -> None:
+    for name in (str(tmp_path / "none"), "nobody/no-such-encoder"):
+        with pytest.raises(MtkdError) as caught:
+            load_encoder(name)
+        message = str(caught.value)
+        assert name in message and "\n" not in message and "config.json" in message

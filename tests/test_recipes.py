@@ -1,0 +1,248 @@
+"""Recipes read strictly, and the runs and identities that follow from them."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mtkd.data import DataSource
+from mtkd.errors import MtkdError
+from mtkd.recipes import Recipe, as_yaml, available, head_spec, load_recipe
+from mtkd.runs import Run, data_identity, expand, find_run
+from mtkd.tasks import GLUE
+
+MINIMAL: dict[str, Any] = {
+    "name": "small",
+    "tasks": ["mnli", "rte"],
+    "encoders": {"cased": {"pretrain": True, "lowercase": False}, "uncased": {"pretrain": True}},
+    "candidates": {"dropout": [0.1, 0.2]},
+    "seeds": [1, 2],
+}
+
+
+def write(folder: Path, **changes: Any) -> str:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**MINIMAL, **changes}))
+    return str(path)
+
+
+def make(folder: Path, *settings: str, **changes: Any) -> Recipe:
+    return load_recipe(write(folder, **changes), settings)
+
+
+def refused(folder: Path, *settings: str, **changes: Any) -> str:
+    with pytest.raises(MtkdError) as caught:
+        make(folder, *settings, **changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", available())
+def test_shipped_recipes_load_and_survive_writing(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name and recipe.about
+    (tmp_path / "copy.yaml").write_text(as_yaml(recipe))
+    assert load_recipe(str(tmp_path / "copy.yaml")) == recipe
+
+
+def test_resolved_recipe_reads_back_equal(tmp_path: Path) -> None:
+    settings = ("training.learning_rate=5.0e-05", "data.limit=7", "teachers.average=logits")
+    recipe = make(tmp_path, *settings, students={"soft": {"hard_weight": 0, "temperature": 2}})
+    (tmp_path / "copy.yaml").write_text(as_yaml(recipe))
+    assert load_recipe(str(tmp_path / "copy.yaml")) == recipe
+
+
+def test_defaults_are_the_papers(tmp_path: Path) -> None:
+    recipe = make(tmp_path)
+    settings = recipe.training
+    assert (settings.epochs, settings.batch_size, settings.learning_rate) == (5, 32, 5e-5)
+    assert (settings.warmup, settings.clip, recipe.max_length) == (0.1, 1.0, 512)
+    assert recipe.teachers.choose == 3 and recipe.teachers.by == ("mnli", "rte")
+    assert recipe.teachers.tasks == ("mnli", "qqp", "rte", "qnli")
+    assert [s.hard_weight for s in recipe.students.values()] == [0.5, 0.0]
+    specs = {name: head_spec(task, recipe.heads) for name, task in GLUE.items()}
+    assert {name: specs[name].kind for name in ("cola", "stsb", "rte", "qnli")} == {
+        "cola": "linear",
+        "stsb": "similarity",
+        "rte": "san",
+        "qnli": "san",
+    }
+    assert [specs[name].dropout for name in ("mnli", "cola", "rte")] == [0.3, 0.05, 0.1]
+
+
+def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
+    recipe = make(
+        tmp_path,
+        "training.epochs=2",
+        "tasks=[rte]",
+        "students.mine.temperature=3",
+        "heads.qnli=ranking",
+        "fresh_heads=true",
+        "about=a=b",
+    )
+    assert recipe.training.epochs == 2 and recipe.tasks == ("rte",) and recipe.fresh_heads
+    assert recipe.students["mine"].temperature == 3.0 and recipe.about == "a=b"
+    assert head_spec(GLUE["qnli"], recipe.heads).kind == "ranking"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("training.epoch=3", ["training", "'epoch'", "did you mean 'epochs'"]),
+        ("colour=3", ["'colour'", "known"]),
+        ("training.epochs=many", ["training: epochs", "int", "'many'"]),
+        ("training.epochs=2.5", ["training: epochs", "int", "2.5"]),
+        ("training.epochs=true", ["training: epochs", "int", "True"]),
+        ("training.learning_rate=5e-5", ["float", "5.0e-5"]),
+        ("fresh_heads=1", ["fresh_heads", "bool"]),
+        ("tasks=rte", ["tasks", "list"]),
+        ("training=3", ["training", "key: value"]),
+        ("training.mixing=random", ["training: mixing", "'random'", "annealed"]),
+        ("tasks=[rte, snli]", ["tasks", "'snli'", "mnli"]),
+        ("tasks=[wnli]", ["tasks", "'wnli'"]),
+        ("teachers.tasks=[snli]", ["teachers.tasks", "'snli'"]),
+        ("teachers.choose=5", ["teachers.choose", "5", "1 to 4"]),
+        ("training.epochs=0", ["training.epochs", "0", "1 to"]),
+        ("finetuning.batch_size=0", ["finetuning.batch_size"]),
+        ("training.learning_rate=.nan", ["training.learning_rate"]),
+        ("dropout=1.5", ["dropout", "1.5"]),
+        ("students.a.hard_weight=1.1", ["students.a.hard_weight", "0 to 1"]),
+        ("seeds=[1, 1]", ["seeds"]),
+        ("seeds=[]", ["seeds"]),
+        ("encoder=roberta", ["'roberta'", "cased, uncased"]),
+        ("encoders.cased.path=/tmp", ["encoders.cased", "exactly one"]),
+        ("training.epochs", ["key=value"]),
+        ("name.first=x", ["name has no keys"]),
+        ("training.epochs=[", ["YAML"]),
+    ],
+)
+def test_mistakes_are_named(setting: str, words: list[str], tmp_path: Path) -> None:
+    message = refused(tmp_path, setting)
+    assert all(word in message for word in words), message
+
+
+def test_unreadable_recipes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MtkdError, match="unknown recipe 'nowhere'"):
+        load_recipe("nowhere")
+    path = tmp_path / "bad.yaml"
+    for text, words in [
+        ("name: x\nseeds: [1\n", f"{path}:"),
+        ("- a\n", "key: value"),
+        ("", "key: value"),
+        ("about: x\n", "'name' is missing"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(MtkdError) as caught:
+            load_recipe(str(path))
+        assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+# -------------------------------------------------------------------------------------- runs
+
+
+def ids(recipe: Recipe) -> dict[tuple[str, str, int], str]:
+    return {(run.stage, run.what, run.seed): run.run_id for run in expand(recipe)}
+
+
+def changed(before: Recipe, after: Recipe) -> set[str]:
+    """Stages of which at least one run got another identity."""
+    old, new = ids(before), ids(after)
+    return {key[0] for key in old.keys() & new.keys() if old[key] != new[key]}
+
+
+def test_a_recipe_expands_into_its_runs(tmp_path: Path) -> None:
+    runs = expand(make(tmp_path))
+    count = {stage: sum(run.stage == stage for run in runs) for stage in {r.stage for r in runs}}
+    # One data check, two encoders; each of 2 seeds has a baseline, 4 candidates, an ensemble
+    # and 2 students.
+    assert count == {
+        "glue": 1,
+        "encoders": 2,
+        "baselines": 2,
+        "mtdnn": 8,
+        "teachers": 2,
+        "distill": 4,
+    }
+    assert len({run.run_id for run in runs}) == len(runs)
+    seen: set[str] = set()
+    for run in runs:  # parents come before their children
+        assert {parent.run_id for parent in run.parents} <= seen
+        assert all(parent.seed in (0, run.seed) for parent in run.parents)
+        seen.add(run.run_id)
+
+
+def test_seeds_share_the_configuration(tmp_path: Path) -> None:
+    by_config: dict[str, list[Run]] = {}
+    for run in expand(make(tmp_path)):
+        by_config.setdefault(run.config_id, []).append(run)
+    for config_id, runs in by_config.items():
+        assert [run.seed for run in runs] in ([0], [1, 2])
+        assert [run.run_id for run in runs] == [f"{config_id}-s{run.seed}" for run in runs]
+
+
+def test_adding_a_seed_keeps_the_other_runs(tmp_path: Path) -> None:
+    assert not changed(make(tmp_path), make(tmp_path, "seeds=[1, 2, 3]"))
+    assert not changed(make(tmp_path), make(tmp_path, "name=other", "about=words"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "stages"),
+    [
+        ("training.epochs=2", {"baselines", "mtdnn", "teachers", "distill"}),
+        ("data.scale=0.5", {"glue", "baselines", "mtdnn", "teachers", "distill"}),
+        ("data.seed=1", {"glue", "encoders", "baselines", "mtdnn", "teachers", "distill"}),
+        ("pretraining.epochs=1", {"encoders", "baselines", "mtdnn", "teachers", "distill"}),
+        ("heads.san_steps=3", {"baselines", "mtdnn", "teachers", "distill"}),
+        ("max_length=64", {"baselines", "mtdnn", "teachers", "distill"}),
+        ("finetuning.epochs=2", {"mtdnn", "teachers", "distill"}),
+        ("teachers.average=logits", {"teachers", "distill"}),
+        ("teachers.by=[rte]", {"teachers", "distill"}),
+        ("teachers.tasks=[mnli]", {"distill"}),
+        ("students.mtdnn-kd.hard_weight=0.3", {"distill"}),
+    ],
+)
+def test_a_change_renames_what_rests_on_it(setting: str, stages: set[str], tmp_path: Path) -> None:
+    assert changed(make(tmp_path), make(tmp_path, setting)) == stages
+
+
+@pytest.mark.parametrize("kind", ["toy", "folder", "hub"])
+def test_another_sample_of_the_data_is_other_data(kind: str, tmp_path: Path) -> None:
+    # `limit` draws its sample by the seed of the data, wherever the data come from.
+    (tmp_path / "RTE").mkdir()
+    source = DataSource(kind, str(tmp_path), limit=10)
+    one, two = (data_identity(replace(source, seed=seed), ("rte",)) for seed in (0, 1))
+    assert one != two
+    assert one != data_identity(replace(source, limit=11), ("rte",))
+
+
+def test_identity_does_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
+    first, second = tmp_path / "here", tmp_path / "there"
+    (first / "RTE").mkdir(parents=True)
+    (first / "RTE" / "train.tsv").write_text("index\tsentence1\tsentence2\tlabel\n")
+    shutil.copytree(first, second)
+    settings = ("teachers.by=[rte]", "teachers.tasks=[rte]")
+    path = write(tmp_path)
+    one, two = (load_recipe(path, settings, str(folder)) for folder in (first, second))
+    assert ids(one) == ids(two)
+    assert {run.settings["tasks"][0] for run in expand(one) if "tasks" in run.settings} == {"rte"}
+    (second / "RTE" / "train.tsv").write_text("another version")
+    assert {"glue", "distill"} <= changed(one, two)
+
+
+def test_data_without_any_task_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    recipe = load_recipe(write(tmp_path), (), str(tmp_path / "empty"))
+    with pytest.raises(MtkdError, match="none of its tasks"):
+        expand(recipe)
+
+
+def test_runs_are_found_by_name(tmp_path: Path) -> None:
+    recipe = make(tmp_path)
+    assert (
+        find_run(recipe, "distill", "mtdnn-kd", 2).run_id == ids(recipe)["distill", "mtdnn-kd", 2]
+    )
+    with pytest.raises(MtkdError, match="mtdnn-kd-soft"):
+        find_run(recipe, "distill", "mtdnn-kd", 9)

@@ -1,0 +1,102 @@
+"""Stored predictions and the soft targets that are averaged from them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from mtkd.errors import MtkdError
+from mtkd.targets import Predictions, average, read_predictions, write_predictions
+
+LABELS = ("entailment", "not_entailment")
+IDX = np.array([4, 9, 2, 7])
+LOGITS = np.array([[2.0, 0.0], [0.0, 1.0], [-1.0, 1.0], [3.0, 3.0]], dtype=np.float32)
+FIRST = Predictions("rte", "train", LABELS, IDX, LOGITS, "mtdnn-a-s1")
+SECOND = replace(FIRST, logits=LOGITS[::-1].copy() * 4, run="mtdnn-b-s1")
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_probabilities_are_averaged_as_in_the_paper(temperature: float) -> None:
+    found = average([FIRST, SECOND], IDX, LABELS, temperature=temperature)
+    by_hand = (softmax(LOGITS / temperature, -1) + softmax(SECOND.logits / temperature, -1)) / 2
+    np.testing.assert_allclose(found, by_hand, rtol=1e-6)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_logits_can_be_averaged_instead() -> None:
+    found = average([FIRST, SECOND], IDX, LABELS, temperature=2.0, of="logits")
+    np.testing.assert_allclose(found, softmax((LOGITS + SECOND.logits) / 4, -1), rtol=1e-6)
+    other = average([FIRST, SECOND], IDX, LABELS, temperature=2.0)
+    assert np.abs(found - other).max() > 0.01  # the two are not the same thing
+
+
+def test_one_teacher_is_its_own_average() -> None:
+    np.testing.assert_allclose(average([FIRST], IDX, LABELS), softmax(LOGITS, -1), rtol=1e-6)
+
+
+def test_examples_are_matched_by_id() -> None:
+    shuffle = np.array([2, 0, 3, 1])
+    shuffled = replace(SECOND, idx=IDX[shuffle], logits=SECOND.logits[shuffle])
+    expected = average([FIRST, SECOND], IDX, LABELS)
+    np.testing.assert_array_equal(average([FIRST, shuffled], IDX, LABELS), expected)
+    some = np.array([7, 4])  # other order, and not all: the student's data decides
+    np.testing.assert_array_equal(average([shuffled, FIRST], some, LABELS), expected[[3, 0]])
+
+
+def test_similarities_are_averaged_as_they_are() -> None:
+    one = Predictions("stsb", "train", (), IDX, np.float32([[1], [2], [3], [4]]), "a-s1")
+    two = replace(one, idx=IDX[::-1].copy(), logits=np.float32([[5], [5], [0], [0]]))
+    np.testing.assert_allclose(average([one, two], IDX, ()), [[0.5], [1], [4], [4.5]])
+
+
+def refusal(member: Predictions, idx: np.ndarray = IDX) -> str:
+    with pytest.raises(MtkdError) as caught:
+        average([FIRST, member], idx, LABELS)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_examples_are_named() -> None:
+    short = replace(SECOND, idx=IDX[:2], logits=SECOND.logits[:2])
+    message = refusal(short)
+    assert "mtdnn-b-s1" in message and "rte train" in message
+    assert "2 examples" in message and "id 2" in message
+    beyond = np.array([4, 1000, -1])
+    assert "2 examples" in refusal(SECOND, beyond) and "1000" in refusal(SECOND, beyond)
+
+
+def test_other_label_names_are_refused() -> None:
+    message = refusal(replace(SECOND, labels=LABELS[::-1]))
+    assert "['not_entailment', 'entailment']" in message and "mtdnn-b-s1" in message
+
+
+def test_file_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "rte.train.safetensors"
+    write_predictions(path, replace(FIRST, logits=np.asfortranarray(LOGITS)))
+    found = read_predictions(path)
+    np.testing.assert_array_equal(found.idx, IDX)
+    np.testing.assert_array_equal(found.logits, LOGITS)
+    assert replace(found, idx=IDX, logits=LOGITS) == FIRST
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_unusable_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rte.safetensors"
+    for damage in ("missing", "empty", "cut", "text", "format"):
+        if damage != "missing":
+            write_predictions(path, FIRST)
+        if damage == "empty":
+            path.write_bytes(b"")
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-7])
+        if damage == "text":
+            path.write_text("not safetensors at all")
+        if damage == "format":
+            path.write_bytes(path.read_bytes().replace(b'format\\": 1', b'format\\": 9'))
+        with pytest.raises(MtkdError) as caught:
+            read_predictions(path)
+        message = str(caught.value)
+        assert str(path) in message and "\n" not in message, damage

@@ -1,0 +1,371 @@
+"""The training loop: the same weights however a training is cut up."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import MakeData, MakeModel
+from torch import Tensor
+
+from mtkd import losses
+from mtkd.batches import TaskData, collate, epoch_units
+from mtkd.model import MultiTaskModel
+from mtkd.prediction import predict
+from mtkd.progress import Progress
+from mtkd.training import (
+    Distillation,
+    History,
+    Scores,
+    Training,
+    batch_loss,
+    pieces,
+    set_learning_rate,
+    steps_per_epoch,
+    train,
+)
+
+TASKS = ("cola", "mnli", "stsb")
+QUICK = Training(epochs=3, batch_size=6, learning_rate=2e-3, keep="last")
+SCORES = (50.0, 70.0, 60.0)  # of the epochs: the second is the best
+
+
+class Stop(Exception):
+    """An interruption."""
+
+
+class Interrupt(Progress):
+    """Stops the training after so many steps."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(after, "test")
+
+    def advance(self, steps: int = 1, note: str | None = None) -> None:
+        super().advance(steps, note)
+        if self.done >= self.total:
+            raise Stop
+
+
+def scripted(stop_at: int = 0) -> Callable[[], Scores]:
+    """An `evaluate` that gives SCORES in turn; interrupted instead at call `stop_at`."""
+    calls = 0
+
+    def evaluate() -> Scores:
+        nonlocal calls
+        calls += 1
+        if calls == stop_at:
+            raise Stop
+        return {"cola": {"matthews": SCORES[calls - 1]}}
+
+    return evaluate
+
+
+def weights(model: MultiTaskModel) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def apart(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    """Largest difference of any weight."""
+    assert a.keys() == b.keys()
+    return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+
+def told(history: History) -> list[dict[str, Any]]:
+    return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in history.epochs]
+
+
+@pytest.fixture(scope="module")
+def data(make_data: MakeData) -> dict[str, TaskData]:
+    return {task: make_data(task) for task in TASKS}
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize("where", ["step", "evaluate"])
+def test_resumed_training_is_the_uninterrupted_one_bit_for_bit(
+    keep: Any, where: str, tmp_path: Path, make_model: MakeModel, data: dict[str, TaskData]
+) -> None:
+    settings = replace(QUICK, keep=keep)
+    whole = make_model(TASKS, dropout=0.2)
+    expected = train(whole, data, settings, seed=3, pad=0, evaluate=scripted())
+
+    begun = make_model(TASKS, dropout=0.2)
+    progress = Interrupt(steps_per_epoch(data, settings)[0] + 4) if where == "step" else None
+    evaluate = scripted(stop_at=0 if where == "step" else 2)
+    common: dict[str, Any] = {"seed": 3, "pad": 0, "checkpoint": tmp_path / "checkpoint"}
+    with pytest.raises(Stop):
+        train(begun, data, settings, evaluate=evaluate, progress=progress, **common)
+
+    scores = scripted()
+    scores()  # the first epoch was evaluated before the interruption
+    torch.manual_seed(123)  # another process: nothing is as it was
+    resumed = make_model(TASKS, dropout=0.2, seed=99)
+    counted = Progress(0, "test")
+    found = train(resumed, data, settings, evaluate=scores, progress=counted, **common)
+    assert apart(weights(whole), weights(resumed)) == 0
+    assert told(found) == told(expected)
+    assert found.kept_epoch == expected.kept_epoch == {"last": 3, "best": 2}[keep]
+    assert counted.done == sum(steps_per_epoch(data, settings))
+
+    # A training that had ended, but was not recorded, takes no step and ends the same.
+    finished = make_model(TASKS, dropout=0.2, seed=7)
+    again = train(finished, data, settings, evaluate=scripted(), **common)
+    assert apart(weights(whole), weights(finished)) == 0 and told(again) == told(expected)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json", ".safetensors"}  # no pickle
+
+
+def test_best_epoch_is_kept(make_model: MakeModel, data: dict[str, TaskData]) -> None:
+    model, seen, scores = make_model(TASKS), [], scripted()
+
+    def evaluate() -> Scores:
+        seen.append(weights(model))
+        return scores()
+
+    history = train(model, data, replace(QUICK, keep="best"), seed=3, pad=0, evaluate=evaluate)
+    assert history.kept_epoch == 2 and [e["score"] for e in history.epochs] == list(SCORES)
+    assert apart(weights(model), seen[1]) == 0 < apart(weights(model), seen[2])
+    assert not model.training
+
+
+@pytest.mark.parametrize("batch_size", [6, 5])
+def test_accumulation_changes_nothing(
+    batch_size: int, make_model: MakeModel, data: dict[str, TaskData], make_data: MakeData
+) -> None:
+    # Batches of 6 or 5 in four pieces are uneven, and a last batch of one leaves empty pieces.
+    many = {**data, "qnli": make_data("qnli", ranking=True)}
+    found, told_losses = [], []
+    for accumulation in (1, 4):
+        torch.manual_seed(0)
+        model = make_model(tuple(many)).double()
+        settings = replace(QUICK, batch_size=batch_size, accumulation=accumulation, epochs=1)
+        told_losses.append(train(model, many, settings, seed=1, pad=0).epochs[0]["loss"])
+        found.append(weights(model))
+    assert apart(*found) < 1e-6
+    assert told_losses[0] == pytest.approx(told_losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 5, 32])
+def test_pieces_are_the_whole_batch(processes: int, size: int) -> None:
+    units = np.arange(size)
+    each = [
+        pieces(units, 4, SimpleNamespace(num_processes=processes, process_index=i))  # type: ignore[arg-type]
+        for i in range(processes)
+    ]
+    assert {len(mine) for mine in each} == {4}  # all processes step alike
+    counted = [(part, weight) for mine in each for part, weight in mine if weight]
+    assert sorted(np.concatenate([part for part, _ in counted])) == units.tolist()
+    assert all(weight == len(part) / size for part, weight in counted)
+
+
+def test_learning_rate_by_hand() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+
+    def rates(total: int, warmup: float) -> list[float]:
+        found = []
+        for step in range(total):
+            set_learning_rate(optimizer, Training(learning_rate=8.0, warmup=warmup), step, total)
+            found.append(optimizer.param_groups[0]["lr"])
+        return found
+
+    # 10 steps, 2 of them warming up: up in halves, then down by eighths, never zero.
+    assert rates(10, 0.2) == pytest.approx([4, 8, 8, 7, 6, 5, 4, 3, 2, 1])
+    assert rates(4, 0.0) == pytest.approx([8, 6, 4, 2])
+    assert rates(2, 1.0) == pytest.approx([4, 8])
+    for total in (1, 2, 3, 99):
+        assert min(rates(total, 0.1)) > 0 and max(rates(total, 0.1)) <= 8
+
+
+def test_steps_are_adamax_with_clipping(make_model: MakeModel, make_data: MakeData) -> None:
+    data = {"sst2": make_data("sst2")}
+    settings = replace(QUICK, epochs=2, clip=0.05)
+    model, by_hand = make_model(["sst2"]), make_model(["sst2"])
+    train(model, data, settings, seed=4, pad=0)
+
+    order = [
+        units
+        for epoch in (1, 2)
+        for _, units in epoch_units(data, 6, seed=4, epoch=epoch, epochs=2)
+    ]
+    moment = {name: torch.zeros_like(p) for name, p in by_hand.named_parameters()}
+    largest = {name: torch.zeros_like(p) for name, p in by_hand.named_parameters()}
+    for step, units in enumerate(order, start=1):
+        batch = collate("sst2", data["sst2"], units, 0)
+        by_hand.zero_grad()
+        logits = by_hand("sst2", batch.tokens, batch.segments)
+        torch.nn.functional.cross_entropy(logits, batch.labels).backward()
+        norm = math.sqrt(sum(float((p.grad**2).sum()) for p in by_hand.parameters()))
+        assert norm > settings.clip
+        warm = 0.1 * len(order)
+        rate = settings.learning_rate * (len(order) - step + 1) / (len(order) - warm)
+        rate = min(rate, settings.learning_rate)
+        for name, parameter in by_hand.named_parameters():
+            gradient = parameter.grad * settings.clip / norm
+            # Kingma and Ba 2015, Algorithm 2.
+            moment[name] = 0.9 * moment[name] + 0.1 * gradient
+            largest[name] = torch.maximum(0.999 * largest[name], gradient.abs() + 1e-8)
+            parameter.data -= rate / (1 - 0.9**step) * moment[name] / largest[name]
+    # Gradients of about the size of Adamax's epsilon leave a little rounding.
+    assert apart(weights(model), weights(by_hand)) < 1e-5
+
+
+def test_one_task_is_learnt(make_model: MakeModel, make_data: MakeData) -> None:
+    data = {"sst2": make_data("sst2")}
+    model = make_model(["sst2"])
+    settings = replace(QUICK, epochs=20, batch_size=4, learning_rate=2e-2)
+    history = train(model, data, settings, seed=0, pad=0)
+    loss = [epoch["loss"]["sst2"] for epoch in history.epochs]
+    assert history.finite and loss[-1] < 0.3 < loss[0]
+    right = predict(model, "sst2", data["sst2"], pad=0).argmax(-1) == data["sst2"].encoded.label
+    assert right.mean() > 0.9
+
+
+def test_reported_loss_is_the_mean_over_batches(
+    make_model: MakeModel, data: dict[str, TaskData]
+) -> None:
+    model, still = make_model(TASKS), replace(QUICK, epochs=1, batch_size=8, learning_rate=0.0)
+    found = train(model, data, still, seed=0, pad=0).epochs[0]
+    assert found["steps"] == 6
+    for task in TASKS:
+        batch = collate(task, data[task], np.arange(16), 0)
+        with torch.no_grad():
+            outputs = model(task, batch.tokens, batch.segments)
+        expected = batch_loss(outputs, batch, model.specs[task], None)
+        assert found["loss"][task] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_soft_targets_touch_only_the_tasks_that_have_them(
+    make_model: MakeModel, data: dict[str, TaskData], make_data: MakeData
+) -> None:
+    rng = np.random.default_rng(0)
+    model = make_model((*TASKS, "qnli"))
+    taught = Distillation(hard_weight=0.25, temperature=2.0)
+    for task in model.specs:
+        item = data[task] if task in data else make_data("qnli")
+        classes = max(len(model.specs[task].labels), 1)
+        soft = rng.dirichlet(np.ones(classes), 16).astype(np.float32)
+        rows = np.arange(5)
+        plain = collate(task, item, rows, 0)
+        with_soft = collate(task, TaskData(item.encoded, soft, item.unit_rows), rows, 0)
+        outputs, spec = model(task, plain.tokens, plain.segments), model.specs[task]
+        hard = batch_loss(outputs, plain, spec, None)
+        torch.testing.assert_close(batch_loss(outputs, plain, spec, taught), hard)
+        torch.testing.assert_close(batch_loss(outputs, with_soft, spec, None), hard)
+        target = torch.from_numpy(soft[rows])
+        if task == "stsb":
+            expected = 0.25 * hard + 0.75 * ((outputs - target) ** 2).mean()
+        else:
+            expected = 0.25 * hard + 0.75 * losses.soft_loss(outputs, target, 2.0)
+        torch.testing.assert_close(batch_loss(outputs, with_soft, spec, taught), expected)
+
+
+def test_ranking_learns_from_labels_and_from_teachers(
+    make_model: MakeModel, make_data: MakeData
+) -> None:
+    from mtkd.recipes import Heads
+
+    item = make_data("qnli", ranking=True)
+    spec = make_model(["qnli"], heads=Heads(qnli="ranking")).specs["qnli"]
+    outputs = torch.tensor([[1.0], [0.0], [0.5], [2.0]])
+    soft = np.full((len(item.encoded), 2), 0.5, np.float32)
+    batch = collate("qnli", TaskData(item.encoded, soft, item.unit_rows), np.array([0, 1]), 0)
+    assert batch.labels is not None
+    log_probs = torch.log_softmax(outputs.view(2, 2), 1)
+    gold = log_probs[batch.labels.view(2, 2) == 0].mean()
+    torch.testing.assert_close(batch_loss(outputs, batch, spec, None), -gold)
+    found = batch_loss(outputs, batch, spec, Distillation(hard_weight=0.0))
+    torch.testing.assert_close(found, -log_probs.mean())  # teachers who cannot tell: half each
+
+
+def test_distilled_student_comes_to_agree_with_its_teacher(
+    make_model: MakeModel, make_data: MakeData
+) -> None:
+    item = make_data("sst2")
+    assert item.encoded.label is not None
+    wrong = 1 - item.encoded.label  # a teacher who contradicts the labels shows who is followed
+    soft = np.where(np.arange(2) == wrong[:, None], 0.9, 0.1).astype(np.float32)
+    settings = replace(QUICK, epochs=20, batch_size=4, learning_rate=2e-2)
+    followed = []
+    for hard_weight in (0.0, 1.0):
+        model = make_model(["sst2"])
+        data = {"sst2": TaskData(item.encoded, soft)}
+        distillation = Distillation(hard_weight=hard_weight)
+        train(model, data, settings, seed=0, pad=0, distillation=distillation)
+        followed.append(np.mean(predict(model, "sst2", item, pad=0).argmax(-1) == wrong))
+    assert followed[0] > 0.9 and followed[1] < 0.1
+
+
+def test_bfloat16(make_model: MakeModel, data: dict[str, TaskData]) -> None:
+    found = []
+    for precision in ("fp32", "bf16"):
+        model = make_model(TASKS)
+        settings = replace(QUICK, epochs=1, precision=precision)  # type: ignore[arg-type]
+        found.append(train(model, data, settings, seed=0, pad=0).epochs[0]["loss"])
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert found[1] == pytest.approx(found[0], rel=0.05) and found[1] != found[0]
+
+
+# ------------------------------------------------------------------------- several processes
+
+
+def _one_of_two(rank: int, port: int, folder: str, model: Any, data: Any, settings: Any) -> None:
+    import os
+
+    from accelerate.state import AcceleratorState, PartialState
+    from safetensors.torch import save_file
+
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "ACCELERATE_USE_CPU": "true",
+    }
+    # Forked from a process that may have trained alone: it shall not remember that.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    PartialState._reset_state()
+    torch.set_num_threads(1)
+    history = train(model, data, settings, seed=3, pad=0)
+    loss = {f"loss.{k}": torch.tensor(v) for k, v in history.epochs[0]["loss"].items()}
+    save_file(weights(model) | loss, Path(folder) / f"{rank}.safetensors")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA does not survive a fork")
+def test_two_processes_train_the_same_model(
+    tmp_path: Path, make_model: MakeModel, data: dict[str, TaskData]
+) -> None:
+    import multiprocessing
+    import socket
+
+    from safetensors.torch import load_file
+
+    settings = replace(QUICK, epochs=1, batch_size=5)
+    alone = make_model(TASKS)
+    loss = train(alone, data, settings, seed=3, pad=0).epochs[0]["loss"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")  # a fresh process would take long to import torch
+    model = make_model(TASKS)
+    both = [
+        fork.Process(target=_one_of_two, args=(i, port, str(tmp_path), model, data, settings))
+        for i in (0, 1)
+    ]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+    assert [process.exitcode for process in both] == [0, 0]
+    for rank in (0, 1):
+        found = load_file(tmp_path / f"{rank}.safetensors")
+        told_loss = {k: float(found.pop(f"loss.{k}")) for k in loss}
+        assert apart(weights(alone), found) < 1e-5
+        assert told_loss == pytest.approx(loss, rel=1e-4)

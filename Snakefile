@@ -19,8 +19,8 @@ REPORTS = [] if config.get("until") else ["07_glue_results", "08_ablations"]
 # Library files that a result depends on. Editing one of them repeats what rests on it.
 METHOD = [
     str(PACKAGE / f"{name}.py")
-    for name in "tasks data glue_files toy toy_language toy_tasks encoders heads model losses batches "
-    "training prediction targets stages metrics".split()
+    for name in "tasks data glue_files toy toy_language encoders heads model losses batches "
+    "training prediction targets workbench stages metrics".split()
 ]
 VIEW = [str(PACKAGE / name) for name in ("tables.py", "figures.py", "statistics.py", "paper.csv")]
 

@@ -67,7 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--recipe", default="demo", help="name (default: demo)")
         command.set_defaults(run=run)
-    test = commands.add_parser("test", help="lint, types and tests", description="lint, types, tests")
+    test = commands.add_parser(
+        "test", help="lint, types and tests", description="lint, types, tests"
+    )
     test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest")
     test.set_defaults(run=run_tests)
     lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
@@ -141,7 +143,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     from mtkd.runs import expand, present_tasks
-    from mtkd.stages import open_recipe
+    from mtkd.workbench import open_recipe
 
     recipe, results = open_recipe(options.recipe)
     runs = expand(recipe)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from mtkd.errors import MtkdError
 from mtkd.glue_files import from_table, read_folder, task_folders
 from mtkd.tasks import GLUE, Examples, Task
-from mtkd.toybench import toy_examples
+from mtkd.toy import toy_examples
 
 GLUE_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # of nyu-mll/glue
 BATCH = 1024  # rows tokenised at a time

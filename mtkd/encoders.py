@@ -94,7 +94,8 @@ def pretrain(
         intermediate_size=4 * settings.hidden,
         max_position_embeddings=LONGEST,
     )
-    model = BertForMaskedLM(config).to(device)
+    model = BertForMaskedLM(config)
+    model.to(device)  # type: ignore[arg-type]
     losses = masked_lm(model, list(zip(firsts, rests, strict=True)), tokenizer, settings, seed=seed)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -121,6 +122,7 @@ def masked_lm(
     device = model.device
     lengths = np.array([len(first) + len(rest) for first, rest in lines])
     paired = np.flatnonzero([len(rest) > 0 for _, rest in lines])
+    beginnings = np.array([first[0] if first else 0 for first, _ in lines])
     per_epoch = -(-len(lines) // settings.batch_size)
     total = per_epoch * settings.epochs
     follows = torch.nn.Linear(model.config.hidden_size, 2).to(device)
@@ -137,7 +139,9 @@ def masked_lm(
             torch.manual_seed(derive_seed(seed, epoch))
             second = np.arange(len(lines))  # whose second text each line gets
             moved = paired[rng.random(len(paired)) < settings.swapped]
-            second[moved] = rng.permutation(moved)
+            # Partners begin with the same word where possible: names alone must not tell.
+            moved = moved[np.lexsort((rng.random(len(moved)), beginnings[moved]))]
+            second[moved] = np.roll(moved, 1)
             # Neighbours in length share a batch: a little noise keeps the batches changing.
             order = np.argsort(lengths + rng.random(len(lines)) * 3)
             batches = np.array_split(order, per_epoch)
@@ -192,7 +196,7 @@ def assemble(
 def mask_tokens(
     tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corrupted copy of the tokens (80 % mask, 10 % random, 10 % kept) and the places to predict."""
+    """Corrupted copy of the tokens (80 % mask, 10 % random, 10 % kept); the places to predict."""
     ordinary = tokens >= len(SPECIAL)
     chosen = ordinary & (rng.random(tokens.shape) < share)
     if not chosen.any():

@@ -81,7 +81,9 @@ class SanHead(nn.Module):
         for step in range(self.steps):
             scores = torch.bmm(states, self.bilinear(state).unsqueeze(-1)).squeeze(-1)
             context = attend(scores, states, premise)
-            features.append(torch.cat([state, context, (state - context).abs(), state * context], -1))
+            features.append(
+                torch.cat([state, context, (state - context).abs(), state * context], -1)
+            )
             if step + 1 < self.steps:
                 state = self.update(context, self.dropout(state))
         return self.output(self.dropout(torch.stack(features, 1)))

@@ -39,7 +39,7 @@ class MultiTaskModel(nn.Module):
         return self.heads[task](states, segments).float()
 
     def save_pretrained(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Write encoder, tokenizer and all heads to `folder`, which appears complete or not at all."""
+        """Write encoder, tokenizer and all heads to `folder`, whole or not at all."""
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)

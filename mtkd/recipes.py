@@ -70,18 +70,22 @@ class Recipe:
 
     name: str
     about: str = ""
-    data: DataSource = DataSource()
+    data: DataSource = field(default_factory=DataSource)
     tasks: tuple[str, ...] = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
     max_length: int = 512
     encoders: dict[str, EncoderSource] = field(default_factory=dict)
     encoder: str = "uncased"  # the default encoder: single models and students start from it
     dropout: float = 0.1  # on the shared layers of single models and students
-    pretraining: Pretraining = Pretraining()
-    heads: Heads = Heads()
-    training: Training = Training()  # single-task and multi-task training, students too
-    finetuning: Training = Training()  # per-task fine-tuning of a multi-task model
-    candidates: Candidates = Candidates()
-    teachers: Teachers = Teachers()
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    heads: Heads = field(default_factory=Heads)
+    training: Training = field(
+        default_factory=Training
+    )  # single-task and multi-task training, students too
+    finetuning: Training = field(
+        default_factory=Training
+    )  # per-task fine-tuning of a multi-task model
+    candidates: Candidates = field(default_factory=Candidates)
+    teachers: Teachers = field(default_factory=Teachers)
     students: dict[str, Distillation] = field(
         default_factory=lambda: {
             "mtdnn-kd": Distillation(hard_weight=0.5),
@@ -97,9 +101,7 @@ def available() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def load_recipe(
-    name: str, settings: Sequence[str] = (), data_path: str | None = None
-) -> Recipe:
+def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None = None) -> Recipe:
     """Recipe by name or by file, with `key=value` settings (dotted keys, YAML values) applied."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
@@ -108,6 +110,8 @@ def load_recipe(
         )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise MtkdError(f"{path}: not UTF-8 text") from None
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise MtkdError(f"{path}:{line}: not valid YAML") from None
@@ -116,7 +120,8 @@ def load_recipe(
     for setting in settings:
         apply_setting(raw, setting)
     if data_path is not None:
-        raw.setdefault("data", {}).update(kind="folder", path=str(Path(data_path).resolve()))
+        source = {"kind": "folder", "path": str(Path(data_path).resolve())}
+        raw["data"] = {**(raw.get("data") or {}), **source}
     recipe = build(Recipe, raw, where=str(path) if name.endswith("ml") else f"recipe {name}")
     check(recipe)
     return recipe
@@ -192,7 +197,9 @@ def build_dataclass(kind: Any, value: Any, where: str) -> Any:
 def check(recipe: Recipe) -> None:
     """What types cannot say. Raises MtkdError with the first thing that does not fit."""
     trainable = [name for name, task in GLUE.items() if task.trained]
-    for key, names in (("tasks", recipe.tasks), ("teachers.tasks", recipe.teachers.tasks)):
+    listed = {"tasks": recipe.tasks, "teachers.tasks": recipe.teachers.tasks}
+    listed["teachers.by"] = recipe.teachers.by
+    for key, names in listed.items():
         for name in names:
             if name not in trainable:
                 raise MtkdError(
@@ -206,7 +213,10 @@ def check(recipe: Recipe) -> None:
                 f"({', '.join(recipe.encoders) or 'none'})"
             )
     for name, source in recipe.encoders.items():
-        given = [bool(source.pretrain), *(x is not None for x in (source.path, source.package, source.hub))]
+        given = [
+            bool(source.pretrain),
+            *(x is not None for x in (source.path, source.package, source.hub)),
+        ]
         if sum(given) != 1:
             raise MtkdError(
                 f"recipe {recipe.name}: encoders.{name}: give exactly one of pretrain, path, "
@@ -218,9 +228,15 @@ def check(recipe: Recipe) -> None:
         ("dropout", recipe.dropout, 0, 0.99),
         ("max_length", recipe.max_length, 8, 100_000),
         ("heads.san_steps", recipe.heads.san_steps, 1, 100),
-        *((f"candidates.dropout[{i}]", d, 0, 0.99) for i, d in enumerate(recipe.candidates.dropout)),
+        *(
+            (f"candidates.dropout[{i}]", d, 0, 0.99)
+            for i, d in enumerate(recipe.candidates.dropout)
+        ),
         *((f"students.{n}.hard_weight", s.hard_weight, 0, 1) for n, s in recipe.students.items()),
-        *((f"students.{n}.temperature", s.temperature, 0.01, 1e3) for n, s in recipe.students.items()),
+        *(
+            (f"students.{n}.temperature", s.temperature, 0.01, 1e3)
+            for n, s in recipe.students.items()
+        ),
     ]
     for part in ("training", "finetuning"):
         settings = getattr(recipe, part)
@@ -233,9 +249,7 @@ def check(recipe: Recipe) -> None:
         ]
     for key, value, low, high in bounds:
         if not low <= value <= high:
-            raise MtkdError(
-                f"recipe {recipe.name}: {key}: {value} is out of range {low} to {high}"
-            )
+            raise MtkdError(f"recipe {recipe.name}: {key}: {value} is out of range {low} to {high}")
     if not recipe.seeds or len(set(recipe.seeds)) != len(recipe.seeds):
         raise MtkdError(f"recipe {recipe.name}: seeds: expected different whole numbers")
 

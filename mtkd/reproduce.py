@@ -57,8 +57,7 @@ def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | No
         environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}
         # We hold the lock, so whoever left Snakemake's own lock behind is dead.
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run([*command, "--unlock"], env=environment, check=False, **quiet)
+        subprocess.run([*command, "--unlock"], env=environment, capture_output=True, check=False)
         log = results / "snakemake.log"
         with log.open("w") as output:
             process = subprocess.Popen(
@@ -99,8 +98,8 @@ def tell_others(results: Path, runs: Sequence[Run]) -> None:
     others = [name for name in others if name not in known and name[0].isalpha()]
     if others:
         print(
-            f"{results}: {len(others)} finished runs belong to another version of this recipe or to "
-            "later stages; they are left untouched and not counted",
+            f"{results}: {len(others)} finished runs belong to another version of this recipe or "
+            "to later stages; they are left untouched and not counted",
             flush=True,
         )
 
@@ -119,8 +118,7 @@ def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) 
             fresh = [run for run in todo if run.run_id not in seen and is_done(results, run)]
             seen |= {run.run_id for run in fresh}
             done = sum(
-                (run.cost + KERNEL_COST)
-                * (1.0 if run.run_id in seen else share(results, run))
+                (run.cost + KERNEL_COST) * (1.0 if run.run_id in seen else share(results, run))
                 for run in todo
             )
             spent = time.monotonic() - began
@@ -191,9 +189,7 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     if not texts:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
         print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
-    print(
-        f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr
-    )
+    print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
 
 
 def read_runs(results: Path, runs: Sequence[Run]) -> list[records.Record]:
@@ -217,5 +213,3 @@ def seconds_per_example(finished: Sequence[records.Record]) -> float | None:
     cost = sum(r.details.get("cost", 0.0) for r in finished if r.training_seconds)
     seconds = sum(r.training_seconds for r in finished if r.training_seconds)
     return seconds / cost if cost else None
-
-

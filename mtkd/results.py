@@ -16,8 +16,9 @@ from mtkd.errors import MtkdError
 from mtkd.recipes import Recipe
 from mtkd.records import Record
 from mtkd.runs import Run, expand, present_tasks, teacher_tasks
-from mtkd.stages import OpenRun, open_recipe, run_folder, soft_targets
+from mtkd.stages import soft_targets
 from mtkd.tasks import GLUE, Examples
+from mtkd.workbench import OpenRun, open_recipe, run_folder
 
 Knowledge = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 
@@ -42,7 +43,7 @@ class Results:
 
 
 def open_results(name: str) -> Results:
-    """Finished runs of a recipe, by name or by its saved file. Raises MtkdError if there is none."""
+    """Finished runs of a recipe, by name or saved file. Raises MtkdError if there is none."""
     recipe, folder = open_recipe(name)
     runs = tuple(expand(recipe))
     done = [run for run in runs if (run_folder(folder, run) / "record.json").exists()]
@@ -62,11 +63,11 @@ def write_results(results: Results) -> list[Path]:
     scores.round({"value": 6}).to_csv(text, index=False, lineterminator="\n")
     path = results.folder / "scores.csv"
     records.write_text(path, text.getvalue())
-    written = tables.write_tables(scores, results.folder / "tables", results.records)
+    written = tables.write_tables(scores, results.folder, results.records)
     written += figures.write_figures(
         scores,
         results.records,
-        results.folder / "figures",
+        results.folder,
         teacher_tasks=results.teacher_tasks,
         knowledge=teacher_knowledge(results),
     )
@@ -83,7 +84,7 @@ def open_teachers(results: Results) -> OpenRun | None:
 
 
 def teacher_knowledge(results: Results) -> Knowledge:
-    """Soft targets, training labels and (toy) clean labels of every classification with teachers."""
+    """Soft targets, training labels and (toy) clean labels of the tasks with teachers."""
     opened = open_teachers(results)
     if opened is None:
         return {}

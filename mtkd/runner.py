@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
@@ -42,7 +41,7 @@ def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Pat
     except PapermillExecutionError as error:
         lines = [line for line in str(error.evalue).splitlines() if line.strip()]
         raise MtkdError(
-            f"{notebook.name} cell {error.exec_count}: {error.ename}: {lines[-1] if lines else ''}\n"
+            f"{notebook.name} cell {error.exec_count}: {error.ename}: {' '.join(lines[-1:])}\n"
             f"  executed copy with the traceback: {log}"
         ) from None
     except RuntimeError as error:  # nbclient's DeadKernelError is one
@@ -70,7 +69,7 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; waits for another process that holds it, an orphaned kernel's parent say."""
+    """Hold a lock file; wait for another process that holds it, an orphaned runner say."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -14,7 +14,7 @@ from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
 from mtkd.recipes import Recipe, head_spec
 from mtkd.tasks import GLUE
-from mtkd.toybench import TRAIN_SIZES
+from mtkd.toy import TRAIN_SIZES
 
 NOTEBOOKS = {
     "glue": "01_glue",

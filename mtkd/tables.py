@@ -399,3 +399,31 @@ def entropy(soft: np.ndarray) -> np.ndarray:
     """Entropy (N,) of probabilities (N, C), as a share of its largest value: 0 sure, 1 unsure."""
     terms = np.where(soft > 0, soft * np.log(np.where(soft > 0, soft, 1)), 0)
     return -terms.sum(axis=1) / np.log(soft.shape[1])
+
+
+def show_examples(examples: Examples, count: int = 5) -> pd.DataFrame:
+    """The first examples of a split: texts, gold label, and the true one where it is known."""
+    labels = examples.task.labels
+
+    def named(values: np.ndarray) -> list[Any]:
+        return [labels[v] if labels else round(float(v), 1) for v in values[:count]]
+
+    columns: dict[str, list[Any]] = {"text": examples.text_a[:count]}
+    if examples.text_b is not None:
+        columns["second text"] = examples.text_b[:count]
+    if examples.label is not None:
+        columns["gold"] = named(examples.label)
+    if examples.clean is not None:
+        columns["true"] = named(examples.clean)
+    return pd.DataFrame(columns)
+
+
+def run_scores(record: Record) -> pd.DataFrame:
+    """Dev scores of one run's systems in points: a row per system, a column per task and metric."""
+    rows: dict[str, dict[str, float]] = {}
+    for score in record.scores:
+        if score.split.startswith("dev"):
+            suffix = score.split.removeprefix("dev").replace("_", " ")
+            column = f"{task_title(score.task)}{suffix} {score.metric}"
+            rows.setdefault(system_title(score.system), {})[column] = score.value
+    return pd.DataFrame(rows).T.round(1)

@@ -47,7 +47,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read one file of predictions. Raises MtkdError if it is missing, damaged or of another kind."""
+    """Read a file of predictions. Raises MtkdError if it is missing, damaged or another kind."""
     try:
         with safe_open(path, "numpy") as file:
             meta = json.loads((file.metadata() or {}).get("mtkd", "{}"))
@@ -60,9 +60,7 @@ def read_predictions(path: Path) -> Predictions:
         ) from error
     if meta.get("format") != FORMAT:
         raise MtkdError(f"{path}: predictions of format {meta.get('format')!r}, expected {FORMAT}")
-    return Predictions(
-        meta["task"], meta["split"], tuple(meta["labels"]), idx, logits, meta["run"]
-    )
+    return Predictions(meta["task"], meta["split"], tuple(meta["labels"]), idx, logits, meta["run"])
 
 
 def average(
@@ -81,10 +79,11 @@ def average(
     """
     aligned = [align(member, idx, labels) for member in members]
     if not labels:
-        return np.mean(aligned, 0, dtype=np.float32)
+        return np.asarray(np.mean(aligned, 0), np.float32)
     if of == "logits":
         return softmax(np.mean(aligned, 0) / temperature, -1).astype(np.float32)
-    return np.mean([softmax(a / temperature, -1) for a in aligned], 0, dtype=np.float32)
+    probabilities = [softmax(a / temperature, -1) for a in aligned]
+    return np.asarray(np.mean(probabilities, 0), np.float32)
 
 
 def align(member: Predictions, idx: np.ndarray, labels: Sequence[str]) -> np.ndarray:

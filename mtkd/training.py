@@ -250,7 +250,9 @@ def save(
     part, done = folder / "writing", folder / f"epoch-{epoch:04d}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, part / "model.safetensors")
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()}, part / "model.safetensors"
+    )
     state = optimizer.state_dict()["state"]
     flat = {f"{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
     save_file(flat, part / "optimizer.safetensors")

@@ -92,8 +92,17 @@ class Recipe:
             "mtdnn-kd-soft": Distillation(hard_weight=0.0),
         }
     )
+    # True: single-task models and students train for the passes of both stages of `mtdnn`
+    # together, so that every system sees each example equally often
+    equal_passes: bool = False
     fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
     seeds: tuple[int, ...] = (1,)
+
+    @property
+    def single_stage(self) -> Training:
+        """How a system without a second, fine-tuning stage is trained: `bert` and the students."""
+        more = self.finetuning.epochs if self.equal_passes else 0
+        return dataclasses.replace(self.training, epochs=self.training.epochs + more)
 
 
 def available() -> list[str]:

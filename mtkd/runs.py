@@ -101,9 +101,11 @@ def expand(recipe: Recipe) -> list[Run]:
         "max_length": recipe.max_length,
         "training": asdict(recipe.training),
     }
+    single = base | {"training": asdict(recipe.single_stage)}
     tuned = base | {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
     size = sum(train_size(recipe.data, task) for task in present)
     epoch, tune = size * recipe.training.epochs, size * recipe.finetuning.epochs
+    alone = size * recipe.single_stage.epochs
 
     runs = [Run("glue", "data", 0, {"data": data, "tasks": list(present)}, (), {}, 0)]
     encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
@@ -116,10 +118,10 @@ def expand(recipe: Recipe) -> list[Run]:
                 "baselines",
                 "bert",
                 seed,
-                base | {"encoder": recipe.encoder, "dropout": recipe.dropout},
+                single | {"encoder": recipe.encoder, "dropout": recipe.dropout},
                 (start,),
                 {"seed": seed},
-                epoch,
+                alone,
             )
         )
         models = []
@@ -151,7 +153,7 @@ def expand(recipe: Recipe) -> list[Run]:
         )
         runs.append(teachers)
         for name, distillation in recipe.students.items():
-            settings = base | {
+            settings = single | {
                 "encoder": recipe.encoder,
                 "dropout": recipe.dropout,
                 "distillation": asdict(distillation),
@@ -159,7 +161,7 @@ def expand(recipe: Recipe) -> list[Run]:
                 "average": recipe.teachers.average,
             }
             parameters = {"student": name, "seed": seed}
-            runs.append(Run("distill", name, seed, settings, (start, teachers), parameters, epoch))
+            runs.append(Run("distill", name, seed, settings, (start, teachers), parameters, alone))
     return runs
 
 

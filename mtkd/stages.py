@@ -87,7 +87,7 @@ def train_baselines(opened: OpenRun) -> Record:
     watch, recipe = Stopwatch(), opened.recipe
     tokenizer, data = load_data(opened, recipe.encoder)
     parts = []
-    with Progress(total_steps(data, recipe.training, alone=True), "bert") as progress:
+    with Progress(total_steps(data, recipe.single_stage, alone=True), "bert") as progress:
         for task in opened.tasks:
 
             def build(task: str = task) -> MultiTaskModel:
@@ -95,7 +95,14 @@ def train_baselines(opened: OpenRun) -> Record:
 
             parts.append(
                 single_task(
-                    opened, "bert", task, data[task], build, recipe.training, tokenizer, progress
+                    opened,
+                    "bert",
+                    task,
+                    data[task],
+                    build,
+                    recipe.single_stage,
+                    tokenizer,
+                    progress,
                 )
             )
     return finish(opened, watch, *combine(parts))
@@ -116,7 +123,9 @@ def train_mtdnn(opened: OpenRun) -> Record:
     steps = total_steps(data, recipe.training)
     steps += total_steps(data, recipe.finetuning, alone=True) if default else 0
     with Progress(steps, system) as progress:
-        parts = [multi_task(opened, system, name, dropout, data, tokenizer, progress)]
+        parts = [
+            multi_task(opened, system, name, dropout, data, tokenizer, progress, recipe.training)
+        ]
         if default:
             for task in opened.tasks:
                 parts.append(
@@ -172,9 +181,17 @@ def train_student(opened: OpenRun) -> Record:
             opened, task, train_data.encoded.idx, temperature=distillation.temperature
         )
         data[task]["train"] = TaskData(train_data.encoded, soft, train_data.unit_rows)
-    with Progress(total_steps(data, recipe.training), system) as progress:
+    with Progress(total_steps(data, recipe.single_stage), system) as progress:
         part = multi_task(
-            opened, system, recipe.encoder, recipe.dropout, data, tokenizer, progress, distillation
+            opened,
+            system,
+            recipe.encoder,
+            recipe.dropout,
+            data,
+            tokenizer,
+            progress,
+            recipe.single_stage,
+            distillation,
         )
     return finish(opened, watch, *combine([part]))
 
@@ -273,6 +290,7 @@ def multi_task(
     data: dict[str, Splits],
     tokenizer: Any,
     progress: Progress,
+    settings: Training,
     distillation: Distillation | None = None,
 ) -> dict[str, Any]:
     """Train one multi-task model, save it, store its predictions on dev and test."""
@@ -280,7 +298,6 @@ def multi_task(
     def build() -> MultiTaskModel:
         return new_model(opened, encoder, dropout, list(opened.tasks))
 
-    settings = opened.recipe.training
     arguments = (system, data, build, settings, tokenizer, progress, opened.model_folder)
     return train_part(opened, *arguments, distillation=distillation)
 

@@ -224,7 +224,7 @@ def finish(text: str, mark: str = ".") -> str:
 
 def opposed(rng: Generator, f: Frame) -> Frame:
     """A frame that excludes `f`: opposite verb or adjective, other place or time, or denial."""
-    ways = [replace(f, opposite=not f.opposite)] * 4 + [replace(f, negated=not f.negated)] * 3
+    ways = [replace(f, opposite=not f.opposite)] * 4 + [replace(f, negated=not f.negated)] * 5
     if f.adjective:
         ways += [replace(f, adjective=OPPOSITE[f.adjective])] * 2
     if f.place is not None:

@@ -42,6 +42,7 @@ class Training:
     accumulation: int = 1  # a batch is computed in that many pieces; same gradient, less memory
     precision: Literal["fp32", "bf16"] = "fp32"
     keep: Literal["best", "last"] = "best"  # epoch kept: best mean dev score, or the last one
+    evaluate_every: int = 1  # epochs between dev scores; the last epoch always has them
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,13 @@ def train(
             },
             "steps": sum(counts.values()),
         }
-        if evaluate:
+        if evaluate and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
             entry["scores"] = evaluate()
             entry["score"] = mean_score(entry["scores"])
         entry["seconds"] = round(time.perf_counter() - began, 3)
         if history.keep == "last":
             history.kept_epoch = epoch
-        elif not history.epochs or entry["score"] > max(e["score"] for e in history.epochs):
+        elif "score" in entry and entry["score"] > best_score(history):
             history.kept_epoch = epoch
             best = {name: value.cpu().clone() for name, value in model.state_dict().items()}
         history.epochs.append(entry)
@@ -231,6 +232,11 @@ def set_learning_rate(
 def derive_seed(*numbers: int) -> int:
     """A well-mixed 32-bit seed from several small numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def best_score(history: History) -> float:
+    """Best mean dev score so far, minus infinity before the first."""
+    return max((e["score"] for e in history.epochs if "score" in e), default=float("-inf"))
 
 
 def mean_score(scores: Scores) -> float:

@@ -1,0 +1,46 @@
+"""Bad input at the command line: one clear line, exit status 1, finished work untouched."""
+
+import pytest
+
+from mtkd import cli, paths
+
+CASES = {
+    "recipe": (["plan", "--recipe", "nope"], "unknown recipe 'nope'"),
+    "key": (["plan", "--set", "training.epocs=3"], "did you mean 'epochs'"),
+    "value": (["plan", "--set", "training.epochs=many"], "expected int"),
+    "task": (["plan", "--set", "tasks=[cola,rtee]"], "unknown task 'rtee'"),
+    "no equals sign": (["plan", "--set", "training.epochs"], "expected key=value"),
+    "stage": (["plan", "--until", "teecher"], "expected one of"),
+    "folder": (["plan", "--recipe", "minilm", "--data-path", "/no/such"], "/no/such"),
+    "no folder given": (["plan", "--recipe", "minilm"], "--data-path"),
+    "jobs": (["reproduce", "--recipe", "smoke", "--jobs", "0"], "--jobs 0"),
+    "nothing to report": (["report", "--recipe", "smoke"], "mtkd reproduce --recipe smoke"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_clear_line(case, capsys, tmp_path, monkeypatch):
+    arguments, message = CASES[case]
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert cli.main(arguments) == 1
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
+    from mtkd.errors import MtkdError
+    from mtkd.recipes import encoder_location, load_recipe
+
+    recipe = load_recipe("smoke", ["encoders.uncased={path: /no/encoder}"])
+    with pytest.raises(MtkdError, match="no folder '/no/encoder'"):
+        encoder_location(recipe, "uncased")
+    recipe = load_recipe("smoke", ["encoders.uncased={package: no_such_package/model}"])
+    with pytest.raises(MtkdError, match="not installed"):
+        encoder_location(recipe, "uncased")
+
+
+def test_help_without_a_command(capsys):
+    assert cli.main([]) == 0
+    assert "reproduce" in capsys.readouterr().out

@@ -1,0 +1,182 @@
+"""The whole pipeline on the smoke recipe: notebooks, tables, resume after kill -9, no-op."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import psutil
+import pytest
+
+from mtkd import paths
+from mtkd.records import COLUMNS
+
+REPRODUCE = [sys.executable, "-m", "mtkd.cli", "reproduce", "--recipe", "smoke", "--jobs", "2"]
+NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+
+
+def environment(results: Path) -> dict[str, str]:
+    return os.environ | {"MTKD_RESULTS": str(results), "MTKD_HEADLESS": "1"}
+
+
+def reproduce(results: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*REPRODUCE, *more], env=environment(results), capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run."""
+    results = tmp_path_factory.mktemp("whole")
+    done = reproduce(results)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "left" in done.stdout  # progress with time left
+    return results / "smoke"
+
+
+def test_every_notebook_of_the_pipeline_ran_and_left_its_results(whole):
+    executed = [path.stem for path in (whole / "executed").glob("*.ipynb")]
+    runs = [path.parent.name for path in (whole / "runs").glob("*/record.json")]
+    assert set(runs) | {"07_glue_results", "08_ablations"} == set(executed)
+    for path in (whole / "executed").glob("*.ipynb"):
+        for cell in nbformat.read(path, 4).cells:
+            if cell.cell_type == "code":
+                assert cell.metadata.papermill.status == "completed"
+    for name in ("glue_dev", "ablation"):
+        for kind in ("csv", "md", "tex"):
+            assert (whole / "tables" / f"{name}.{kind}").stat().st_size > 100
+    pictures = {path.name for path in (whole / "figures").iterdir()}
+    for name in ("dev_scores", "gain", "ablation", "learning_curves", "teacher_knowledge"):
+        assert {f"{name}.svg", f"{name}.png"} <= pictures
+
+
+def test_scores_are_tidy_and_cover_all_systems(whole):
+    scores = pd.read_csv(whole / "scores.csv")
+    assert list(scores.columns) == COLUMNS
+    systems = {"bert", "mtdnn-noft", "mtdnn", "ensemble", "mtdnn-kd", "mtdnn-kd-soft"}
+    assert systems <= set(scores.system)
+    keys = ["system", "task", "split", "metric", "seed"]
+    assert not scores.duplicated(keys).any()
+    for system in systems:
+        mine = scores[scores.system == system]
+        assert set(mine.task) == {"cola", "stsb", "mnli", "rte"}
+        assert {"dev", "dev_mm", "test"} <= set(mine.split)
+
+
+def test_second_run_has_nothing_to_do(whole):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("record.json")}
+    began = time.monotonic()
+    done = reproduce(whole.parent)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 30  # 15 s on an idle machine
+    assert "nothing to train" in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("record.json")}
+
+
+def test_kill_in_mid_run_then_the_same_command_gives_the_same_scores(whole, tmp_path):
+    process = subprocess.Popen(
+        REPRODUCE,
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while len(list(tmp_path.rglob("record.json"))) < 3:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    everything = [psutil.Process(process.pid)]
+    everything += everything[0].children(recursive=True)
+    for one in everything:
+        try:
+            one.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue  # it ended between the listing and the kill
+    process.wait()
+    assert not (tmp_path / "smoke" / "scores.csv").exists()
+    done = reproduce(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    again, first = tmp_path / "smoke", whole
+    assert (again / "scores.csv").read_bytes() == (first / "scores.csv").read_bytes()
+    for table in (first / "tables").iterdir():
+        assert (again / "tables" / table.name).read_bytes() == table.read_bytes()
+
+
+def test_a_failing_run_is_explained_and_others_are_kept(whole, tmp_path):
+    results = tmp_path / "results"
+    results.mkdir()
+    done = reproduce(results, "--until", "encoders", "--set", "pretraining.attention_heads=3")
+    assert done.returncode != 0
+    assert "02_encoders" in done.stderr and "attention heads" in done.stderr
+    assert "the same command continues" in done.stderr
+    assert len(list(results.rglob("record.json"))) == 0
+
+
+def test_status_report_and_plan_agree(whole):
+    def call(*words: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "mtkd.cli", *words, "--recipe", "smoke"],
+            env=environment(whole.parent) | {"COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert "nothing left to run" in call("status")
+    table = (whole / "tables" / "glue_dev.md").read_bytes()
+    (whole / "tables" / "glue_dev.md").unlink()
+    assert "9 finished runs" in call("report")
+    assert (whole / "tables" / "glue_dev.md").read_bytes() == table
+
+
+def test_quickstart_runs_on_its_own(tmp_path):
+    from mtkd.runner import execute
+
+    execute(
+        paths.NOTEBOOKS / "00_quickstart.ipynb",
+        {"seeds": [1, 2], "epochs": 1},
+        tmp_path / "log.ipynb",
+        tmp_path / "done.ipynb",
+    )
+    text = (tmp_path / "done.ipynb").read_text()
+    assert "student (one model)" in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_thin_and_clean(path):
+    book = nbformat.read(path, 4)
+    nbformat.validate(book)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(code) <= 12 and len(tagged) == 1
+    assert book.metadata.kernelspec.name == "python3"
+    for cell in code:
+        assert not cell.outputs and cell.execution_count is None
+        assert not re.search(r"^\s*(def|class) ", cell.source, re.M)
+    for line in tagged[0].source.splitlines():
+        assert re.fullmatch(r"\w+: \w+ = .+  # .+", line), line
+
+
+def test_unknown_notebook_parameter_is_refused():
+    from mtkd.errors import MtkdError
+    from mtkd.runner import check_parameters
+
+    with pytest.raises(MtkdError, match="no parameter 'sead'"):
+        check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
+
+
+def test_record_of_another_schema_is_refused(whole, tmp_path):
+    from mtkd.errors import MtkdError
+    from mtkd.records import read_record
+
+    some = next((whole / "runs").glob("*/record.json"))
+    (tmp_path / "record.json").write_text(json.dumps(json.loads(some.read_text()) | {"schema": 99}))
+    with pytest.raises(MtkdError, match="another version of mtkd"):
+        read_record(tmp_path)

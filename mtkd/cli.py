@@ -154,10 +154,12 @@ def status(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    from mtkd.results import open_results, write_results
+    from mtkd.results import open_results, update_readme, write_results
 
     results = open_results(options.recipe)
     write_results(results)
+    if results.folder == paths.ROOT / "results" / "demo":
+        update_readme(paths.ROOT / "README.md", results.folder)
     print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
     return 0
 

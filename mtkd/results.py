@@ -126,3 +126,23 @@ def times(results: Results) -> pd.DataFrame:
     )
     how = {"runs": "sum", "minutes": "sum", "training minutes": "sum", "peak memory, MiB": "max"}
     return frame.groupby("stage", sort=False).agg(how).round(1)
+
+
+BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
+
+
+def readme_block(folder: Path) -> str:
+    """What the README shows of the demo: its main figure and its two tables, as committed."""
+    read = [(folder / "tables" / f"{name}.md").read_text() for name in ("glue_dev", "ablation")]
+    figure = "![Dev scores of all systems](results/demo/figures/dev_scores.png)"
+    dev, ablation = (text.strip() for text in read)
+    difference = "Differences from `mtdnn`, paired by seed:"
+    return "\n\n".join([BLOCK[0], figure, dev, difference, ablation, BLOCK[1]])
+
+
+def update_readme(readme: Path, folder: Path) -> None:
+    """Put the block between its two marks in the README."""
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(BLOCK[0])
+    after = rest.split(BLOCK[1])[1]
+    records.write_text(readme, before + readme_block(folder) + after)

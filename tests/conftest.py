@@ -89,7 +89,7 @@ def make_data(
         encoded = encode(examples, tokenizer, 40, cache)
         if not ranking:
             return TaskData(encoded)
-        from mtkd.stages import candidate_groups
+        from mtkd.workbench import candidate_groups
 
         spec = head_spec(GLUE[task], Heads(qnli="ranking"))
         return TaskData(encoded, None, candidate_groups(examples, spec))

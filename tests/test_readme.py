@@ -1,0 +1,30 @@
+"""What the README shows is what the committed results say."""
+
+import re
+
+from mtkd import paths, recipes
+from mtkd.results import readme_block
+from mtkd.runs import NOTEBOOKS
+
+README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+DEMO = paths.ROOT / "results" / "demo"
+
+
+def test_table_and_figure_are_those_of_the_committed_results():
+    assert readme_block(DEMO) in README
+
+
+def test_files_and_recipes_that_the_readme_names_are_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (paths.ROOT / target).exists(), target
+    for recipe in re.findall(r"--recipe (\w+)", README):
+        assert recipe in recipes.available()
+    for stage in re.findall(r"--until (\w+)", README):
+        assert stage in NOTEBOOKS
+    for notebook in re.findall(r"`(\d\d_\w+)`", README):
+        assert (paths.NOTEBOOKS / f"{notebook}.ipynb").is_file()
+
+
+def test_settings_in_the_readme_are_accepted():
+    for settings in re.findall(r"--set ((?:[\w.-]+=\S+ ?)+)", README):
+        recipes.load_recipe("demo", settings.split())

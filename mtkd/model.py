@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
@@ -58,7 +59,13 @@ class MultiTaskModel(nn.Module):
         """Model with every head it was saved with; `dropout` sets the shared layers' rate."""
         specs = read_specs(folder)
         model = cls(load_encoder(str(folder / "encoder"), dropout=dropout), specs)
-        model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
+        try:
+            model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise MtkdError(
+                f"{folder}/heads.safetensors: missing, cut short or of another model ({error}); "
+                "train the model again"
+            ) from error
         return model
 
 
@@ -70,6 +77,10 @@ def read_specs(folder: Path) -> dict[str, HeadSpec]:
         raise MtkdError(
             f"{folder}: no saved mtkd model there (mtkd.json is missing); run the stage that "
             "makes it, or give another folder"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise MtkdError(
+            f"{folder}/mtkd.json:{error.lineno}: not valid JSON; train it again"
         ) from None
     if saved.get("format") != FORMAT:
         raise MtkdError(
@@ -99,7 +110,7 @@ def load_encoder(
         return AutoModel.from_pretrained(name, add_pooling_layer=False, **options)
     except TypeError:  # encoders that never had a pooler do not know the option
         return AutoModel.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MtkdError(
             f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "

@@ -21,7 +21,7 @@ from mtkd.recipes import Recipe, as_yaml
 from mtkd.runs import Run
 
 # A run costs its training and, beside it, a kernel and its imports: as much as this many examples.
-KERNEL_COST = 5000.0
+KERNEL_COST = 10000.0
 POLL = 1.0  # seconds between looks at the runs
 TELL = 10.0  # seconds between lines when nobody watches a screen
 

@@ -94,6 +94,8 @@ def align(member: Predictions, idx: np.ndarray, labels: Sequence[str]) -> np.nda
             f"{where}: labels {list(member.labels)}, the task has {list(labels)}; "
             "predict again with this task's labels"
         )
+    if not len(member.idx):
+        raise MtkdError(f"{where}: empty; run the stage that makes them again")
     order = np.argsort(member.idx)
     places = np.searchsorted(member.idx[order], idx).clip(max=len(order) - 1)
     rows = order[places]

@@ -109,7 +109,7 @@ def test_kill_in_mid_run_then_the_same_command_gives_the_same_scores(whole, tmp_
         assert (again / "tables" / table.name).read_bytes() == table.read_bytes()
 
 
-def test_a_failing_run_is_explained_and_others_are_kept(whole, tmp_path):
+def test_a_failing_run_is_explained(tmp_path):
     results = tmp_path / "results"
     results.mkdir()
     done = reproduce(results, "--until", "encoders", "--set", "pretraining.attention_heads=3")

@@ -56,8 +56,10 @@ def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | No
         threads = str(max(1, (os.cpu_count() or 1) // jobs))
         environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}
-        # We hold the lock, so whoever left Snakemake's own lock behind is dead.
-        subprocess.run([*command, "--unlock"], env=environment, capture_output=True, check=False)
+        if any((results / ".snakemake" / "locks").glob("*")):
+            # We hold the lock, so whoever left Snakemake's own locks behind is dead.
+            unlock = [*command, "--unlock"]
+            subprocess.run(unlock, env=environment, capture_output=True, check=False)
         log = results / "snakemake.log"
         with log.open("w") as output:
             process = subprocess.Popen(

@@ -75,7 +75,7 @@ def test_second_run_has_nothing_to_do(whole):
     began = time.monotonic()
     done = reproduce(whole.parent)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 30  # 15 s on an idle machine
+    assert time.monotonic() - began < 60  # the aim is 15 s on an idle machine
     assert "nothing to train" in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("record.json")}
 

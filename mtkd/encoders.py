@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -47,14 +48,26 @@ class Pretraining:
 def train_tokenizer(
     lines: list[str], *, lowercase: bool, vocabulary: int
 ) -> PreTrainedTokenizerFast:
-    """WordPiece tokenizer in BERT's form, learnt from the given lines."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(SPECIAL), show_progress=False
+    """WordPiece tokenizer in BERT's form: all characters, and the most frequent words of the lines.
+
+    Made without the library's trainer, whose order of equally frequent pieces changes from one
+    process to the next.
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    words = Counter(
+        word
+        for line in lines
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(line))
     )
-    tokenizer.train_from_iterator(lines, trainer)
+    letters = sorted({letter for word in words for letter in word})
+    pieces = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
+    pieces += sorted(words, key=lambda word: (-words[word], word))
+    vocab = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    kept = {piece: number for piece, number in vocab.items() if number < vocabulary}
+    tokenizer = Tokenizer(models.WordPiece(kept, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",

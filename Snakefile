@@ -17,12 +17,18 @@ RECIPE = str(Path("recipe.yaml").resolve())
 REPORTS = [] if config.get("until") else ["07_glue_results", "08_ablations"]
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
-METHOD = [
-    str(PACKAGE / f"{name}.py")
-    for name in "tasks data glue_files toy toy_language encoders heads model losses batches "
-    "training prediction targets workbench stages metrics".split()
-]
+METHOD = {
+    "glue": "tasks data glue_files toy toy_language",
+    "encoders": "toy toy_language encoders",
+    "training": "tasks data glue_files toy toy_language heads model losses batches training "
+    "prediction targets workbench stages metrics",
+}
 VIEW = [str(PACKAGE / name) for name in ("tables.py", "figures.py", "statistics.py", "paper.csv")]
+
+
+def method(run):
+    names = METHOD.get(run.stage, METHOD["training"]).split()
+    return [str(PACKAGE / f"{name}.py") for name in names]
 
 
 wildcard_constraints:
@@ -40,7 +46,7 @@ rule run:
     input:
         lambda w: [f"runs/{parent.run_id}/record.json" for parent in RUNS[w.run_id].parents],
         lambda w: str(NOTEBOOKS / f"{RUNS[w.run_id].notebook}.ipynb"),
-        METHOD,
+        lambda w: method(RUNS[w.run_id]),
     output:
         "runs/{run_id}/record.json",
     params:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +22,11 @@ from transformers import (
 
 from mtkd.errors import MtkdError
 from mtkd.progress import Progress
+from mtkd.settings import Pretraining
 from mtkd.training import derive_seed
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST = 128  # tokens, positions of the small BERT
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """Size of a small BERT and of its masked-language-model training."""
-
-    layers: int = 2
-    hidden: int = 128
-    attention_heads: int = 4
-    vocabulary: int = 1200  # word pieces, at most
-    sentences: int = 20000  # lines of the toy corpus
-    epochs: int = 6
-    batch_size: int = 64
-    learning_rate: float = 2e-3  # AdamW, peak
-    masked: float = 0.15  # share of the tokens to predict; BERT section 3.1
-    swapped: float = 0.5  # share of the second texts that come from another line; BERT section 3.1
 
 
 def train_tokenizer(

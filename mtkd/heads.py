@@ -7,32 +7,11 @@ position: -1 padding, 0 special token, 1 first text, 2 second text.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
-KINDS = ("linear", "san", "similarity", "ranking")
-
-
-@dataclass(frozen=True)
-class HeadSpec:
-    """All that is needed to rebuild a head; it travels with checkpoints and predictions."""
-
-    kind: str  # linear | san | similarity | ranking
-    labels: tuple[str, ...]  # class names in output order, () for similarity
-    dropout: float = 0.1  # on the head's input; MT-DNN section 4.2: MNLI 0.3, CoLA 0.05
-    san_steps: int = 5  # K; not in the paper, the released code's default
-    san_step_dropout: float = 0.1  # stochastic prediction dropout over the K steps
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"head kind {self.kind!r}: expected one of {', '.join(KINDS)}")
-        if self.kind == "ranking" and self.labels != ("entailment", "not_entailment"):
-            raise ValueError("a ranking head answers entailment / not_entailment only")
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self) | {"labels": list(self.labels)}
+from mtkd.settings import HeadSpec
 
 
 class LinearHead(nn.Module):

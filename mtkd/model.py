@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from mtkd.errors import MtkdError
-from mtkd.heads import HeadSpec, build_head
+from mtkd.heads import build_head
+from mtkd.settings import HeadSpec
 
 FORMAT = 1
 

@@ -15,14 +15,14 @@ import torch
 from mtkd import encoders, metrics, tables, targets
 from mtkd.batches import TaskData
 from mtkd.data import DataSource, encode, load_examples
-from mtkd.encoders import Pretraining
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import Heads, head_spec, load_recipe
+from mtkd.settings import Distillation, Pretraining, Training
 from mtkd.tasks import GLUE, Examples
 from mtkd.toy import toy_corpus
-from mtkd.training import Distillation, Training, steps_per_epoch, train
+from mtkd.training import steps_per_epoch, train
 
 TASKS = ("mnli", "rte")
 STUDENT_SEED = 11

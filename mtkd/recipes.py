@@ -15,11 +15,9 @@ from typing import Any, Literal
 import yaml
 
 from mtkd.data import DataSource
-from mtkd.encoders import Pretraining
 from mtkd.errors import MtkdError
-from mtkd.heads import HeadSpec
+from mtkd.settings import Distillation, HeadSpec, Pretraining, Training
 from mtkd.tasks import GLUE, Task
-from mtkd.training import Distillation, Training
 
 FOLDER = Path(__file__).parent / "recipes"
 

@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import torch
+from typing import TYPE_CHECKING, Any
 
 from mtkd.errors import MtkdError
+
+if TYPE_CHECKING:  # pandas and torch are slow to import, and most users of records need neither
+    import pandas as pd
 
 SCHEMA = 1
 COLUMNS = [
@@ -108,6 +108,8 @@ def read_record(folder: Path) -> Record:
 
 def collect(records: Iterable[Record]) -> pd.DataFrame:
     """Tidy scores: one row per run, system, task, split and metric, in a stable order."""
+    import pandas as pd
+
     rows = [
         {**asdict(score), **{key: getattr(record, key) for key in COLUMNS if hasattr(record, key)}}
         for record in records
@@ -135,6 +137,8 @@ def peak_memory_mib() -> float:
 
 def environment() -> dict[str, Any]:
     """Where a run happened: recorded, never part of its identity."""
+    import torch
+
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
     return {
         "python": platform.python_version(),

@@ -20,9 +20,9 @@ from mtkd.progress import Progress
 from mtkd.recipes import encoder_location
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, pool_of, selection_tasks
+from mtkd.settings import Distillation, Training
 from mtkd.tasks import GLUE
 from mtkd.toy import toy_corpus
-from mtkd.training import Distillation, Training
 from mtkd.workbench import (
     OpenRun,
     Splits,

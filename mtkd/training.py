@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,37 +20,11 @@ from torch import Tensor
 
 from mtkd import losses
 from mtkd.batches import Batch, TaskData, batches_per_task, collate, epoch_units
-from mtkd.heads import HeadSpec
 from mtkd.model import MultiTaskModel
 from mtkd.progress import Progress
+from mtkd.settings import Distillation, HeadSpec, Training
 
 Scores = dict[str, dict[str, float]]  # task -> metric -> points
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a model is trained; the defaults are the paper's (KD paper section 4.1)."""
-
-    epochs: int = 5
-    batch_size: int = 32  # examples per optimiser step
-    learning_rate: float = 5e-5  # Adamax, peak
-    warmup: float = 0.1  # share of the steps
-    clip: float = 1.0  # largest global gradient norm
-    mixing: Literal["proportional", "power", "uniform", "annealed"] = "proportional"
-    power: float = 0.5  # exponent of `mixing: power`
-    group_by_length: bool = True  # batches of similar length inside a task
-    accumulation: int = 1  # a batch is computed in that many pieces; same gradient, less memory
-    precision: Literal["fp32", "bf16"] = "fp32"
-    keep: Literal["best", "last"] = "best"  # epoch kept: best mean dev score, or the last one
-    evaluate_every: int = 1  # epochs between dev scores; the last epoch always has them
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """How soft targets enter the loss of a task that has them."""
-
-    hard_weight: float = 0.5  # the KD paper averages hard and soft loss; 0: soft targets alone
-    temperature: float = 1.0
 
 
 @dataclass
@@ -88,8 +62,9 @@ def train(
     accelerator = Accelerator(
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=len(model.specs) > 1)]
     )
+    parameters = list(model.parameters())
     network = accelerator.prepare(model)  # moves to the device; wraps for several processes
-    optimizer = torch.optim.Adamax(model.parameters(), lr=settings.learning_rate, foreach=True)
+    optimizer = torch.optim.Adamax(parameters, lr=settings.learning_rate, foreach=True)
     plan = steps_per_epoch(data, settings)
     history = History(keep=settings.keep if evaluate else "last")
     best = restore(checkpoint, model, optimizer, history) if checkpoint else None
@@ -124,7 +99,7 @@ def train(
                 part = weight * batch_loss(outputs, batch, model.specs[task], distillation)
                 accelerator.backward(part * accelerator.num_processes)  # DDP takes the mean
                 loss += part.detach()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip, foreach=True)
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
             optimizer.step()
             optimizer.zero_grad()
             totals[task] = totals.get(task, 0) + loss

@@ -18,15 +18,15 @@ from mtkd.batches import TaskData
 from mtkd.data import encode, load_examples
 from mtkd.encoders import load_tokenizer
 from mtkd.errors import MtkdError
-from mtkd.heads import HeadSpec
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import Recipe, encoder_location, head_spec, load_recipe
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, find_run, present_tasks, teacher_tasks
+from mtkd.settings import Distillation, HeadSpec, Training
 from mtkd.tasks import GLUE, Examples
-from mtkd.training import Distillation, Training, derive_seed, steps_per_epoch, train
+from mtkd.training import derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
 

@@ -19,9 +19,9 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from mtkd.batches import TaskData
 from mtkd.data import DataSource, encode, load_examples
 from mtkd.encoders import train_tokenizer
-from mtkd.heads import HeadSpec
 from mtkd.model import MultiTaskModel
 from mtkd.recipes import Heads, head_spec
+from mtkd.settings import HeadSpec
 from mtkd.tasks import GLUE
 
 torch.set_num_threads(1)

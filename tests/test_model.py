@@ -13,9 +13,10 @@ from transformers import PreTrainedTokenizerFast
 
 from mtkd.batches import collate
 from mtkd.errors import MtkdError
-from mtkd.heads import HeadSpec, SanHead, average_steps, build_head
+from mtkd.heads import SanHead, average_steps, build_head
 from mtkd.model import MultiTaskModel, load_encoder, read_specs
 from mtkd.recipes import Heads
+from mtkd.settings import HeadSpec
 from mtkd.tasks import GLUE
 
 HIDDEN = 8

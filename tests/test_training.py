@@ -18,11 +18,10 @@ from mtkd.batches import TaskData, collate, epoch_units
 from mtkd.model import MultiTaskModel
 from mtkd.prediction import predict
 from mtkd.progress import Progress
+from mtkd.settings import Distillation, Training
 from mtkd.training import (
-    Distillation,
     History,
     Scores,
-    Training,
     batch_loss,
     pieces,
     set_learning_rate,

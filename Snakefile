@@ -23,7 +23,10 @@ METHOD = {
     "training": "tasks data glue_files toy toy_language heads model losses batches training "
     "prediction targets workbench stages metrics",
 }
-VIEW = [str(PACKAGE / name) for name in ("tables.py", "figures.py", "statistics.py", "paper.csv")]
+VIEW = [
+    str(PACKAGE / name)
+    for name in "tables.py markup.py statistics.py figures.py plotting.py inspection.py paper.csv".split()
+]
 
 
 def method(run):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mtkd import encoders, metrics, tables, targets
+from mtkd import encoders, inspection, metrics, targets
 from mtkd.batches import TaskData
 from mtkd.data import DataSource, encode, load_examples
 from mtkd.model import MultiTaskModel, load_encoder
@@ -43,7 +43,7 @@ class Setting:
         return load_examples(self.source, task, split)
 
     def examples(self, task: str, count: int = 5) -> pd.DataFrame:
-        return tables.show_examples(self.read(task, "train"), count)
+        return inspection.show_examples(self.read(task, "train"), count)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def surprises(
     setting: Setting, soft: dict[str, np.ndarray], task: str, count: int = 6
 ) -> pd.DataFrame:
     """Training examples whose label the teachers doubt most."""
-    return tables.unsure_examples(setting.read(task, "train"), soft[task], count)
+    return inspection.unsure_examples(setting.read(task, "train"), soft[task], count)
 
 
 def ensemble_scores(setting: Setting, teachers: Sequence[Trained]) -> dict[str, float]:

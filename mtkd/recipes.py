@@ -269,7 +269,9 @@ def as_yaml(recipe: Recipe) -> str:
             return {key: plain(item) for key, item in value.items()}
         return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
-    return yaml.safe_dump(plain(dataclasses.asdict(recipe)), sort_keys=False)
+    return yaml.safe_dump(
+        plain(dataclasses.asdict(recipe)), sort_keys=False, default_flow_style=None, width=100
+    )
 
 
 def head_spec(task: Task, heads: Heads) -> HeadSpec:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtkd import figures, records, tables
+from mtkd import figures, inspection, records, tables
 from mtkd.data import load_examples
 from mtkd.errors import MtkdError
 from mtkd.recipes import Recipe
@@ -109,7 +109,7 @@ def surprising_examples(results: Results, task: str, count: int = 8, **how: Any)
     if opened is None:
         raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
     examples, soft = taught(opened, task)
-    return tables.unsure_examples(examples, soft, count, **how)
+    return inspection.unsure_examples(examples, soft, count, **how)
 
 
 def times(results: Results) -> pd.DataFrame:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mtkd.errors import MtkdError
+from mtkd.markup import NOTHING, latex, markdown, values_csv
 from mtkd.records import Record, write_text
 from mtkd.statistics import (
     FEW,
@@ -23,7 +23,7 @@ from mtkd.statistics import (
     score_matrix,
     task_order,
 )
-from mtkd.tasks import GLUE, Examples
+from mtkd.tasks import GLUE
 
 # The rows, in order, as printed.
 SYSTEMS = {
@@ -43,7 +43,6 @@ DIFFERENCES = (
     "leave the ensemble without a gain."
 )
 VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
-NOTHING = "-"
 
 
 def read_paper() -> pd.DataFrame:
@@ -59,8 +58,8 @@ def paper_dev() -> pd.DataFrame:
 
 
 def paper_scores() -> pd.DataFrame:
-    """Table 3 as task scores in points: one row per system, one column per task."""
-    return paper_dev().pivot_table(index="system", columns="task", values="value", aggfunc="mean")
+    """Table 3 as task scores in points: one row per task, one column per system."""
+    return paper_dev().pivot_table(index="task", columns="system", values="value", aggfunc="mean")
 
 
 def system_order(scores: pd.DataFrame) -> list[str]:
@@ -97,8 +96,8 @@ def glue_dev_values(scores: pd.DataFrame) -> pd.DataFrame:
         matrix = score_matrix(scores, system)
         rows += [_row(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(_row(system, OURS, "mean", estimate(mean_score(matrix, tasks))))
-        if system in paper.index:
-            rows += _paper_rows(system, paper.loc[system], tasks)
+        if system in paper:
+            rows += _paper_rows(system, paper[system], tasks)
     return _frame(rows)
 
 
@@ -126,11 +125,11 @@ def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
         if is_student(system) and "ensemble" in systems:
             share = recovered(means[system], means[REFERENCE], means["ensemble"])
             rows.append(_row(system, OURS, "recovered", share))
-        if system in paper.index:
-            found = _paper_rows(system, paper.loc[system] - paper.loc[REFERENCE], tasks)
+        if system in paper:
+            found = _paper_rows(system, paper[system] - paper[REFERENCE], tasks)
             rows += found
             if is_student(system) and found:
-                whole = (paper.loc["ensemble"] - paper.loc[REFERENCE]).reindex(tasks).mean()
+                whole = (paper["ensemble"] - paper[REFERENCE]).reindex(tasks).mean()
                 share_paper = 100 * found[-1]["value"] / whole if whole > 0 else np.nan
                 rows.append(_paper_row(system, "recovered", share_paper))
     return _frame(rows)
@@ -264,9 +263,10 @@ def notes(scores: pd.DataFrame, records: Iterable[Record] = ()) -> list[str]:
     main = main[main["system"].isin(system_order(scores))]
     broken = degenerate(records).merge(main, on=["system", "task", "split", "seed"])
     if len(broken):
+        rows = broken[["system", "task", "split", "seed"]].head(5).to_numpy().tolist()
         first = "; ".join(
-            f"{system_title(row.system)} on {task_title(row.task)} ({row.split}), seed {row.seed}"
-            for row in broken.head(5).itertuples()
+            f"{system_title(system)} on {task_title(task)} ({split}), seed {seed}"
+            for system, task, split, seed in rows
         )
         more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
         lines.append(
@@ -309,121 +309,3 @@ def write_tables(scores: pd.DataFrame, folder: Path, records: Iterable[Record] =
             write_text(path, text)
             written.append(path)
     return written
-
-
-def values_csv(values: pd.DataFrame) -> str:
-    """The numeric form as CSV, points apart by blanks."""
-    points = [" ".join(f"{point:.4f}" for point in found) for found in values["points"]]
-    text = values.assign(points=points).to_csv(
-        index=False, float_format="%.4f", lineterminator="\n"
-    )
-    return str(text)
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """A text frame as a Markdown table, first column left and the others right."""
-    names = [str(name) for name in frame.columns]
-    rule = [":--", *["--:"] * (len(names) - 1)]
-    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
-
-
-def latex(frame: pd.DataFrame, caption: str, label: str, lines: Sequence[str] = ()) -> str:
-    """A text frame as a LaTeX table; needs \\usepackage{booktabs,graphicx}."""
-    rows = [" & ".join(map(_tex, row)) + r" \\" for row in frame.to_numpy().tolist()]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_tex(' '.join([caption, *lines]))}}}",
-            rf"\label{{{label}}}",
-            r"\resizebox{\linewidth}{!}{%",
-            rf"\begin{{tabular}}{{l{'r' * (len(frame.columns) - 1)}}}",
-            r"\toprule",
-            " & ".join(map(_tex, frame.columns)) + r" \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _tex(text: object) -> str:
-    escaped = str(text)
-    for sign in "&%_#":
-        escaped = escaped.replace(sign, f"\\{sign}")
-    # A minus before a digit is a minus sign, not a hyphen (the one in 1904-09482 is none).
-    for before in ("[", "(", ", "):
-        escaped = escaped.replace(f"{before}-", f"{before}$-$")
-    return f"$-${escaped[1:]}" if escaped[:1] == "-" and escaped != NOTHING else escaped
-
-
-# ---------------------------------------------------------------------------- examples
-
-
-def unsure_examples(
-    examples: Examples,
-    soft: np.ndarray,
-    count: int = 10,
-    by: Literal["contradicts", "unsure"] = "contradicts",
-) -> pd.DataFrame:
-    """The examples where the teacher contradicts the gold label most, or is least sure.
-
-    `soft` (N, C) are the teacher's probabilities in the order of the examples. Columns: the texts,
-    "gold", "true" (the label before annotator noise, where known), and the probability of each
-    label. Ordered by the gold label's probability, the lowest first, or by entropy, the highest
-    first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
-    """
-    task = examples.task
-    if not task.labels or examples.label is None:
-        raise MtkdError(f"{task.title} {examples.split}: no class labels to disagree with")
-    if soft.shape != (len(examples), len(task.labels)):
-        wanted = (len(examples), len(task.labels))
-        raise MtkdError(f"{task.title}: soft targets of shape {soft.shape}; expected {wanted}")
-    gold = examples.label.astype(np.int64)
-    key = soft[np.arange(len(gold)), gold] if by == "contradicts" else -entropy(soft)
-    rows = np.argsort(key, kind="stable")[:count]
-    columns: dict[str, Any] = {task.columns[0]: [examples.text_a[row] for row in rows]}
-    if examples.text_b is not None:
-        columns[task.columns[1]] = [examples.text_b[row] for row in rows]
-    columns["gold"] = [task.labels[label] for label in gold[rows]]
-    if examples.clean is not None:
-        columns["true"] = [task.labels[int(label)] for label in examples.clean[rows]]
-    columns |= {f"P({label})": soft[rows, i].round(3) for i, label in enumerate(task.labels)}
-    return pd.DataFrame(columns, index=pd.Index(examples.idx[rows], name="id"))
-
-
-def entropy(soft: np.ndarray) -> np.ndarray:
-    """Entropy (N,) of probabilities (N, C), as a share of its largest value: 0 sure, 1 unsure."""
-    terms = np.where(soft > 0, soft * np.log(np.where(soft > 0, soft, 1)), 0)
-    return -terms.sum(axis=1) / np.log(soft.shape[1])
-
-
-def show_examples(examples: Examples, count: int = 5) -> pd.DataFrame:
-    """The first examples of a split: texts, gold label, and the true one where it is known."""
-    labels = examples.task.labels
-
-    def named(values: np.ndarray) -> list[Any]:
-        return [labels[v] if labels else round(float(v), 1) for v in values[:count]]
-
-    columns: dict[str, list[Any]] = {"text": examples.text_a[:count]}
-    if examples.text_b is not None:
-        columns["second text"] = examples.text_b[:count]
-    if examples.label is not None:
-        columns["gold"] = named(examples.label)
-    if examples.clean is not None:
-        columns["true"] = named(examples.clean)
-    return pd.DataFrame(columns)
-
-
-def run_scores(record: Record) -> pd.DataFrame:
-    """Dev scores of one run's systems in points: a row per system, a column per task and metric."""
-    rows: dict[str, dict[str, float]] = {}
-    for score in record.scores:
-        if score.split.startswith("dev"):
-            suffix = score.split.removeprefix("dev").replace("_", " ")
-            column = f"{task_title(score.task)}{suffix} {score.metric}"
-            rows.setdefault(system_title(score.system), {})[column] = score.value
-    return pd.DataFrame(rows).T.round(1)

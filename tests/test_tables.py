@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd import figures, tables
+from mtkd import figures, inspection, plotting, run_figures, tables
 from mtkd.errors import MtkdError
 from mtkd.records import Record, Score, collect
 from mtkd.tasks import GLUE, Examples
@@ -205,29 +205,29 @@ SOFT = np.array([[0.9, 0.1], [0.2, 0.8], [0.52, 0.48], [0.05, 0.95]], np.float32
 
 def test_unsure_examples_order() -> None:
     some = examples("rte", [0, 0, 0, 0], [0, 1, 0, 1])
-    frame = tables.unsure_examples(some, SOFT, 3)
+    frame = inspection.unsure_examples(some, SOFT, 3)
     assert frame["sentence1"].tolist() == ["a3", "a1", "a2"]
     assert frame["sentence2"].tolist() == ["b3", "b1", "b2"]
     assert set(frame["gold"]) == {"entailment"}
     assert frame["true"].tolist() == ["not_entailment", "not_entailment", "entailment"]
     assert frame["P(entailment)"].tolist() == pytest.approx([0.05, 0.2, 0.52])
     assert frame.index.tolist() == [103, 101, 102]
-    unsure = tables.unsure_examples(some, SOFT, 2, by="unsure")
+    unsure = inspection.unsure_examples(some, SOFT, 2, by="unsure")
     assert unsure["sentence1"].tolist() == ["a2", "a1"]
-    single = tables.unsure_examples(examples("sst2", [0, 1, 1, 1]), SOFT)
+    single = inspection.unsure_examples(examples("sst2", [0, 1, 1, 1]), SOFT)
     assert list(single.columns) == ["sentence", "gold", "P(negative)", "P(positive)"]
 
 
 def test_unsure_examples_refuses() -> None:
     with pytest.raises(MtkdError, match=r"shape \(4, 2\); expected \(3, 2\)"):
-        tables.unsure_examples(examples("rte", [0, 0, 0]), SOFT)
+        inspection.unsure_examples(examples("rte", [0, 0, 0]), SOFT)
     with pytest.raises(MtkdError, match="STS-B train: no class labels"):
-        tables.unsure_examples(examples("stsb", [0, 0, 0, 0]), SOFT[:, :1])
+        inspection.unsure_examples(examples("stsb", [0, 0, 0, 0]), SOFT[:, :1])
 
 
 def test_entropy_is_a_share() -> None:
     soft = np.array([[1.0, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0]])
-    assert tables.entropy(soft) == pytest.approx([0, 1, np.log(2) / np.log(3)])
+    assert inspection.entropy(soft) == pytest.approx([0, 1, np.log(2) / np.log(3)])
 
 
 # ---------------------------------------------------------------------------- figures
@@ -250,26 +250,26 @@ def test_figures_build_without_warnings() -> None:
             figures.gain(SCORES, ("rte",)),
             figures.ablation(SCORES),
             figures.learning_curves(FULL),
-            figures.single_curve(FULL[0]),
-            figures.single_curve(record("mtdnn", 0, ("rte",)), "bert"),
+            run_figures.single_curve(FULL[0]),
+            run_figures.single_curve(record("mtdnn", 0, ("rte",)), "bert"),
             figures.teacher_knowledge(KNOWLEDGE),
-            figures.task_sizes(sizes),
-            figures.lengths(lengths, 32),
+            run_figures.task_sizes(sizes),
+            run_figures.lengths(lengths),
         ]
         for figure in drawn:
             assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
-    first = figures.save(figures.gain(SCORES), tmp_path / "a", "gain")
-    again = figures.save(figures.gain(SCORES), tmp_path / "b", "gain")
+    first = plotting.save(figures.gain(SCORES), tmp_path / "a", "gain")
+    again = plotting.save(figures.gain(SCORES), tmp_path / "b", "gain")
     assert [path.name for path in first] == ["gain.png", "gain.svg"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["gain.png", "gain.svg"]
 
 
 def test_a_colour_for_every_system() -> None:
-    hues = [figures.colour(system) for system in tables.SYSTEMS]
+    hues = [plotting.colour(system) for system in tables.SYSTEMS]
     assert len(set(hues)) == len(hues) == 6
 
 

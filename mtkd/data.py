@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ CACHE_LAYOUT = "1"  # part of the fingerprint: raise it when the cache file chan
 class DataSource:
     """Where the examples come from; see `load_examples`."""
 
-    kind: str = "toy"  # "toy" | "folder" | "hub"
+    kind: Literal["toy", "folder", "hub"] = "toy"
     path: str | None = None  # folder: where the task folders are
     hub: str = "nyu-mll/glue"  # hub: dataset name, or a local folder with the hub's layout
     revision: str | None = GLUE_REVISION  # hub: pinned commit (of no use for a local folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -203,62 +204,100 @@ def build_dataclass(kind: Any, value: Any, where: str) -> Any:
 
 def check(recipe: Recipe) -> None:
     """What types cannot say. Raises MtkdError with the first thing that does not fit."""
+    for look in (check_names, check_tasks, check_ranges, check_encoders):
+        if problem := look(recipe):
+            raise MtkdError(f"recipe {recipe.name}: {problem}")
+
+
+def check_names(recipe: Recipe) -> str | None:
+    """Names that become names of folders."""
+    for key, name in [
+        ("name", recipe.name),
+        *(("encoders", name) for name in recipe.encoders),
+        *(("students", name) for name in recipe.students),
+    ]:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            return f"{key}: {name!r}: expected letters, digits, '.', '-' and '_' only"
+    taken = sorted({"bert", "mtdnn", "mtdnn-noft", "ensemble"} & recipe.students.keys())
+    return f"students: {taken[0]!r} is the name of another system" if taken else None
+
+
+def check_tasks(recipe: Recipe) -> str | None:
     trainable = [name for name, task in GLUE.items() if task.trained]
-    listed = {"tasks": recipe.tasks, "teachers.tasks": recipe.teachers.tasks}
-    listed["teachers.by"] = recipe.teachers.by
-    for key, names in listed.items():
-        for name in names:
+    for key, found in (
+        ("tasks", recipe.tasks),
+        ("teachers.tasks", recipe.teachers.tasks),
+        ("teachers.by", recipe.teachers.by),
+    ):
+        for name in found:
             if name not in trainable:
-                raise MtkdError(
-                    f"recipe {recipe.name}: {key}: unknown task {name!r}; "
-                    f"expected some of {', '.join(trainable)}"
-                )
+                known = ", ".join(trainable)
+                return f"{key}: unknown task {name!r}; expected some of {known}"
+        if not found or len(set(found)) < len(found):
+            return f"{key}: {list(found)}: expected different tasks, at least one"
+    if recipe.heads.qnli == "ranking" and "qnli" in recipe.teachers.tasks:
+        for name, student in recipe.students.items():
+            if student.temperature != 1:
+                return f"students.{name}.temperature: the ranking head of QNLI is distilled at 1"
+    return None
+
+
+def check_encoders(recipe: Recipe) -> str | None:
     for name in (recipe.encoder, *recipe.candidates.encoders):
         if name not in recipe.encoders:
-            raise MtkdError(
-                f"recipe {recipe.name}: encoder {name!r} is not among its encoders "
-                f"({', '.join(recipe.encoders) or 'none'})"
-            )
+            known = ", ".join(recipe.encoders) or "none"
+            return f"encoder {name!r} is not among its encoders ({known})"
     for name, source in recipe.encoders.items():
-        given = [
-            bool(source.pretrain),
-            *(x is not None for x in (source.path, source.package, source.hub)),
-        ]
-        if sum(given) != 1:
-            raise MtkdError(
-                f"recipe {recipe.name}: encoders.{name}: give exactly one of pretrain, path, "
-                "package and hub"
-            )
-    count = len(recipe.candidates.encoders) * len(recipe.candidates.dropout)
-    bounds = [
+        given = [place for place in (source.path, source.package, source.hub) if place is not None]
+        if len(given) + source.pretrain != 1:
+            return f"encoders.{name}: give exactly one of pretrain, path, package and hub"
+    if recipe.pretraining.hidden % recipe.pretraining.attention_heads:
+        return "pretraining.hidden: expected a multiple of pretraining.attention_heads"
+    return None
+
+
+def check_ranges(recipe: Recipe) -> str | None:
+    """Numbers out of range, and lists that are empty or name one thing twice."""
+    grid, many = recipe.candidates, 10**9
+    count = len(grid.encoders) * len(grid.dropout)
+    bounds: list[tuple[str, float, float, float]] = [
+        ("data.scale", recipe.data.scale, 1e-4, 1e4),
+        ("data.seed", recipe.data.seed, 0, many),
+        ("data.limit", recipe.data.limit or 1, 1, many),
         ("teachers.choose", recipe.teachers.choose, 1, count),
         ("dropout", recipe.dropout, 0, 0.99),
         ("max_length", recipe.max_length, 8, 100_000),
         ("heads.san_steps", recipe.heads.san_steps, 1, 100),
-        *(
-            (f"candidates.dropout[{i}]", d, 0, 0.99)
-            for i, d in enumerate(recipe.candidates.dropout)
-        ),
-        *((f"students.{n}.hard_weight", s.hard_weight, 0, 1) for n, s in recipe.students.items()),
-        *(
-            (f"students.{n}.temperature", s.temperature, 0.01, 1e3)
-            for n, s in recipe.students.items()
-        ),
+        ("heads.san_step_dropout", recipe.heads.san_step_dropout, 0, 0.99),
+        ("pretraining.masked", recipe.pretraining.masked, 0.01, 0.99),
+        ("pretraining.swapped", recipe.pretraining.swapped, 0, 1),
+        ("pretraining.learning_rate", recipe.pretraining.learning_rate, 0, 10),
+        *((f"candidates.dropout[{i}]", rate, 0, 0.99) for i, rate in enumerate(grid.dropout)),
+        *((f"seeds[{i}]", seed, 0, many) for i, seed in enumerate(recipe.seeds)),
     ]
-    for part in ("training", "finetuning"):
-        settings = getattr(recipe, part)
-        bounds += [
-            (f"{part}.epochs", settings.epochs, 1, 10_000),
-            (f"{part}.batch_size", settings.batch_size, 1, 100_000),
-            (f"{part}.accumulation", settings.accumulation, 1, 10_000),
-            (f"{part}.learning_rate", settings.learning_rate, 0, 10),
-            (f"{part}.warmup", settings.warmup, 0, 1),
-        ]
+    for key in ("layers", "hidden", "attention_heads", "vocabulary", "sentences", "epochs"):
+        bounds.append((f"pretraining.{key}", getattr(recipe.pretraining, key), 1, many))
+    for name, student in recipe.students.items():
+        bounds.append((f"students.{name}.hard_weight", student.hard_weight, 0, 1))
+        bounds.append((f"students.{name}.temperature", student.temperature, 0.01, 1e3))
+    for part, settings in (("training", recipe.training), ("finetuning", recipe.finetuning)):
+        for key in ("epochs", "batch_size", "accumulation", "evaluate_every"):
+            bounds.append((f"{part}.{key}", getattr(settings, key), 1, 100_000))
+        bounds.append((f"{part}.learning_rate", settings.learning_rate, 0, 10))
+        bounds.append((f"{part}.warmup", settings.warmup, 0, 1))
+        bounds.append((f"{part}.clip", settings.clip, 1e-6, 1e6))
+        bounds.append((f"{part}.power", settings.power, 0, 10))
     for key, value, low, high in bounds:
         if not low <= value <= high:
-            raise MtkdError(f"recipe {recipe.name}: {key}: {value} is out of range {low} to {high}")
-    if not recipe.seeds or len(set(recipe.seeds)) != len(recipe.seeds):
-        raise MtkdError(f"recipe {recipe.name}: seeds: expected different whole numbers")
+            return f"{key}: {value} is out of range {low:g} to {high:g}"
+    for key, values in (
+        ("seeds", recipe.seeds),
+        ("candidates.encoders", grid.encoders),
+        ("candidates.dropout", grid.dropout),
+    ):
+        if not values or len(set(values)) < len(values):
+            return f"{key}: {list(values)}: expected different values, at least one"
+    return None
 
 
 def as_yaml(recipe: Recipe) -> str:

@@ -189,7 +189,12 @@ def encoder_run(recipe: Recipe, name: str) -> Run:
     settings |= {"revision": source.revision, "pretrain": source.pretrain}
     cost = 0.0
     if source.path:
-        settings["path"] = Path(source.path).name
+        # Names and sizes of its files: the same model elsewhere is the same encoder.
+        settings["path"] = sorted(
+            (file.name, file.stat().st_size)
+            for file in Path(source.path).glob("*")
+            if file.suffix in (".json", ".safetensors", ".txt")
+        )
     if source.pretrain:
         settings |= asdict(recipe.pretraining) | {"lowercase": source.lowercase}
         settings["corpus_seed"] = recipe.data.seed

@@ -78,6 +78,7 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
         tmp_path,
         "training.epochs=2",
         "tasks=[rte]",
+        "teachers.tasks=[rte]",
         "students.mine.temperature=3",
         "heads.qnli=ranking",
         "fresh_heads=true",
@@ -112,6 +113,17 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
         ("students.a.hard_weight=1.1", ["students.a.hard_weight", "0 to 1"]),
         ("seeds=[1, 1]", ["seeds"]),
         ("seeds=[]", ["seeds"]),
+        ("seeds=[-1]", ["seeds[0]", "-1"]),
+        ("tasks=[]", ["tasks", "at least one"]),
+        ("tasks=[rte, rte]", ["tasks", "different"]),
+        ("candidates.dropout=[0.1, 0.1]", ["candidates.dropout", "different"]),
+        ("training.clip=-1", ["training.clip", "-1"]),
+        ("data.kind=zip", ["data: kind", "'zip'", "folder"]),
+        ("data.scale=-1", ["data.scale", "-1"]),
+        ("name=a/b", ["name", "'a/b'", "letters"]),
+        ("students.bert.hard_weight=0.5", ["'bert'", "another system"]),
+        ("heads.qnli=ranking; students.a.temperature=2", ["students.a.temperature", "ranking"]),
+        ("pretraining.attention_heads=3", ["pretraining.hidden", "multiple"]),
         ("encoder=roberta", ["'roberta'", "cased, uncased"]),
         ("encoders.cased.path=/tmp", ["encoders.cased", "exactly one"]),
         ("training.epochs", ["key=value"]),
@@ -120,7 +132,7 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_named(setting: str, words: list[str], tmp_path: Path) -> None:
-    message = refused(tmp_path, setting)
+    message = refused(tmp_path, *setting.split("; "))
     assert all(word in message for word in words), message
 
 

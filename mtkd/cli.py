@@ -8,9 +8,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtkd import paths
 from mtkd.errors import MtkdError
+
+if TYPE_CHECKING:  # each command imports what it needs, so that `mtkd --help` is quick
+    from mtkd.recipes import Recipe
+    from mtkd.runs import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,35 +86,35 @@ def build_parser() -> argparse.ArgumentParser:
 def plan(options: argparse.Namespace) -> int:
     """Print the table of stages; imports late, so that `mtkd --help` is quick."""
     from mtkd.recipes import load_recipe
-    from mtkd.runs import expand, present_tasks, upto
+    from mtkd.runs import expand, upto
 
     recipe = load_recipe(options.recipe, options.settings, options.data_path)
-    runs = upto(expand(recipe), options.until)
-    show_plan(recipe, runs, present_tasks(recipe)[1], options.jobs)
+    show_plan(recipe, upto(expand(recipe), options.until), options.jobs)
     return 0
 
 
-def show_plan(recipe: object, runs: Sequence[object], missing: Sequence[str], jobs: int) -> None:
+def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from mtkd.progress import duration
     from mtkd.reproduce import plan_rows, read_runs, results_folder, seconds_per_example
+    from mtkd.runs import notices
 
-    results = results_folder(recipe)  # type: ignore[arg-type]
+    results = results_folder(recipe)
     console = Console()
-    table = Table(title=f"recipe {recipe.name}", title_justify="left")  # type: ignore[attr-defined]
+    table = Table(title=f"recipe {recipe.name}", title_justify="left")
     for name in ("stage", "runs", "done", "examples to train on"):
         table.add_column(name, justify="left" if name == "stage" else "right")
-    rows = plan_rows(results, runs)  # type: ignore[arg-type]
+    rows = plan_rows(results, runs)
     for stage, count, done, cost in rows:
         table.add_row(stage, str(count), str(done), f"{cost:,.0f}")
     todo = sum(count - done for _, count, done, _ in rows)
     table.add_row("all", str(len(runs)), str(len(runs) - todo), f"{sum(r[3] for r in rows):,.0f}")
     console.print(table)
-    if missing:
-        console.print(f"not in the data and left out: {', '.join(missing)}")
-    rate = seconds_per_example(read_runs(results, runs))  # type: ignore[arg-type]
+    for line in notices(recipe):
+        console.print(line, soft_wrap=True)
+    rate = seconds_per_example(read_runs(results, runs))
     if not todo:
         console.print("nothing left to run")
     elif rate is None:
@@ -122,16 +127,14 @@ def show_plan(recipe: object, runs: Sequence[object], missing: Sequence[str], jo
 def run_reproduce(options: argparse.Namespace) -> int:
     from mtkd.recipes import load_recipe
     from mtkd.reproduce import reproduce, results_folder
-    from mtkd.runs import expand, present_tasks, upto
+    from mtkd.runs import expand, notices, upto
 
     if options.jobs < 1:
         raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
     recipe = load_recipe(options.recipe, options.settings, options.data_path)
     runs = upto(expand(recipe), options.until)
-    missing = present_tasks(recipe)[1]
-    if missing:
-        where = recipe.data.path or recipe.data.hub
-        print(f"not in {where} and left out: {', '.join(missing)}; means are over the other tasks")
+    for line in notices(recipe):
+        print(line)
     results = results_folder(recipe)
     print(f"recipe {recipe.name}: {len(runs)} runs, {options.jobs} at a time, into {results}")
     status = reproduce(recipe, runs, jobs=options.jobs, until=options.until)
@@ -142,12 +145,12 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    from mtkd.runs import expand, present_tasks
-    from mtkd.workbench import open_recipe
+    from mtkd.recipes import open_recipe
+    from mtkd.runs import expand
 
     recipe, results = open_recipe(options.recipe)
     runs = expand(recipe)
-    show_plan(recipe, runs, present_tasks(recipe)[1], os.cpu_count() or 1)
+    show_plan(recipe, runs, os.cpu_count() or 1)
     for path in sorted(results.glob("runs/*/error.txt")):
         print(f"failed: {path.read_text().strip()}")
     return 0

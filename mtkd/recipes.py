@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
+from mtkd import paths
 from mtkd.data import DataSource
 from mtkd.errors import MtkdError
 from mtkd.settings import Distillation, HeadSpec, Pretraining, Training
@@ -133,6 +134,19 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     recipe = build(Recipe, raw, where=str(path) if name.endswith("ml") else f"recipe {name}")
     check(recipe)
     return recipe
+
+
+def open_recipe(name: str) -> tuple[Recipe, Path]:
+    """A recipe and its results folder.
+
+    `name` is a recipe's name or a file. A recipe that was reproduced before is read as it was
+    then, with its data path and settings, from `results/<name>/recipe.yaml`.
+    """
+    saved = paths.RESULTS / name / "recipe.yaml"
+    recipe = load_recipe(str(saved) if saved.is_file() else name)
+    own = Path(name).resolve()
+    results = own.parent if own.name == "recipe.yaml" else paths.RESULTS / recipe.name
+    return recipe, results
 
 
 def apply_setting(raw: dict[str, Any], setting: str) -> None:

@@ -13,12 +13,12 @@ import pandas as pd
 from mtkd import figures, inspection, records, tables
 from mtkd.data import load_examples
 from mtkd.errors import MtkdError
-from mtkd.recipes import Recipe
+from mtkd.recipes import Recipe, open_recipe
 from mtkd.records import Record
 from mtkd.runs import Run, expand, present_tasks, teacher_tasks
 from mtkd.stages import soft_targets
 from mtkd.tasks import GLUE, Examples
-from mtkd.workbench import OpenRun, open_recipe, run_folder
+from mtkd.workbench import OpenRun, run_folder
 
 Knowledge = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 

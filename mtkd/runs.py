@@ -80,6 +80,24 @@ def present_tasks(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return present, missing
 
 
+def notices(recipe: Recipe) -> list[str]:
+    """What the recipe names and the data, or its own tasks, do not have: one line each."""
+    present, missing = present_tasks(recipe)
+    lines = []
+    if missing:
+        where = recipe.data.path or recipe.data.hub
+        lines.append(f"not in {where} and left out: {', '.join(missing)}")
+    if untaught := [task for task in recipe.teachers.tasks if task not in present]:
+        taught = ", ".join(teacher_tasks(recipe, present)) or "nothing"
+        lines.append(
+            f"no soft targets for {', '.join(untaught)}: not a task here; teachers teach {taught}"
+        )
+    by = selection_tasks(recipe, present)
+    if set(by) != set(recipe.teachers.by):
+        lines.append(f"teachers are chosen by {', '.join(by)}")
+    return lines
+
+
 def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
     """The tasks whose soft targets the student uses."""
     return tuple(task for task in present if task in recipe.teachers.tasks)

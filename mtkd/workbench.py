@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mtkd import metrics, paths, records, targets
+from mtkd import metrics, records, targets
 from mtkd.batches import TaskData
 from mtkd.data import encode, load_examples
 from mtkd.encoders import load_tokenizer
@@ -21,7 +21,7 @@ from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
-from mtkd.recipes import Recipe, encoder_location, head_spec, load_recipe
+from mtkd.recipes import Recipe, encoder_location, head_spec, open_recipe
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Training
@@ -64,19 +64,6 @@ def run_folder(results: Path, run: Run) -> Path:
 def prediction_file(results: Path, run_id: str, system: str, task: str, split: str) -> Path:
     """Where the outputs of one system of one run on one split are stored."""
     return results / "predictions" / run_id / system / f"{task}.{split}.safetensors"
-
-
-def open_recipe(name: str) -> tuple[Recipe, Path]:
-    """A recipe and its results folder.
-
-    `name` is a recipe's name or a file. A recipe that was reproduced before is read as it was
-    then, with its data path and settings, from `results/<name>/recipe.yaml`.
-    """
-    saved = paths.RESULTS / name / "recipe.yaml"
-    recipe = load_recipe(str(saved) if saved.is_file() else name)
-    own = Path(name).resolve()
-    results = own.parent if own.name == "recipe.yaml" else paths.RESULTS / recipe.name
-    return recipe, results
 
 
 def open_run(recipe: str, stage: str, what: str, seed: int) -> OpenRun:

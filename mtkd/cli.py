@@ -139,7 +139,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
     print(f"recipe {recipe.name}: {len(runs)} runs, {options.jobs} at a time, into {results}")
     status = reproduce(recipe, runs, jobs=options.jobs, until=options.until)
     if status == 0 and options.until is None:
-        print((results / "tables" / "glue_dev.md").read_text(encoding="utf-8"))
+        print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
         print(f"tables, figures and scores.csv are in {results}")
     return status
 

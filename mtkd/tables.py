@@ -179,6 +179,36 @@ def ablation(scores: pd.DataFrame) -> pd.DataFrame:
     return _printed(ablation_values(scores), task_order(scores), signed=True)
 
 
+def summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """The short of it, one row per system: mean dev score, and gain over MT-DNN.
+
+    Gains are paired by seed; the paper's stand beside them.
+    """
+    tasks = task_order(scores)
+    dev, gains = glue_dev_values(scores), ablation_values(scores)
+    compared = [task for task in ("mean", "rte") if task == "mean" or task in tasks]
+    table = []
+    for system in system_order(scores):
+        line = {"System": system_title(system)}
+        line[mean_title(tasks)] = _cell(_find(dev, system, OURS, "mean"), signed=False)
+        for task in compared:
+            word = "Mean" if task == "mean" else task_title(task)
+            line[f"{word} gain"] = _cell(_find(gains, system, OURS, task), signed=True)
+            paper = _cell(_find(gains, system, PAPER, task), signed=True)
+            line[f"{word} gain, paper"] = paper
+        kept = _find(gains, system, OURS, "recovered")
+        line["Ensemble's gain kept"] = _cell(kept, signed=False, percent=True)
+        line["Seeds"] = _seeds(dev.loc[dev["system"] == system, "n"].dropna())
+        table.append(line)
+    return pd.DataFrame(table)
+
+
+def _find(values: pd.DataFrame, system: str, source: str, task: str) -> dict[Hashable, Any] | None:
+    wanted = (values["system"] == system) & (values["source"] == source) & (values["task"] == task)
+    found = values[wanted].to_dict("records")
+    return found[0] if found else None
+
+
 def _printed(values: pd.DataFrame, tasks: Sequence[str], *, signed: bool) -> pd.DataFrame:
     columns = {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
     recover = {"recovered": "Ensemble's gain kept"} if signed else {}
@@ -202,7 +232,7 @@ def mean_title(tasks: Sequence[str]) -> str:
     return f"Mean of {len(tasks)}"
 
 
-def _cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool) -> str:
+def _cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool = False) -> str:
     if row is None:
         return NOTHING
 
@@ -280,7 +310,7 @@ def notes(scores: pd.DataFrame, records: Iterable[Record] = ()) -> list[str]:
 
 
 def write_tables(scores: pd.DataFrame, folder: Path, records: Iterable[Record] = ()) -> list[Path]:
-    """Write tables/{glue_dev,ablation}.{csv,md,tex} in `folder`; returns the files.
+    """Write tables/{glue_dev,ablation}.{csv,md,tex} and summary.md in `folder`; returns the files.
 
     CSV holds numbers (`glue_dev_values`), Markdown and LaTeX the printed tables and their notes.
     """
@@ -294,7 +324,9 @@ def write_tables(scores: pd.DataFrame, folder: Path, records: Iterable[Record] =
         "glue_dev": (glue_dev_values(scores), glue_dev(scores)),
         "ablation": (ablation_values(scores), ablation(scores)),
     }
-    written = []
+    short = folder / "tables" / "summary.md"
+    write_text(short, markdown(summary(scores)))
+    written = [short]
     for name, (values, printed) in tables.items():
         below = "".join(f"\n- {line}" for line in below_tables[name])
         texts = {

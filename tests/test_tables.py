@@ -171,9 +171,21 @@ def test_degenerate_evaluations_are_counted() -> None:
     assert not any(line.startswith("Degenerate") for line in tables.notes(SCORES))
 
 
+def test_summary_is_the_mean_and_the_gains() -> None:
+    table = tables.summary(SCORES)
+    assert table["System"].tolist() == list(tables.SYSTEMS.values())
+    kd, base = row(table, "MT-DNN-KD"), row(table, "MT-DNN")
+    assert kd["Mean of 8"] == "75.0 [73.8, 76.2]" and base["Mean gain"] == "-"
+    assert kd["Mean gain"] == kd["RTE gain"] == "+3.0 [+3.0, +3.0]"
+    assert kd["RTE gain, paper"] == "+5.2" and kd["Ensemble's gain kept"] == "75 % [75, 75]"
+    alone = tables.summary(collect(results(1, ("mnli",), ("bert",))))
+    assert alone.to_dict("records")[0]["Mean gain"] == "-" and "RTE gain" not in alone
+
+
 def test_files(tmp_path: Path) -> None:
     written = tables.write_tables(SCORES, tmp_path, FULL)
-    names = [f"{name}.{kind}" for name in ("glue_dev", "ablation") for kind in ("csv", "md", "tex")]
+    kinds = ("csv", "md", "tex")
+    names = ["summary.md", *(f"{n}.{kind}" for n in ("glue_dev", "ablation") for kind in kinds)]
     assert [path.relative_to(tmp_path / "tables").as_posix() for path in written] == names
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == sorted(names)
     text = dict(zip(names, (path.read_text(encoding="utf-8") for path in written), strict=True))

@@ -21,7 +21,7 @@ METHOD = {
     "glue": "tasks data glue_files toy toy_language",
     "encoders": "toy toy_language encoders",
     "training": "tasks data glue_files toy toy_language heads model losses batches training "
-    "prediction targets workbench stages metrics",
+    "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
 }
 VIEW = [
     str(PACKAGE / name)

@@ -20,12 +20,24 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mtkd.statistics import FEW
-from mtkd.tables import SYSTEMS, system_title
+from mtkd.tables import system_title
 from mtkd.tasks import GLUE
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
-COLOURS = dict(zip(SYSTEMS, (BLACK, SKY, BLUE, GREEN, VERMILLION, PURPLE), strict=True))
+COLOURS = {
+    "majority": GREY,
+    "bert": BLACK,
+    "stilts": ORANGE,
+    "metal": "#C7B400",
+    "metal-ensemble": "#8A7D00",
+    "mtdnn-noft": SKY,
+    "mtdnn": BLUE,
+    "ensemble": GREEN,
+    "mtdnn-kd": VERMILLION,
+    "mtdnn-kd-ft": "#8C3D00",
+    "mtdnn-kd-soft": PURPLE,
+}
 TASK_COLOURS = dict(
     zip(
         GLUE,

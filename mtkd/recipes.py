@@ -21,6 +21,8 @@ from mtkd.errors import MtkdError
 from mtkd.settings import Distillation, HeadSpec, Pretraining, Training
 from mtkd.tasks import GLUE, Task
 
+# Of the systems that are not students.
+SYSTEM_NAMES = "majority bert stilts metal metal-ensemble mtdnn-noft mtdnn ensemble".split()
 FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -78,6 +80,9 @@ class Recipe:
     dropout: float = 0.1  # on the shared layers of single models and students
     pretraining: Pretraining = field(default_factory=Pretraining)
     heads: Heads = field(default_factory=Heads)
+    # What the multi-task models are compared with: bert, stilts, metal (all single-stage budgets)
+    baselines: tuple[Literal["bert", "stilts", "metal"], ...] = ("bert", "stilts", "metal")
+    intermediate: tuple[str, ...] = ("mnli",)  # STILTs: tasks trained on first, one at a time
     training: Training = field(
         default_factory=Training
     )  # single-task and multi-task training, students too
@@ -88,7 +93,7 @@ class Recipe:
     teachers: Teachers = field(default_factory=Teachers)
     students: dict[str, Distillation] = field(
         default_factory=lambda: {
-            "mtdnn-kd": Distillation(hard_weight=0.5),
+            "mtdnn-kd": Distillation(hard_weight=0.5, finetune=True),
             "mtdnn-kd-soft": Distillation(hard_weight=0.0),
         }
     )
@@ -232,7 +237,7 @@ def check_names(recipe: Recipe) -> str | None:
     ]:
         if not re.fullmatch(r"\w[\w.-]*", name):
             return f"{key}: {name!r}: expected letters, digits, '.', '-' and '_' only"
-    taken = sorted({"bert", "mtdnn", "mtdnn-noft", "ensemble"} & recipe.students.keys())
+    taken = sorted(set(SYSTEM_NAMES) & recipe.students.keys())
     return f"students: {taken[0]!r} is the name of another system" if taken else None
 
 
@@ -242,6 +247,7 @@ def check_tasks(recipe: Recipe) -> str | None:
         ("tasks", recipe.tasks),
         ("teachers.tasks", recipe.teachers.tasks),
         ("teachers.by", recipe.teachers.by),
+        ("intermediate", recipe.intermediate),
     ):
         for name in found:
             if name not in trainable:
@@ -305,6 +311,7 @@ def check_ranges(recipe: Recipe) -> str | None:
         if not low <= value <= high:
             return f"{key}: {value} is out of range {low:g} to {high:g}"
     for key, values in (
+        ("baselines", recipe.baselines),
         ("seeds", recipe.seeds),
         ("candidates.encoders", grid.encoders),
         ("candidates.dropout", grid.dropout),

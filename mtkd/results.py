@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtkd import figures, inspection, records, tables
+from mtkd import comparisons, figures, inspection, metrics, records, tables, targets
+from mtkd.auxiliary import SLICES, SMALLEST, slice_rows
 from mtkd.data import load_examples
+from mtkd.ensembles import soft_targets
 from mtkd.errors import MtkdError
 from mtkd.recipes import Recipe, open_recipe
 from mtkd.records import Record
 from mtkd.runs import Run, expand, present_tasks, teacher_tasks
-from mtkd.stages import soft_targets
 from mtkd.tasks import GLUE, Examples
-from mtkd.workbench import OpenRun, run_folder
+from mtkd.workbench import OpenRun, prediction_file, run_folder
 
 Knowledge = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 
@@ -64,6 +66,7 @@ def write_results(results: Results) -> list[Path]:
     path = results.folder / "scores.csv"
     records.write_text(path, text.getvalue())
     written = tables.write_tables(scores, results.folder, results.records)
+    written += comparisons.write_comparisons(scores, slice_scores(results), results.folder)
     written += figures.write_figures(
         scores,
         results.records,
@@ -110,6 +113,58 @@ def surprising_examples(results: Results, task: str, count: int = 8, **how: Any)
         raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
     examples, soft = taught(opened, task)
     return inspection.unsure_examples(examples, soft, count, **how)
+
+
+def slice_scores(results: Results) -> pd.DataFrame:
+    """Dev scores of every main system on the named slices: system, seed, task, slice, n, value.
+
+    From stored predictions; `value` is the task's score in points, over the `n` dev examples in
+    the slice (both of MNLI's sets). Slices that hold all of a task's examples, or hardly any, are
+    left out.
+    """
+    texts = {
+        task: [
+            load_examples(results.recipe.data, GLUE[task], split)
+            for split in GLUE[task].splits
+            if split.startswith("dev")
+        ]
+        for task in results.tasks
+    }
+    rows = [
+        {"system": system, "seed": record.seed, **row}
+        for system in tables.system_order(results.scores)
+        for record in results.records
+        if system in scored(record)
+        for row in slice_rows_of(results, record, system, texts)
+    ]
+    return pd.DataFrame(rows, columns=["system", "seed", "task", "slice", "n", "value"])
+
+
+def scored(record: Record) -> set[str]:
+    """Systems of a run that have stored predictions and scores."""
+    return {score.system for score in record.scores} - {"majority"}
+
+
+def slice_rows_of(
+    results: Results, record: Record, system: str, texts: Mapping[str, Sequence[Examples]]
+) -> Iterator[dict[str, Any]]:
+    for task, splits in texts.items():
+        for name in SLICES:
+            outputs, labels = [], []
+            for examples in splits:
+                rows = slice_rows(examples, name)
+                path = prediction_file(results.folder, record.run_id, system, task, examples.split)
+                stored = targets.align(
+                    targets.read_predictions(path), examples.idx, GLUE[task].labels
+                )
+                if examples.label is not None:
+                    outputs.append(stored[rows])
+                    labels.append(examples.label[rows])
+            count, whole = sum(map(len, labels)), sum(map(len, splits))
+            if SMALLEST <= count <= 0.9 * whole:
+                found = metrics.compute(GLUE[task], np.concatenate(outputs), np.concatenate(labels))
+                value = metrics.task_score(GLUE[task], found)
+                yield {"task": task, "slice": name, "n": count, "value": value}
 
 
 def times(results: Results) -> pd.DataFrame:

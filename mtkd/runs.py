@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -111,75 +111,133 @@ def selection_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]
 def expand(recipe: Recipe) -> list[Run]:
     """All runs of a recipe, parents before children."""
     present, _ = present_tasks(recipe)
-    data = data_identity(recipe.data, present)
-    base = {
-        "data": data,
-        "tasks": list(present),
-        "heads": {task: head_spec(GLUE[task], recipe.heads).as_dict() for task in present},
-        "max_length": recipe.max_length,
-        "training": asdict(recipe.training),
-    }
-    single = base | {"training": asdict(recipe.single_stage)}
-    tuned = base | {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
-    size = sum(train_size(recipe.data, task) for task in present)
-    epoch, tune = size * recipe.training.epochs, size * recipe.finetuning.epochs
-    alone = size * recipe.single_stage.epochs
-
-    runs = [Run("glue", "data", 0, {"data": data, "tasks": list(present)}, (), {}, 0)]
+    data = {"data": data_identity(recipe.data, present), "tasks": list(present)}
+    runs = [Run("glue", "data", 0, data, (), {}, 0)]
     encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
     runs += encoders.values()
-    default = f"{recipe.encoder}-d{recipe.dropout:g}"
     for seed in recipe.seeds:
-        start = encoders[recipe.encoder]
-        runs.append(
-            Run(
-                "baselines",
-                "bert",
-                seed,
-                single | {"encoder": recipe.encoder, "dropout": recipe.dropout},
-                (start,),
-                {"seed": seed},
-                alone,
-            )
-        )
-        models = []
-        for name, dropout in candidates(recipe):
-            what = f"{name}-d{dropout:g}"
-            own = tuned if what == default else base
-            models.append(
-                Run(
-                    "mtdnn",
-                    what,
-                    seed,
-                    own | {"encoder": name, "dropout": dropout},
-                    (encoders[name],),
-                    {"encoder": name, "dropout": dropout, "seed": seed},
-                    epoch + (tune if what == default else 0),
-                )
-            )
-        runs += models
-        pool = [f"{name}-d{dropout:g}" for name, dropout in pool_of(recipe)]
-        chosen = tuned | {"teachers": {**asdict(recipe.teachers), "tasks": None}, "pool": pool}
-        teachers = Run(
-            "teachers",
-            f"best{recipe.teachers.choose}",
-            seed,
-            chosen,
-            tuple(models),
-            {"seed": seed},
-            tune * (recipe.teachers.choose - 0.5),
-        )
-        runs.append(teachers)
-        for name, distillation in recipe.students.items():
-            settings = single | {
-                "encoder": recipe.encoder,
-                "dropout": recipe.dropout,
-                "distillation": asdict(distillation),
-                "teacher_tasks": list(teacher_tasks(recipe, present)),
-                "average": recipe.teachers.average,
-            }
-            parameters = {"student": name, "seed": seed}
-            runs.append(Run("distill", name, seed, settings, (start, teachers), parameters, alone))
+        runs += baseline_runs(recipe, present, data, encoders, seed)
+        candidates = candidate_runs(recipe, present, data, encoders, seed)
+        teachers = teachers_run(recipe, present, data, candidates, seed)
+        students = student_runs(recipe, present, data, encoders[recipe.encoder], teachers, seed)
+        runs += [*candidates, teachers, *students]
+    return runs
+
+
+def shared_settings(
+    recipe: Recipe, present: tuple[str, ...], data: dict[str, Any]
+) -> dict[str, Any]:
+    """What the identity of every trained run holds."""
+    heads = {task: head_spec(GLUE[task], recipe.heads).as_dict() for task in present}
+    return data | {"heads": heads, "max_length": recipe.max_length}
+
+
+def single_settings(
+    recipe: Recipe, present: tuple[str, ...], data: dict[str, Any]
+) -> dict[str, Any]:
+    """Identity of the systems without a second stage: baselines and students."""
+    shared = shared_settings(recipe, present, data)
+    own = {"training": asdict(recipe.single_stage)}
+    return shared | own | {"encoder": recipe.encoder, "dropout": recipe.dropout}
+
+
+def examples_of(recipe: Recipe, tasks: tuple[str, ...]) -> int:
+    return sum(train_size(recipe.data, task) for task in tasks)
+
+
+def baseline_runs(
+    recipe: Recipe,
+    present: tuple[str, ...],
+    data: dict[str, Any],
+    encoders: dict[str, Run],
+    seed: int,
+) -> list[Run]:
+    settings = single_settings(recipe, present, data)
+    first = encoders[recipe.encoder]
+    cost = examples_of(recipe, present) * recipe.single_stage.epochs
+    runs = []
+    if "bert" in recipe.baselines:
+        own = settings | {"qnli_ranking": recipe.heads.qnli != "ranking"}
+        runs.append(Run("baselines", "bert", seed, own, (first,), {"system": "bert"}, cost))
+    if "stilts" in recipe.baselines:
+        for task in (task for task in recipe.intermediate if task in present):
+            own = settings | {"intermediate": task, "before": asdict(recipe.training)}
+            more = examples_of(recipe, (task,)) * recipe.training.epochs
+            what = f"stilts-{task}"
+            runs.append(Run("baselines", what, seed, own, (first,), {"system": what}, cost + more))
+    if "metal" in recipe.baselines:
+        # Auxiliary heads: about as many examples again.
+        cost *= 2 * len(encoders)
+        parents = tuple(encoders.values())
+        runs.append(Run("baselines", "metal", seed, settings, parents, {"system": "metal"}, cost))
+    return [replace(run, parameters=run.parameters | {"seed": seed}) for run in runs]
+
+
+def candidate_runs(
+    recipe: Recipe,
+    present: tuple[str, ...],
+    data: dict[str, Any],
+    encoders: dict[str, Run],
+    seed: int,
+) -> list[Run]:
+    """One multi-task model per candidate; the default one is fine-tuned in the same run."""
+    shared = shared_settings(recipe, present, data) | {"training": asdict(recipe.training)}
+    size, runs = examples_of(recipe, present), []
+    for name, dropout in candidates(recipe):
+        settings = shared | {"encoder": name, "dropout": dropout}
+        cost = size * recipe.training.epochs
+        if (name, dropout) == (recipe.encoder, recipe.dropout):
+            settings |= tuning(recipe)
+            cost += size * recipe.finetuning.epochs
+        parameters = {"encoder": name, "dropout": dropout, "seed": seed}
+        what = f"{name}-d{dropout:g}"
+        runs.append(Run("mtdnn", what, seed, settings, (encoders[name],), parameters, cost))
+    return runs
+
+
+def tuning(recipe: Recipe) -> dict[str, Any]:
+    """Identity of fine-tuning per task."""
+    return {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
+
+
+def teachers_run(
+    recipe: Recipe,
+    present: tuple[str, ...],
+    data: dict[str, Any],
+    candidates: list[Run],
+    seed: int,
+) -> Run:
+    settings = shared_settings(recipe, present, data) | tuning(recipe)
+    settings |= {"training": asdict(recipe.training)}
+    settings["teachers"] = {**asdict(recipe.teachers), "tasks": None}
+    settings["pool"] = [f"{name}-d{dropout:g}" for name, dropout in pool_of(recipe)]
+    count = recipe.teachers.choose
+    # The default candidate is fine-tuned already, and is a member in about half of the cases.
+    cost = examples_of(recipe, present) * recipe.finetuning.epochs * (count - 0.5)
+    return Run("teachers", f"best{count}", seed, settings, tuple(candidates), {"seed": seed}, cost)
+
+
+def student_runs(
+    recipe: Recipe,
+    present: tuple[str, ...],
+    data: dict[str, Any],
+    encoder: Run,
+    teachers: Run,
+    seed: int,
+) -> list[Run]:
+    size, runs = examples_of(recipe, present), []
+    for name, distillation in recipe.students.items():
+        settings = single_settings(recipe, present, data) | {
+            "distillation": asdict(distillation),
+            "teacher_tasks": list(teacher_tasks(recipe, present)),
+            "average": recipe.teachers.average,
+        }
+        cost = size * recipe.single_stage.epochs
+        if distillation.finetune:
+            settings |= tuning(recipe)
+            cost += size * recipe.finetuning.epochs
+        parameters = {"student": name, "seed": seed}
+        runs.append(Run("distill", name, seed, settings, (encoder, teachers), parameters, cost))
     return runs
 
 

@@ -71,3 +71,4 @@ class Distillation:
 
     hard_weight: float = 0.5  # the KD paper averages hard and soft loss; 0: soft targets alone
     temperature: float = 1.0
+    finetune: bool = False  # also fine-tune the student per task: the system `<student>-ft`

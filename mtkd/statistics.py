@@ -97,13 +97,13 @@ def recovered(student: pd.Series, single: pd.Series, ensemble: pd.Series) -> Est
     return Estimate(value, float(low), float(high), points)
 
 
-def score_matrix(scores: pd.DataFrame, system: str) -> pd.DataFrame:
-    """Dev scores of a system, seeds x tasks; a cell is the mean over metrics and over MNLI m/mm.
+def score_matrix(scores: pd.DataFrame, system: str, split: str = "dev") -> pd.DataFrame:
+    """Scores of a system, seeds x tasks; a cell is the mean over metrics and over MNLI m/mm.
 
     `scores` is the tidy frame of `records.collect`. Raises MtkdError if two runs give the same
     score of the same seed, for they would be of different settings.
     """
-    rows = dev_rows(scores)
+    rows = split_rows(scores, split)
     rows = rows[rows["system"] == system]
     cell = ["system", "task", "split", "metric", "seed"]
     if twice := rows.loc[rows.duplicated(cell), cell].values.tolist():
@@ -112,18 +112,18 @@ def score_matrix(scores: pd.DataFrame, system: str) -> pd.DataFrame:
             "runs of different settings are mixed, keep one of them"
         )
     matrix = rows.pivot_table(index="seed", columns="task", values="value", aggfunc="mean")
-    return matrix.reindex(columns=[task for task in task_order(rows)])
+    return matrix.reindex(columns=[task for task in task_order(rows, split)])
 
 
-def dev_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows that count for dev scores: dev splits, without WNLI and AX, which are not trained."""
+def split_rows(scores: pd.DataFrame, split: str = "dev") -> pd.DataFrame:
+    """Rows of the dev or test splits, without WNLI and AX, which are not trained."""
     apart = [task.name for task in GLUE.values() if not task.trained]
-    return scores[scores["split"].astype(str).str.startswith("dev") & ~scores["task"].isin(apart)]
+    return scores[scores["split"].astype(str).str.startswith(split) & ~scores["task"].isin(apart)]
 
 
-def task_order(scores: pd.DataFrame) -> list[str]:
-    """The tasks that have dev scores, in GLUE's order, a user's own tasks last."""
-    present = set(dev_rows(scores)["task"])
+def task_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:
+    """The tasks that have scores on the split, in GLUE's order, a user's own tasks last."""
+    present = set(split_rows(scores, split)["task"])
     return [task for task in GLUE if task in present] + sorted(present - set(GLUE))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,44 @@ import numpy as np
 import pandas as pd
 
 from mtkd.markup import NOTHING, latex, markdown, values_csv
+from mtkd.recipes import SYSTEM_NAMES
 from mtkd.records import Record, write_text
 from mtkd.statistics import (
     FEW,
     Estimate,
-    dev_rows,
     estimate,
     mean_score,
     paired,
     recovered,
     score_matrix,
+    split_rows,
     task_order,
 )
 from mtkd.tasks import GLUE
 
 # The rows, in order, as printed.
 SYSTEMS = {
+    "majority": "Majority class",
     "bert": "BERT, one model per task",
+    "stilts": "BERT on STILTs",
+    "metal": "MeTaL-style",
+    "metal-ensemble": "MeTaL-style ensemble",
     "mtdnn-noft": "MT-DNN, no fine-tuning",
     "mtdnn": "MT-DNN",
     "ensemble": "MT-DNN ensemble",
     "mtdnn-kd": "MT-DNN-KD",
+    "mtdnn-kd-ft": "MT-DNN-KD, fine-tuned",
     "mtdnn-kd-soft": "MT-DNN-KD, soft targets alone",
+}
+# Beginnings of the names of systems that are parts of others, or have a table of their own.
+PARTS = ("candidate-", "teacher-", "member-", "intermediate-", "qnli-", "stilts-")
+# Rows of the papers' tables for which there is no system here.
+PUBLISHED = {
+    "bilstm-elmo": "BiLSTM+ELMo+Attn",
+    "gpt": "GPT",
+    "stilts-gpt": "GPT on STILTs",
+    "alice": "ALICE",
+    "human": "Human performance",
 }
 REFERENCE = "mtdnn"  # what the ablation compares with
 PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
@@ -64,16 +80,12 @@ def paper_scores() -> pd.DataFrame:
 
 def system_order(scores: pd.DataFrame) -> list[str]:
     """The systems that are rows of the main tables; candidates and single teachers are not."""
-    present = {
-        system
-        for system in dev_rows(scores)["system"]
-        if not system.startswith(("candidate-", "teacher-"))
-    }
+    present = {system for system in split_rows(scores)["system"] if not system.startswith(PARTS)}
     return [name for name in SYSTEMS if name in present] + sorted(present - set(SYSTEMS))
 
 
 def system_title(system: str) -> str:
-    return SYSTEMS.get(system, system)
+    return SYSTEMS.get(system) or PUBLISHED.get(system, system)
 
 
 def task_title(task: str) -> str:
@@ -94,11 +106,11 @@ def glue_dev_values(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for system in system_order(scores):
         matrix = score_matrix(scores, system)
-        rows += [_row(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
-        rows.append(_row(system, OURS, "mean", estimate(mean_score(matrix, tasks))))
+        rows += [row_of(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
+        rows.append(row_of(system, OURS, "mean", estimate(mean_score(matrix, tasks))))
         if system in paper:
-            rows += _paper_rows(system, paper[system], tasks)
-    return _frame(rows)
+            rows += paper_rows(system, paper[system], tasks)
+    return frame_of(rows)
 
 
 def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +122,7 @@ def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
     tasks, paper = task_order(scores), paper_scores()
     systems = system_order(scores)
     if REFERENCE not in systems:
-        return _frame([])
+        return frame_of([])
     base = score_matrix(scores, REFERENCE)
     means = {name: mean_score(score_matrix(scores, name), tasks) for name in systems}
     rows = []
@@ -119,44 +131,45 @@ def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
         if system == REFERENCE or matrix.index.intersection(base.index).empty:
             continue  # itself, or no seed to compare by
         for task in (task for task in matrix.columns if task in base.columns):
-            rows.append(_row(system, OURS, task, estimate(paired(matrix[task], base[task]))))
+            rows.append(row_of(system, OURS, task, estimate(paired(matrix[task], base[task]))))
         gain = estimate(paired(means[system], means[REFERENCE]))
-        rows.append(_row(system, OURS, "mean", gain))
+        rows.append(row_of(system, OURS, "mean", gain))
         if is_student(system) and "ensemble" in systems:
             share = recovered(means[system], means[REFERENCE], means["ensemble"])
-            rows.append(_row(system, OURS, "recovered", share))
+            rows.append(row_of(system, OURS, "recovered", share))
         if system in paper:
-            found = _paper_rows(system, paper[system] - paper[REFERENCE], tasks)
+            found = paper_rows(system, paper[system] - paper[REFERENCE], tasks)
             rows += found
             if is_student(system) and found:
                 whole = (paper["ensemble"] - paper[REFERENCE]).reindex(tasks).mean()
                 share_paper = 100 * found[-1]["value"] / whole if whole > 0 else np.nan
                 rows.append(_paper_row(system, "recovered", share_paper))
-    return _frame(rows)
+    return frame_of(rows)
 
 
 def is_student(system: str) -> bool:
     """Whether a system learnt from the ensemble."""
-    return system not in ("bert", "mtdnn-noft", "mtdnn", "ensemble")
+    return system not in SYSTEM_NAMES
 
 
-def _row(system: str, source: str, task: str, found: Estimate) -> dict[str, Any]:
+def row_of(system: str, source: str, task: str, found: Estimate) -> dict[str, Any]:
+    """One row of a frame of numbers."""
     numbers = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
     return {"system": system, "source": source, "task": task, **numbers, "points": found.points}
 
 
 def _paper_row(system: str, task: str, value: float) -> dict[str, Any]:
     # One number as printed: no seeds, no interval.
-    return _row(system, PAPER, task, Estimate(value, None, None, ())) | {"n": None}
+    return row_of(system, PAPER, task, Estimate(value, None, None, ())) | {"n": None}
 
 
-def _paper_rows(system: str, cells: pd.Series, tasks: Sequence[str]) -> list[dict[str, Any]]:
+def paper_rows(system: str, cells: pd.Series, tasks: Sequence[str]) -> list[dict[str, Any]]:
     known = cells.reindex(list(tasks))
     rows = [_paper_row(system, task, known[task]) for task in tasks if pd.notna(known[task])]
     return [*rows, _paper_row(system, "mean", known.mean(skipna=False))] if rows else []
 
 
-def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=VALUES)
     numbers = {name: "float64" for name in ("value", "low", "high")} | {"n": "Int64"}
     return frame[frame["value"].notna()].astype(numbers).reset_index(drop=True)
@@ -171,12 +184,13 @@ def glue_dev(scores: pd.DataFrame) -> pd.DataFrame:
     A cell is the mean with its interval, "81.2 [80.1, 82.3]", or below five seeds the points,
     "81.2 (80.9, 81.5)". A paper cell shows the metrics that its mean is of: "86.9 (87.1/86.7)".
     """
-    return _printed(glue_dev_values(scores), task_order(scores), signed=False)
+    return printed(glue_dev_values(scores), columns_of(scores), cells=paper_dev())
 
 
 def ablation(scores: pd.DataFrame) -> pd.DataFrame:
     """Differences from MT-DNN as printed, paired by seed, with the ensemble's gain recovered."""
-    return _printed(ablation_values(scores), task_order(scores), signed=True)
+    columns = columns_of(scores) | {"recovered": "Ensemble's gain kept"}
+    return printed(ablation_values(scores), columns, signed=True)
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +203,8 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     compared = [task for task in ("mean", "rte") if task == "mean" or task in tasks]
     table = []
     for system in system_order(scores):
+        if system == "majority":
+            continue
         line = {"System": system_title(system)}
         line[mean_title(tasks)] = _cell(_find(dev, system, OURS, "mean"), signed=False)
         for task in compared:
@@ -209,23 +225,33 @@ def _find(values: pd.DataFrame, system: str, source: str, task: str) -> dict[Has
     return found[0] if found else None
 
 
-def _printed(values: pd.DataFrame, tasks: Sequence[str], *, signed: bool) -> pd.DataFrame:
-    columns = {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
-    recover = {"recovered": "Ensemble's gain kept"} if signed else {}
+def columns_of(scores: pd.DataFrame, split: str = "dev") -> dict[str, str]:
+    """Titles of a table's columns: the tasks and their mean."""
+    tasks = task_order(scores, split)
+    return {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
+
+
+def printed(
+    values: pd.DataFrame,
+    columns: Mapping[str, str],
+    *,
+    signed: bool = False,
+    cells: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Numbers as text, one row per system and source; `cells` are the paper's, metric by metric."""
     table = []
     for (system, source), rows in values.groupby(["system", "source"], sort=False):
         title = system_title(str(system))
         line = {"System": title if source == OURS else f"{title} ({source})"}
-        cells = {str(row["task"]): row for row in rows.to_dict("records")}
-        for task, column in (columns | recover).items():
+        found = {str(row["task"]): row for row in rows.to_dict("records")}
+        for task, column in columns.items():
             percent = task == "recovered"
-            line[column] = _cell(cells.get(task), signed=signed and not percent, percent=percent)
-            if source == PAPER and not signed and task in cells:
-                line[column] += _metrics(str(system), task)
+            line[column] = _cell(found.get(task), signed=signed and not percent, percent=percent)
+            if source != OURS and cells is not None and task in found:
+                line[column] += _metrics(cells, str(system), task)
         line["Seeds"] = _seeds(rows["n"].dropna())
         table.append(line)
-    names = ["System", *columns.values(), *recover.values(), "Seeds"]
-    return pd.DataFrame(table, columns=names)
+    return pd.DataFrame(table, columns=["System", *columns.values(), "Seeds"])
 
 
 def mean_title(tasks: Sequence[str]) -> str:
@@ -252,9 +278,8 @@ def _cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool = Fals
     return f"{text} ({', '.join(points)})" if len(points) > 1 else text
 
 
-def _metrics(system: str, task: str) -> str:
+def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:
     """The paper's own cells behind a mean, in its order: " (87.1/86.7)"."""
-    cells = paper_dev()
     found = cells.loc[(cells["system"] == system) & (cells["task"] == task), "value"]
     return f" ({'/'.join(f'{value:.1f}' for value in found)})" if len(found) > 1 else ""
 
@@ -289,7 +314,7 @@ def notes(scores: pd.DataFrame, records: Iterable[Record] = ()) -> list[str]:
         f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per cell, another "
         "benchmark and encoder; compare directions and orders, not levels.",
     ]
-    main = dev_rows(scores)[["system", "task", "split", "seed"]].drop_duplicates()
+    main = split_rows(scores)[["system", "task", "split", "seed"]].drop_duplicates()
     main = main[main["system"].isin(system_order(scores))]
     broken = degenerate(records).merge(main, on=["system", "task", "split", "seed"])
     if len(broken):

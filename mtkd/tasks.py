@@ -175,3 +175,10 @@ _TASKS = (
 )
 
 GLUE: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})
+DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more split of MNLI
+WNLI_LABEL = 0  # WNLI is not trained: its majority class, "not_entailment", is the answer to all
+
+
+def scored_as(task: str, split: str) -> tuple[str, str]:
+    """Task and split under which outputs are stored and scored: MNLI's split "ax" is AX's test."""
+    return (DIAGNOSTIC, "test") if split == DIAGNOSTIC else (task, split)

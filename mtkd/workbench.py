@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 
 from mtkd import metrics, records, targets
 from mtkd.batches import TaskData
-from mtkd.data import encode, load_examples
+from mtkd.data import encode, load_examples, missing_tasks
 from mtkd.encoders import load_tokenizer
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
@@ -25,10 +25,11 @@ from mtkd.recipes import Recipe, encoder_location, head_spec, open_recipe
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Training
-from mtkd.tasks import GLUE, Examples
+from mtkd.tasks import DIAGNOSTIC, GLUE, Examples, scored_as
 from mtkd.training import derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
+Answer = Callable[..., np.ndarray]  # (model, task, item, *, pad) -> outputs (N, C)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def run_folder(results: Path, run: Run) -> Path:
 
 def prediction_file(results: Path, run_id: str, system: str, task: str, split: str) -> Path:
     """Where the outputs of one system of one run on one split are stored."""
+    task, split = scored_as(task, split)
     return results / "predictions" / run_id / system / f"{task}.{split}.safetensors"
 
 
@@ -108,12 +110,27 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
             examples = read_examples(opened, task, split)
             encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
             spec = head_spec(GLUE[task], opened.recipe.heads)
-            rows = candidate_groups(examples, spec) if spec.kind == "ranking" else None
+            rows = candidate_groups(examples) if spec.kind == "ranking" else None
             data[task][split] = TaskData(encoded, None, rows)
+    if "mnli" in data and not missing_tasks(opened.recipe.data, [DIAGNOSTIC]):
+        examples = read_examples(opened, DIAGNOSTIC, "test")
+        encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
+        data["mnli"][DIAGNOSTIC] = TaskData(encoded)
     return tokenizer, data
 
 
-def candidate_groups(examples: Examples, spec: HeadSpec) -> tuple[np.ndarray, ...]:
+def candidate_groups(examples: Examples) -> tuple[np.ndarray, ...]:
+    """Rows of each question's candidates. Raises MtkdError if no question can be ranked."""
+    rows = ranking_rows(examples)
+    if not rows:
+        raise MtkdError(
+            f"{examples.task.title}: no question has one right and one wrong candidate, so nothing "
+            "can be ranked; use `heads.qnli: classification`"
+        )
+    return rows
+
+
+def ranking_rows(examples: Examples) -> tuple[np.ndarray, ...]:
     """Rows of each question's candidates, for a ranking head.
 
     A question can be ranked in training only if exactly one of its candidates is right.
@@ -121,16 +138,11 @@ def candidate_groups(examples: Examples, spec: HeadSpec) -> tuple[np.ndarray, ..
     groups: dict[str, list[int]] = {}
     for row, question in enumerate(examples.text_a):
         groups.setdefault(question, []).append(row)
-    rows = [np.array(group) for group in groups.values()]
+    rows = tuple(np.array(group) for group in groups.values())
     if examples.split != "train" or examples.label is None:
-        return tuple(rows)
-    kept = [r for r in rows if len(r) > 1 and (examples.label[r] == 0).sum() == 1]
-    if not kept:
-        raise MtkdError(
-            f"{examples.task.title}: no question has one right and one wrong candidate, so nothing "
-            "can be ranked; use `heads.qnli: classification`"
-        )
-    return tuple(kept)
+        return rows
+    label = examples.label
+    return tuple(r for r in rows if len(r) > 1 and (label[r] == 0).sum() == 1)
 
 
 def located(opened: OpenRun, encoder: str) -> tuple[str, str | None]:
@@ -147,12 +159,16 @@ def ancestors(run: Run) -> list[Run]:
     return [*run.parents, *(older for parent in run.parents for older in ancestors(parent))]
 
 
+def recipe_heads(opened: OpenRun, tasks: Sequence[str]) -> dict[str, HeadSpec]:
+    """The heads that the recipe gives to these tasks."""
+    return {task: head_spec(GLUE[task], opened.recipe.heads) for task in tasks}
+
+
 def new_model(
-    opened: OpenRun, encoder: str, dropout: float, tasks: Sequence[str]
+    opened: OpenRun, encoder: str, dropout: float, specs: dict[str, HeadSpec]
 ) -> MultiTaskModel:
-    """Pre-trained shared layers under new heads for the given tasks."""
+    """Pre-trained shared layers under new heads."""
     location, revision = located(opened, encoder)
-    specs = {task: head_spec(GLUE[task], opened.recipe.heads) for task in tasks}
     return MultiTaskModel(load_encoder(location, revision=revision, dropout=dropout), specs)
 
 
@@ -181,11 +197,16 @@ def train_part(
     distillation: Distillation | None = None,
     with_train: bool = False,
     origin: str = "",
+    extra: Mapping[str, TaskData] | None = None,
+    answer: Answer = predict,
 ) -> dict[str, Any]:
-    """One training: skip it if done, resume it if begun; returns its history and scores."""
+    """One training: skip it if done, resume it if begun; returns its history and scores.
+
+    `extra` are auxiliary tasks, trained on and not scored. `answer` gives the outputs of a split.
+    """
     name = system if len(data) > 1 or model_folder else f"{system}.{next(iter(data))}"
     path = opened.folder / "parts" / f"{name}.json"
-    item = {task: splits["train"] for task, splits in data.items()}
+    item = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
     if path.exists():
         progress.advance(sum(steps_per_epoch(item, settings)))
         return json.loads(path.read_text())
@@ -214,7 +235,7 @@ def train_part(
     for task, splits in data.items():
         for split, one in splits.items():
             if split != "train" or with_train:
-                outputs = predict(model, task, one, pad=tokenizer.pad_token_id)
+                outputs = answer(model, task, one, pad=tokenizer.pad_token_id)
                 scores += store(opened, system, task, split, one, outputs)
     part = {
         "name": name,
@@ -233,6 +254,7 @@ def store(
     """Write outputs as stored predictions; score them if the split is an evaluation with labels."""
     encoded = item.encoded
     run_id = opened.run.run_id
+    task, split = scored_as(task, split)
     targets.write_predictions(
         prediction_file(opened.results, run_id, system, task, split),
         targets.Predictions(task, split, GLUE[task].labels, encoded.idx, outputs, run_id),

@@ -193,7 +193,7 @@ def in_order(stored: Predictions, idx: np.ndarray, file: UploadFile, path: Path)
             f"{idx.min()}, largest {idx.max()}); expected GLUE's own test file: download it again"
         )
     missing, extra = np.setdiff1d(rows, stored.idx), np.setdiff1d(stored.idx, rows)
-    if len(missing) or len(extra) or len(stored.idx) != len(rows):
+    if len(missing) or len(stored.idx) != len(rows):
         raise MtkdError(
             f"{path}: {len(stored.idx)} predictions for the {len(rows)} rows of {file.task.title} "
             f"{file.split}, {len(missing)} rows have none and {len(extra)} ids are of no row; "

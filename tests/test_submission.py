@@ -3,7 +3,7 @@
 import os
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from mtkd.submission import (
     check_submission,
     label_strings,
     submit,
+    write_submission,
 )
 from mtkd.targets import Predictions, write_predictions
 from mtkd.tasks import GLUE
@@ -172,7 +173,10 @@ def test_contents_by_hand(make: Callable[..., StandIn], run: tuple[str, str, str
 
 def test_equal_predictions_give_equal_bytes(make: Callable[..., StandIn], tmp_path: Path) -> None:
     made = make()
-    first = submit("smoke", "bert").path.read_bytes()
+    path = submit("smoke", "bert").path
+    first = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:  # no clock in it
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     for (task, split), outputs in OUTPUTS.items():
         made.store(task, split, [0, 1, 2], outputs)
     again = submit("smoke", "bert", 1, "refuse", tmp_path / "deep" / "again.zip").path
@@ -225,6 +229,7 @@ def test_predictions_of_other_rows_are_refused(make: Callable[..., StandIn]) -> 
     cases = {
         "3 rows of QNLI test, 1 rows have none and 0 ids": ([0, 1], [[0, 1], [1, 0]]),
         "0 rows have none and 1 ids": ([0, 1, 2, 3], [[0, 1]] * 4),
+        "1 rows have none and 1 ids": ([0, 1, 5], [[0, 1]] * 3),
         "4 predictions for the 3 rows": ([0, 1, 2, 2], [[0, 1]] * 4),
         "2 rows of them finite": ([0, 1, 2], [[0, 1], [0, np.nan], [1, 0]]),
         "expected (3, 2)": ([0, 1, 2], [[0, 1, 2]] * 3),
@@ -268,6 +273,17 @@ def test_the_check_finds(name: str, text: str, expected: str, tmp_path: Path) ->
     message = refusal(lambda: check_submission(bad, THREE_ROWS))
     assert expected in message and "bad.zip" in message
     assert "CoLA.tsv: 3 rows" in refusal(lambda: check_submission(tmp_path / "good.zip"))
+
+
+def test_what_fails_the_check_gets_no_name(make: Callable[..., StandIn]) -> None:
+    make()
+    found = submit("smoke", "bert")
+    before = found.path.read_bytes()
+    wrong = replace(found.contents[0], values=("0", "1", "yes"))
+    message = refusal(lambda: write_submission(found.path, [wrong, *found.contents[1:]]))
+    assert "CoLA.tsv:4: prediction 'yes'; expected one of 0, 1" in message
+    assert found.path.read_bytes() == before
+    assert [path.name for path in found.path.parent.iterdir()] == [found.path.name]
 
 
 def test_damaged_zip_is_found(make: Callable[..., StandIn]) -> None:

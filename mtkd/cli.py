@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # each command imports what it needs, so that `mtkd --help` i
     from mtkd.recipes import Recipe
     from mtkd.runs import Run
 
+SUBMIT = "write the zip of test predictions that GLUE's server takes"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run one command, turn an MtkdError into one line and exit status 1."""
@@ -72,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--recipe", default="demo", help="name (default: demo)")
         command.set_defaults(run=run)
+    add_submit(commands.add_parser("submit", help=SUBMIT, description=SUBMIT))
     test = commands.add_parser(
         "test", help="lint, types and tests", description="lint, types, tests"
     )
@@ -81,6 +84,25 @@ def build_parser() -> argparse.ArgumentParser:
     lab.add_argument("jupyter", nargs=argparse.REMAINDER, help="arguments for jupyter lab")
     lab.set_defaults(run=run_lab)
     return parser
+
+
+def add_submit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--recipe", default="demo", help="name (default: demo)")
+    command.add_argument("--system", required=True, help="bert, mtdnn, ensemble, mtdnn-kd, ...")
+    command.add_argument("--seed", type=int, help="default: the recipe's first")
+    command.add_argument(
+        "--fill",
+        choices=("refuse", "fallback"),
+        default="refuse",
+        help="without predictions for a task: refuse (default), or fill its rows with a constant",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="default: results/<recipe>/submissions/<system>-s<seed>.zip",
+    )
+    command.set_defaults(run=run_submit)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -164,6 +186,30 @@ def report(options: argparse.Namespace) -> int:
     if results.folder == paths.ROOT / "results" / "demo":
         update_readme(paths.ROOT / "README.md", results.folder)
     print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
+    return 0
+
+
+def run_submit(options: argparse.Namespace) -> int:
+    """Write the zip and print what each of its files holds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mtkd.submission import submit
+
+    made = submit(options.recipe, options.system, options.seed, options.fill, options.output)
+    table = Table(title=f"{options.system}, {made.run_id}", title_justify="left")
+    for name in ("file", "rows", "predictions"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for content in made.contents:
+        table.add_row(content.file.name, f"{len(content.values):,}", content.source)
+    Console().print(table)
+    print(f"filled, not predicted: {', '.join(made.filled)}")
+    if made.unofficial:
+        print(
+            f"not the size of GLUE's test sets: {', '.join(made.unofficial)}; GLUE's server does "
+            "not take this zip"
+        )
+    print(f"written and checked: {made.path}")
     return 0
 
 

@@ -1,0 +1,337 @@
+"""The zip for GLUE's server, against contents written by hand."""
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mtkd import cli, paths, records
+from mtkd.errors import MtkdError
+from mtkd.recipes import as_yaml, load_recipe
+from mtkd.records import Record, Score
+from mtkd.runs import Run, find_run
+from mtkd.submission import (
+    FILES,
+    OFFICIAL_ROWS,
+    as_strings,
+    check_submission,
+    label_strings,
+    submit,
+    write_submission,
+)
+from mtkd.targets import Predictions, write_predictions
+from mtkd.tasks import GLUE
+from mtkd.workbench import prediction_file, run_folder
+
+TRAINED = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
+# Outputs of test rows 0, 1 and 2, and what is uploaded for them.
+OUTPUTS: dict[tuple[str, str], list[list[float]]] = {
+    ("cola", "test"): [[0, 1], [1, 0], [-2, -1]],
+    ("sst2", "test"): [[3, 0], [0, 3], [0, 3]],
+    ("mrpc", "test"): [[0, 1], [0, 1], [1, 0]],
+    ("stsb", "test"): [[-0.7], [2.34567], [5.2]],
+    ("qqp", "test"): [[1, 0], [0, 1], [1, 0]],
+    ("mnli", "test"): [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
+    ("mnli", "test_mm"): [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
+    ("qnli", "test"): [[0, 1], [1, 0], [1, 0]],
+    ("rte", "test"): [[1, 0], [0, 1], [1, 0]],
+    ("ax", "test"): [[1, 0, 0], [0, 0, 1], [0, 1, 0]],
+}
+UPLOAD = {
+    "CoLA.tsv": "index\tprediction\n0\t1\n1\t0\n2\t1\n",
+    "SST-2.tsv": "index\tprediction\n0\t0\n1\t1\n2\t1\n",
+    "MRPC.tsv": "index\tprediction\n0\t1\n1\t1\n2\t0\n",
+    "STS-B.tsv": "index\tprediction\n0\t0.000\n1\t2.346\n2\t5.000\n",
+    "QQP.tsv": "index\tprediction\n0\t0\n1\t1\n2\t0\n",
+    "MNLI-m.tsv": "index\tprediction\n0\tcontradiction\n1\tentailment\n2\tneutral\n",
+    "MNLI-mm.tsv": "index\tprediction\n0\tneutral\n1\tcontradiction\n2\tentailment\n",
+    "QNLI.tsv": "index\tprediction\n0\tnot_entailment\n1\tentailment\n2\tentailment\n",
+    "RTE.tsv": "index\tprediction\n0\tentailment\n1\tnot_entailment\n2\tentailment\n",
+    "WNLI.tsv": "index\tprediction\n0\t0\n1\t0\n2\t0\n",
+    "AX.tsv": "index\tprediction\n0\tentailment\n1\tcontradiction\n2\tneutral\n",
+}
+THREE_ROWS = dict.fromkeys(UPLOAD, 3)
+TEST_FILES = {"mnli": ("test_matched", "test_mismatched"), "ax": ("diagnostic",)}
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A results folder with one finished run, and the GLUE folder that it is of."""
+
+    glue: Path
+    results: Path
+    run: Run
+    system: str
+
+    def file(self, task: str, split: str = "test") -> Path:
+        return prediction_file(self.results, self.run.run_id, self.system, task, split)
+
+    def store(self, task: str, split: str, idx: object, outputs: object) -> None:
+        stored = Predictions(
+            task,
+            split,
+            GLUE[task].labels,
+            np.asarray(idx, np.int64),
+            np.asarray(outputs, np.float32),
+            self.run.run_id,
+        )
+        write_predictions(self.file(task, split), stored)
+
+
+def write_glue(root: Path) -> Path:
+    """Test files of three rows in GLUE's layout."""
+    for task in GLUE.values():
+        for name in TEST_FILES.get(task.name, ("test",)):
+            rows = [["index", *task.columns], *([str(i), *task.columns] for i in range(3))]
+            path = root / task.folder / f"{name}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join("\t".join(row) + "\n" for row in rows))
+    return root
+
+
+def finished(
+    results: Path, glue: Path, stage: str, what: str, system: str, tasks: tuple[str, ...] = TRAINED
+) -> StandIn:
+    """A finished run of the smoke recipe on a GLUE folder, without predictions yet."""
+    recipe = load_recipe("smoke", [f"tasks=[{','.join(tasks)}]"], str(glue))
+    run = find_run(recipe, stage, what, 1)
+    records.write_text(results / "smoke" / "recipe.yaml", as_yaml(recipe))
+    listed = [] if system == "ensemble" else [system]
+    scores = (Score(system, "rte", "dev", "accuracy", 50.0, 3),)
+    record = Record(
+        run.run_id, run.config_id, recipe.name, stage, what, 1, (), {}, scores, {"systems": listed}
+    )
+    records.write_record(run_folder(results / "smoke", run), record)
+    return StandIn(glue, results / "smoke", run, system)
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
+    """A stand-in with all predictions, stored in another order than the test files have."""
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+
+    def build(stage: str = "baselines", what: str = "bert", system: str = "bert") -> StandIn:
+        made = finished(paths.RESULTS, write_glue(tmp_path / "glue"), stage, what, system)
+        for (task, split), outputs in OUTPUTS.items():
+            made.store(task, split, [2, 0, 1], [outputs[2], outputs[0], outputs[1]])
+        return made
+
+    return build
+
+
+def texts(path: Path) -> dict[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def refusal(work: Callable[[], object]) -> str:
+    with pytest.raises(MtkdError) as caught:
+        work()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_official_names_rows_and_labels() -> None:
+    """The table of GLUE's files: lines with the header, and the predictions that it allows."""
+    binary, nli = ("0", "1"), ("entailment", "neutral", "contradiction")
+    table = {
+        "CoLA.tsv": (1064, binary),
+        "SST-2.tsv": (1822, binary),
+        "MRPC.tsv": (1726, binary),
+        "STS-B.tsv": (1380, ()),
+        "QQP.tsv": (390966, binary),
+        "MNLI-m.tsv": (9797, nli),
+        "MNLI-mm.tsv": (9848, nli),
+        "QNLI.tsv": (5464, ("entailment", "not_entailment")),
+        "RTE.tsv": (3001, ("entailment", "not_entailment")),
+        "WNLI.tsv": (147, binary),
+        "AX.tsv": (1105, nli),
+    }
+    found = {f.name: (OFFICIAL_ROWS[f.name] + 1, label_strings(f.task)) for f in FILES}
+    assert found == table
+
+
+@pytest.mark.parametrize(
+    "run", [("baselines", "bert", "bert"), ("teachers", "best2", "ensemble")], ids=lambda r: r[2]
+)
+def test_contents_by_hand(make: Callable[..., StandIn], run: tuple[str, str, str]) -> None:
+    made = make(*run)
+    found = submit("smoke", made.system)
+    assert found.path == made.results / "submissions" / f"{made.system}-s1.zip"
+    assert texts(found.path) == UPLOAD
+    assert found.filled == ["WNLI.tsv"] and found.run_id == made.run.run_id
+    assert found.unofficial == list(UPLOAD)  # three rows are not GLUE's
+    assert [path.name for path in found.path.parent.iterdir()] == [found.path.name]
+
+
+def test_equal_predictions_give_equal_bytes(make: Callable[..., StandIn], tmp_path: Path) -> None:
+    made = make()
+    path = submit("smoke", "bert").path
+    first = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:  # no clock in it
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    for (task, split), outputs in OUTPUTS.items():
+        made.store(task, split, [0, 1, 2], outputs)
+    again = submit("smoke", "bert", 1, "refuse", tmp_path / "deep" / "again.zip").path
+    assert again.read_bytes() == first
+    made.store("rte", "test", [0, 1, 2], [[0, 1], [0, 1], [0, 1]])
+    assert submit("smoke", "bert").path.read_bytes() != first
+
+
+@given(arrays(np.float32, (5, 1), elements=st.floats(width=32, allow_nan=False)))
+def test_similarities_are_cut_to_the_scale(outputs: np.ndarray) -> None:
+    strings = as_strings(GLUE["stsb"], outputs)
+    expected = [min(max(float(value), 0.0), 5.0) for value in outputs[:, 0]]
+    assert [float(s) for s in strings] == pytest.approx(expected, abs=0.00051)
+    assert all(len(s) == 5 and s[0] in "012345" for s in strings)  # never "-0.000"
+
+
+def test_missing_predictions_are_refused(make: Callable[..., StandIn]) -> None:
+    made = make()
+    path = submit("smoke", "bert").path
+    before = path.read_bytes()
+    made.file("mnli", "test_mm").unlink()
+    made.file("rte").unlink()
+    made.file("ax").unlink()
+    message = refusal(lambda: submit("smoke", "bert"))
+    assert "bert for MNLI-mm, RTE, AX;" in message and "--fill fallback" in message
+    assert path.read_bytes() == before
+
+
+def test_missing_predictions_are_filled_on_demand(make: Callable[..., StandIn]) -> None:
+    made = make()
+    for task in ("stsb", "rte", "ax"):
+        made.file(task).unlink()
+    (made.glue / "WNLI" / "test.tsv").unlink()
+    (made.glue / "diagnostic" / "diagnostic.tsv").unlink()
+    (made.glue / "diagnostic").rmdir()
+    found = submit("smoke", "bert", fill="fallback")
+    assert found.filled == ["STS-B.tsv", "RTE.tsv", "WNLI.tsv", "AX.tsv"]
+    filled = {
+        "STS-B.tsv": "index\tprediction\n0\t2.500\n1\t2.500\n2\t2.500\n",
+        "RTE.tsv": "index\tprediction\n0\tentailment\n1\tentailment\n2\tentailment\n",
+        # Not in the data source: as many rows as GLUE has.
+        "WNLI.tsv": "index\tprediction\n" + "".join(f"{i}\t0\n" for i in range(146)),
+        "AX.tsv": "index\tprediction\n" + "".join(f"{i}\tentailment\n" for i in range(1104)),
+    }
+    assert texts(found.path) == UPLOAD | filled
+
+
+def test_predictions_of_other_rows_are_refused(make: Callable[..., StandIn]) -> None:
+    made = make()
+    cases = {
+        "3 rows of QNLI test, 1 rows have none and 0 ids": ([0, 1], [[0, 1], [1, 0]]),
+        "0 rows have none and 1 ids": ([0, 1, 2, 3], [[0, 1]] * 4),
+        "1 rows have none and 1 ids": ([0, 1, 5], [[0, 1]] * 3),
+        "4 predictions for the 3 rows": ([0, 1, 2, 2], [[0, 1]] * 4),
+        "2 rows of them finite": ([0, 1, 2], [[0, 1], [0, np.nan], [1, 0]]),
+        "expected (3, 2)": ([0, 1, 2], [[0, 1, 2]] * 3),
+    }
+    for expected, (idx, outputs) in cases.items():
+        made.store("qnli", "test", idx, outputs)
+        message = refusal(lambda: submit("smoke", "bert"))
+        assert expected in message and "qnli.test.safetensors" in message
+    made.store("qnli", "test", [0, 1, 2], OUTPUTS["qnli", "test"])
+    path = made.glue / "QNLI" / "test.tsv"
+    path.write_text(path.read_text().replace("\n2\t", "\n7\t"))  # same size: the same run
+    assert "QNLI test: its ids are not 0 to 2" in refusal(lambda: submit("smoke", "bert"))
+    assert not (made.results / "submissions").exists()
+
+
+def rezip(path: Path, contents: Mapping[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in contents.items():
+            archive.writestr(name, text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("RTE.tsv", UPLOAD["RTE.tsv"].replace("index", "id"), "RTE.tsv:1: header"),
+        ("RTE.tsv", UPLOAD["RTE.tsv"].replace("2\t", "3\t"), "RTE.tsv:4: index '3'; expected 2"),
+        ("RTE.tsv", UPLOAD["RTE.tsv"].replace("0\tentail", "0\tneutral"), "one of entailment, not"),
+        ("RTE.tsv", UPLOAD["RTE.tsv"] + "3\tentailment\n", "4 rows below the header; expected 3"),
+        ("RTE.tsv", UPLOAD["RTE.tsv"][:-1], "line break"),
+        ("RTE.tsv", "", "header ''"),
+        ("CoLA.tsv", UPLOAD["CoLA.tsv"].replace("1\t0", "1\tacceptable"), "CoLA.tsv:3: prediction"),
+        ("STS-B.tsv", UPLOAD["STS-B.tsv"].replace("5.000", "5.001"), "'5.001'; expected 0.000 to"),
+        ("STS-B.tsv", UPLOAD["STS-B.tsv"].replace("0.000", "nan"), "'nan'"),
+        ("diag.tsv", "", "expected exactly AX.tsv"),
+    ],
+)
+def test_the_check_finds(name: str, text: str, expected: str, tmp_path: Path) -> None:
+    check_submission(rezip(tmp_path / "good.zip", UPLOAD), THREE_ROWS)
+    bad = rezip(tmp_path / "bad.zip", UPLOAD | {name: text})
+    message = refusal(lambda: check_submission(bad, THREE_ROWS))
+    assert expected in message and "bad.zip" in message
+    assert "CoLA.tsv: 3 rows" in refusal(lambda: check_submission(tmp_path / "good.zip"))
+
+
+def test_what_fails_the_check_gets_no_name(make: Callable[..., StandIn]) -> None:
+    make()
+    found = submit("smoke", "bert")
+    before = found.path.read_bytes()
+    wrong = replace(found.contents[0], values=("0", "1", "yes"))
+    message = refusal(lambda: write_submission(found.path, [wrong, *found.contents[1:]]))
+    assert "CoLA.tsv:4: prediction 'yes'; expected one of 0, 1" in message
+    assert found.path.read_bytes() == before
+    assert [path.name for path in found.path.parent.iterdir()] == [found.path.name]
+
+
+def test_damaged_zip_is_found(make: Callable[..., StandIn]) -> None:
+    make()
+    path = submit("smoke", "bert").path
+    sound = path.read_bytes()
+    for cut in (0, 10, len(sound) // 2, len(sound) - 1):
+        path.write_bytes(sound[:cut])
+        assert "not readable" in refusal(lambda: check_submission(path, THREE_ROWS))
+    found = 0
+    for at in range(0, len(sound), 3):
+        path.write_bytes(sound[:at] + bytes([sound[at] ^ 0x55]) + sound[at + 1 :])
+        try:
+            check_submission(path, THREE_ROWS)
+        except MtkdError:
+            found += 1
+        else:  # dates, versions and the like may change, contents may not
+            assert texts(path) == UPLOAD
+    assert found > 300
+
+
+def test_command(make: Callable[..., StandIn], capsys: pytest.CaptureFixture[str]) -> None:
+    made = make()
+    assert cli.main(["submit", "--recipe", "smoke", "--system", "bert"]) == 0
+    printed = capsys.readouterr().out
+    assert "filled, not predicted: WNLI.tsv" in printed and "not trained, majority" in printed
+    assert str(made.results / "submissions" / "bert-s1.zip") in printed.replace("\n", "")
+    for arguments, expected in (
+        (["--system", "mtdn"], "no finished run has system 'mtdn' with seed 1; expected one of: b"),
+        (["--system", "bert", "--seed", "9"], "expected one of: seed 1;"),
+        (["--system", "bert", "--output", str(made.results)], "a folder; expected a file"),
+        (["--system", "bert", "--output", str(made.glue / "RTE/test.tsv/a.zip")], "--output"),
+    ):
+        assert cli.main(["submit", "--recipe", "smoke", *arguments]) == 1
+        message = capsys.readouterr().err
+        assert expected in message and len(message.splitlines()) == 1
+
+
+@pytest.mark.skipif("MTKD_GLUE" not in os.environ, reason="MTKD_GLUE names no folder of GLUE files")
+def test_rows_of_the_real_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    lines = {"CoLA.tsv": 1064, "SST-2.tsv": 1822, "QNLI.tsv": 5464, "RTE.tsv": 3001}
+    tasks = ("cola", "sst2", "qnli", "rte")
+    made = finished(tmp_path, Path(os.environ["MTKD_GLUE"]), "baselines", "bert", "bert", tasks)
+    for task, name in zip(tasks, lines, strict=True):
+        outputs = np.random.default_rng(0).normal(size=(lines[name] - 1, 2))
+        made.store(task, "test", np.arange(len(outputs)), outputs)
+    found = submit("smoke", "bert", fill="fallback")
+    assert not set(lines) & {*found.filled, *found.unofficial}
+    uploaded = texts(found.path)
+    assert {name: uploaded[name].count("\n") for name in lines} == lines

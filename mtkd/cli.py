@@ -14,6 +14,8 @@ from mtkd import paths
 from mtkd.errors import MtkdError
 
 if TYPE_CHECKING:  # each command imports what it needs, so that `mtkd --help` is quick
+    import pandas as pd
+
     from mtkd.recipes import Recipe
     from mtkd.runs import Run
 
@@ -75,6 +77,27 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--recipe", default="demo", help="name (default: demo)")
         command.set_defaults(run=run)
     add_submit(commands.add_parser("submit", help=SUBMIT, description=SUBMIT))
+
+    text = "compare results folders cell by cell: scores, differences, one verdict"
+    command = commands.add_parser(
+        "compare",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}. Differences are against the first folder.",
+        epilog="Exit status: 0 where all cells are the same or differ within their 95 % intervals "
+        "(with --exact: where every row is the same), 1 where not, or on an error.",
+    )
+    command.add_argument(
+        "sources",
+        nargs="+",
+        metavar="RESULTS",
+        help="folder with scores.csv, name of a reproduced recipe, 'committed' (the demo's results "
+        "in git's HEAD) or 'paper' (Table 3); a single one is compared with 'committed'",
+    )
+    command.add_argument("--exact", action="store_true", help="demand that every row is the same")
+    command.add_argument(
+        "--output", type=Path, metavar="DIR", help="write comparison.{csv,md} and figures there"
+    )
+    command.set_defaults(run=run_compare)
     test = commands.add_parser(
         "test", help="lint, types and tests", description="lint, types, tests"
     )
@@ -211,6 +234,44 @@ def run_submit(options: argparse.Namespace) -> int:
         )
     print(f"written and checked: {made.path}")
     return 0
+
+def run_compare(options: argparse.Namespace) -> int:
+    from mtkd.compare import agree, compare, verdict
+    from mtkd.compare_tables import notes, printed_cells, printed_summary, title, write_comparison
+    from mtkd.sources import open_sources
+
+    sources = open_sources(options.sources)
+    pairs = compare(sources)
+    for pair in pairs:
+        print_frame(printed_summary(pair), f"{title(pair)}, mean of {len(pair.tasks)} tasks")
+        differing = printed_cells(pair, differing=True)
+        if len(differing):
+            print_frame(differing, f"{title(pair)}, cells that differ")
+    if options.output:
+        from mtkd.compare_figures import write_figures
+
+        write_comparison(pairs, options.output)
+        write_figures(sources, pairs, options.output)
+    print("\n".join(f"- {line}" for line in notes(pairs)))
+    if options.output:
+        print(f"comparison.csv, comparison.md and figures are in {options.output}")
+    print(verdict(pairs))
+    return 0 if agree(pairs, options.exact) else 1
+
+
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """A frame of text as a table, first column left and the others right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for number, name in enumerate(frame.columns):
+        table.add_column(Text(str(name)), justify="right" if number else "left", overflow="fold")
+    for row in frame.to_numpy().tolist():
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console().print(table)
 
 
 def run_tests(options: argparse.Namespace) -> int:

@@ -95,8 +95,10 @@ def system_rows(values: pd.DataFrame, system: str) -> list[dict[Any, Any]]:
     return values[values["system"] == system].to_dict("records")
 
 
-def draw_estimate(axes: Axes, row: Mapping[Any, Any], y: float, hue: str) -> None:
-    """Seeds as fine ticks, the interval as a bar, the mean as a dot."""
+def draw_estimate(
+    axes: Axes, row: Mapping[Any, Any], y: float, hue: str, marker: str = "o"
+) -> None:
+    """Seeds as fine ticks, the interval as a bar, the mean as a mark."""
     points = row["points"]
     if len(points) > 1:
         axes.plot(points, [y] * len(points), "|", color=hue, alpha=0.6, markersize=6, mew=1)
@@ -104,7 +106,7 @@ def draw_estimate(axes: Axes, row: Mapping[Any, Any], y: float, hue: str) -> Non
         axes.plot(
             [row["low"], row["high"]], [y, y], color=hue, linewidth=1.4, solid_capstyle="butt"
         )
-    axes.plot([row["value"]], [y], "o", color=hue, markersize=4.5)
+    axes.plot([row["value"]], [y], marker, color=hue, markersize=4.5)
 
 
 def draw_hollow(axes: Axes, value: float, y: float, hue: str) -> None:

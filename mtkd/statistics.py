@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,64 @@ def paired(a: pd.Series, b: pd.Series) -> pd.Series:
     """a - b for the seeds that both have; both are indexed by seed."""
     a, b = a.dropna().align(b.dropna(), join="inner")
     return (a - b).sort_index()
+
+
+def difference(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, seed: int = 0
+) -> Estimate:
+    """Mean of a less mean of b, which have nothing in common; for the same seeds use `paired`.
+
+    The 95 % percentile interval resamples both, each on its own; there is none where either has
+    fewer than two values. `points` is empty: no value of a belongs to one of b.
+    """
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    value = float(first.mean() - second.mean()) if len(first) and len(second) else float("nan")
+    if len(first) < 2 or len(second) < 2:
+        return Estimate(value, None, None, ())
+    found = bootstrap(
+        (first, second),
+        _difference_of_means,
+        n_resamples=RESAMPLES,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(value, float(found.low), float(found.high), ())
+
+
+def _difference_of_means(a: np.ndarray, b: np.ndarray, axis: int = -1) -> Any:
+    return a.mean(axis=axis) - b.mean(axis=axis)
+
+
+def probability_of_improvement(x: np.ndarray, y: np.ndarray, seed: int = 0) -> Estimate:
+    """P(X > Y) for one seed of each, averaged over tasks; ties count one half.
+
+    x is (seeds, tasks), y (other seeds, the same tasks), without missing values. Per task it is
+    the Mann-Whitney U statistic divided by the number of pairs of seeds; `points` are the tasks'
+    probabilities. The interval is rliable's stratified bootstrap (arXiv:2108.13264): the seeds of
+    x and of y are resampled for each task by itself; there is none below two seeds. Raises
+    MtkdError where the tasks differ in number or there is nothing to compare.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not x.size or not y.size:
+        raise MtkdError(f"scores of shapes {x.shape} and {y.shape}; expected seeds x same tasks")
+    # wins (tasks, seeds of x, seeds of y): 1, 1/2 or 0
+    left, right = x.T[:, :, None], y.T[:, None, :]
+    wins = (left > right) + 0.5 * (left == right)
+    points = wins.mean(axis=(1, 2))
+    value = float(points.mean())
+    if len(x) < 2 or len(y) < 2:
+        return Estimate(value, None, None, tuple(points.tolist()))
+    rng = np.random.default_rng(seed)
+    means = np.zeros(RESAMPLES)
+    for table in wins:
+        # How often a resample draws each seed is all that its mean needs.
+        drawn_x = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=RESAMPLES)
+        drawn_y = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=RESAMPLES)
+        means += ((drawn_x @ table) * drawn_y).sum(axis=1) / table.size / len(wins)
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(means, [tail, 1 - tail]).clip(0, 1)  # sums of shares round
+    return Estimate(value, float(low), float(high), tuple(points.tolist()))
 
 
 def recovered(student: pd.Series, single: pd.Series, ensemble: pd.Series) -> Estimate:

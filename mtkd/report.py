@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from mtkd import figures, paths, records, report_figures, tables
+from mtkd.calibration import BINS
 from mtkd.evaluations import Outputs, confusion, dev_labels, dev_outputs
 from mtkd.markup import NOTHING
 from mtkd.recipes import as_yaml
@@ -94,6 +95,7 @@ def render(results: Results) -> str:
         truth_known=any(b.true for found in doubted.values() for d in found for b in d.bars),
         tasks=task_parts(results, scores, outputs),
         calibration=calibrations(outputs),
+        bins=BINS,
         cost=cost(times(results)),
         cost_facts=cost_facts(results.records),
         environment=environment(results.records),

@@ -13,6 +13,7 @@ from mtkd.metrics import task_score
 from mtkd.plotting import (
     BLUE,
     GREY,
+    SKY,
     Plot,
     colour,
     draw_estimate,
@@ -109,18 +110,16 @@ def confusion(counts: np.ndarray, labels: Sequence[str]) -> Plot:
     share = 100 * counts / np.where(counts.sum(axis=1) > 0, counts.sum(axis=1), 1)[:, None]
     figure = Plot(figsize=(WIDTH, 1.1 + 0.62 * len(labels)), layout="constrained")
     axes = figure.subplots()
-    shades = matplotlib.colors.LinearSegmentedColormap.from_list("shades", ["white", BLUE])
+    shades = matplotlib.colors.LinearSegmentedColormap.from_list("shades", ["white", SKY])
     axes.pcolormesh(share, cmap=shades, vmin=0, vmax=100, edgecolors="white", linewidth=2)
     for row in range(len(labels)):
         for column in range(len(labels)):
-            value = share[row, column]
             axes.text(
                 column + 0.5,
                 row + 0.5,
-                f"{value:.0f} %\n({counts[row, column]:.0f})",
+                f"{share[row, column]:.0f} %\n({counts[row, column]:.0f})",
                 ha="center",
                 va="center",
-                color="white" if value > 55 else "black",
             )
     places = np.arange(len(labels)) + 0.5
     names = [label.replace("_", "\n") for label in labels]

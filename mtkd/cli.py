@@ -141,6 +141,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
     if status == 0 and options.until is None:
         print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
         print(f"tables, figures and scores.csv are in {results}")
+        print(f"to read it all in a browser: {results / 'report.html'}")
     return status
 
 

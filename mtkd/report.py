@@ -148,7 +148,7 @@ def task_parts(
     named = named_system(systems)
     parts = []
     for task in task_order(scores):
-        title, mine = task_title(task), [one for one in outputs[named] if one.task == task]
+        title, mine = task_title(task), [one for one in outputs.get(named, []) if one.task == task]
         parts.append(
             TaskPart(
                 name=task,
@@ -170,9 +170,12 @@ def task_parts(
 
 
 def named_system(systems: list[str]) -> str:
-    """The system whose predictions are looked at: the first student, else the last system."""
+    """The system whose predictions are looked at: the first student, else the last system.
+
+    "" where only candidates are finished, which are no systems of the tables.
+    """
     students = [system for system in systems if is_student(system)]
-    return students[0] if students else systems[-1]
+    return [*students[:1], *systems[-1:], ""][0]
 
 
 def about_task(task: str, scores: pd.DataFrame) -> str:

@@ -201,6 +201,18 @@ def test_paper_rows_are_marked(made: Results) -> None:
     assert [row.paper for row in rows].count(True) == 4
 
 
+@pytest.mark.parametrize("stage", ["baselines", "mtdnn", "distill", "candidates"])
+def test_some_of_the_runs_are_a_page_too(made: Results, stage: str) -> None:
+    if stage == "candidates":
+        run = next(run for run in made.runs if run.stage == "mtdnn")
+        score = Score("candidate-cased-d0.1", "rte", "dev", "accuracy", 60.0, SIZE)
+        some = [replace(finished(run, ()), scores=(score,))]
+    else:
+        some = [record for record in made.records if record.stage == stage]
+    page = report.render(replace(made, records=tuple(some)))
+    assert 'id="task-rte"' in page and 'id="teachers"' not in page
+
+
 def test_a_missing_prediction_is_named(made: Results, tmp_path: Path) -> None:
     with pytest.raises(MtkdError, match="no stored predictions"):
         report.render(replace(made, folder=tmp_path))

@@ -25,7 +25,9 @@ METHOD = {
 }
 VIEW = [
     str(PACKAGE / name)
-    for name in "tables.py markup.py statistics.py figures.py plotting.py inspection.py paper.csv".split()
+    for name in "tables.py markup.py statistics.py figures.py plotting.py inspection.py paper.csv "
+    "calibration.py evaluations.py report.py report_parts.py report_figures.py "
+    "templates/report.html.j2 templates/report.css templates/report.js".split()
 ]
 
 

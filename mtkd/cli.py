@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     for name, run, text in (
         ("status", status, "show how far a recipe is"),
-        ("report", report, "write tables and figures again from the finished runs"),
+        ("report", report, "write tables, figures and report.html again from the finished runs"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--recipe", default="demo", help="name (default: demo)")
@@ -186,6 +186,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
     if status == 0 and options.until is None:
         print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
         print(f"tables, figures and scores.csv are in {results}")
+        print(f"to read it all in a browser: {results / 'report.html'}")
     return status
 
 
@@ -202,13 +203,16 @@ def status(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
+    from mtkd.report import write_report
     from mtkd.results import open_results, update_readme, write_results
 
     results = open_results(options.recipe)
     write_results(results)
+    page = write_report(results)
     if results.folder == paths.ROOT / "results" / "demo":
         update_readme(paths.ROOT / "README.md", results.folder)
     print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
+    print(f"to read it all in a browser: {page}")
     return 0
 
 

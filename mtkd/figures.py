@@ -106,7 +106,7 @@ def gain(scores: pd.DataFrame, teacher_tasks: Sequence[str] = TEACHER_TASKS) -> 
             draw_hollow(panels[1], row["value"], y, hue)
     for axes in panels:
         axes.axvline(0, color=colour(REFERENCE), linewidth=1)
-        for task in set(teacher_tasks) & set(tasks):
+        for task in (task for task in tasks if task in teacher_tasks):
             axes.axhspan(
                 places[task] - 0.5, places[task] + 0.5, color=GREEN, alpha=0.12, linewidth=0
             )

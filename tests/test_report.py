@@ -1,0 +1,336 @@
+"""The report: a small made-up result folder becomes one page that is whole, safe and sortable."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtkd import calibration, evaluations, report, report_parts, tables, targets
+from mtkd.errors import MtkdError
+from mtkd.recipes import load_recipe
+from mtkd.records import Record, Score, write_record
+from mtkd.report_parts import Cell
+from mtkd.results import Results
+from mtkd.runs import Run, expand
+from mtkd.tasks import GLUE
+from mtkd.workbench import prediction_file, run_folder
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+TASKS = ("stsb", "rte")
+SIZE = 12
+GAIN = {"bert": 0, "mtdnn-noft": 1, "mtdnn": 2, "ensemble": 9, "mtdnn-kd": 10}
+STAGES = {
+    "baselines": ("bert",),
+    "mtdnn": ("mtdnn-noft", "mtdnn"),
+    "teachers": ("ensemble",),
+    "distill": ("mtdnn-kd",),
+}
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+
+
+# ---------------------------------------------------------------------------- made-up results
+
+
+def write_glue(root: Path) -> None:
+    """RTE and STS-B as GLUE's files, with sentences that try to be HTML."""
+    rte = ["index sentence1 sentence2 label".split()]
+    stsb = ["index genre file year old source1 source2 sentence1 sentence2 score".split()]
+    for row in range(SIZE):
+        texts = [f"{ATTACK} {row}", f"second & {row}"]
+        rte.append([str(row), *texts, GLUE["rte"].labels[row % 2]])
+        stsb.append([str(row), *"gfyoab", *texts, str(row % 6)])
+    for folder, lines in (("RTE", rte), ("STS-B", stsb)):
+        (root / folder).mkdir(parents=True)
+        for split in ("train", "dev", "test"):
+            text = "".join("\t".join(line) + "\n" for line in lines)
+            (root / folder / f"{split}.tsv").write_text(text, encoding="utf-8")
+
+
+def finished(run: Run, systems: Sequence[str]) -> Record:
+    """A record of a run: scores of its systems, two epochs, and the teachers' choice."""
+    scores = tuple(
+        Score(system, task, "dev", metric, 60.0 + GAIN[system] + run.seed, SIZE)
+        for system in systems
+        for task in TASKS
+        for metric in GLUE[task].metrics
+    )
+    points = {task: dict.fromkeys(GLUE[task].metrics, 50.0 + run.seed) for task in TASKS}
+    epochs = [{"epoch": e, "loss": {}, "score": 50.0, "scores": points} for e in (1, 2)]
+    details = {"histories": {system: {"epochs": epochs} for system in systems}}
+    details["histories"] |= {f"mtdnn.{task}": {"epochs": epochs} for task in TASKS}
+    if run.stage == "teachers":
+        chosen = {"encoder": "cased", "dropout": 0.1, "score": 71.0}
+        details |= {"ranking": [chosen] * 2, "members": [(run.run_id, "ensemble")]}
+    return Record(
+        run.run_id,
+        run.config_id,
+        "smoke",
+        run.stage,
+        run.what,
+        run.seed,
+        (),
+        {},
+        scores,
+        details,
+        wall_seconds=61.0,
+        training_seconds=30.0,
+        peak_memory_mib=512.0,
+        environment={"python": ATTACK, "commit": None, "packages": {"torch": "2"}},
+    )
+
+
+def predict(folder: Path, run: Run, system: str) -> None:
+    """Store outputs of a system, on the training sets too if it teaches."""
+    random = np.random.default_rng([run.seed, GAIN[system]])
+    for task in TASKS:
+        for split in ("train", "dev") if system == "ensemble" else ("dev",):
+            values = random.normal(size=(SIZE, max(len(GLUE[task].labels), 1)))
+            targets.write_predictions(
+                prediction_file(folder, run.run_id, system, task, split),
+                targets.Predictions(
+                    task,
+                    split,
+                    GLUE[task].labels,
+                    np.arange(SIZE),
+                    values.astype(np.float32),
+                    run.run_id,
+                ),
+            )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Results of the recipe `smoke` on two tasks and two seeds."""
+    root = tmp_path_factory.mktemp("report")
+    write_glue(root / "glue")
+    settings = ["tasks=[stsb,rte]", "seeds=[1,2]", "candidates.encoders=[cased,uncased]"]
+    recipe = load_recipe("smoke", settings, str(root / "glue"))
+    runs = [run for run in expand(recipe) if run.stage in STAGES and run.what != "mtdnn-kd-soft"]
+    runs = [run for run in runs if run.what != "cased-d0.1"]
+    for run in runs:
+        for system in STAGES[run.stage]:
+            predict(root, run, system)
+    records = tuple(finished(run, STAGES[run.stage]) for run in runs)
+    for run, record in zip(runs, records, strict=True):
+        write_record(run_folder(root, run), record)
+    return Results(replace(recipe, about=ATTACK), root, tuple(runs), records, TASKS)
+
+
+@pytest.fixture(scope="module")
+def page(made: Results) -> str:
+    return report.write_report(made).read_text(encoding="utf-8")
+
+
+class Elements(HTMLParser):
+    """All start tags of a page with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+# ---------------------------------------------------------------------------- the page
+
+
+def test_every_part_is_there(page: str) -> None:
+    elements = Elements(page)
+    ids = {given["id"] for _, given in elements.found if "id" in given}
+    assert ids >= {"run", "results", "gain", "learning", "teachers", "tasks", "calibration"}
+    assert ids >= {"cost", "environment", "deviations", "task-stsb", "task-rte"}
+    linked = {given["href"] for tag, given in elements.found if tag == "a"}
+    assert {href[1:] for href in linked if href and href.startswith("#")} <= ids
+    assert page.count("<h2>MT-DNN-KD</h2>") == 1 and "71.5" in page  # 60 + 10 + 1.5
+    assert "training example" in elements.text and "Confusion matrix of MT-DNN-KD on RTE" in page
+
+
+def test_same_records_same_bytes(made: Results, page: str) -> None:
+    assert report.render(made) == page
+
+
+def test_text_from_data_is_escaped(page: str) -> None:
+    elements = Elements(page)
+    assert ATTACK not in page and html.escape(ATTACK) in page
+    assert page.count(html.escape(ATTACK)) >= 3  # the recipe, the environment, the examples
+    assert [tag for tag, _ in elements.found].count("script") == 1
+    assert not any(name.startswith("on") for _, given in elements.found for name in given)
+
+
+def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+    for tag, given in Elements(page).found:
+        for name in ("src", "srcset", "href", "data", "poster"):
+            if name in given and tag != "a":
+                assert (given[name] or "").startswith("data:"), (tag, given[name])
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|import\(", page)
+
+
+def test_pictures_say_what_they_show(page: str) -> None:
+    pictures = [given for tag, given in Elements(page).found if tag == "img"]
+    assert len(pictures) == 5 + 3 * len(TASKS) + len(GAIN)
+    assert all(given["alt"] for given in pictures)
+
+
+def test_cells_split_at_the_interval() -> None:
+    assert report_parts.split_cell("81.2 [80.1, 82.3]") == Cell("81.2", "[80.1, 82.3]")
+    assert report_parts.split_cell("86.9 (87.1/86.7)") == Cell("86.9", "(87.1/86.7)")
+    assert report_parts.split_cell("a [b] (c)") == Cell("a", "[b] (c)")
+    assert report_parts.split_cell("-") == Cell("-")
+
+
+def test_paper_rows_are_marked(made: Results) -> None:
+    rows = report_parts.sheet(tables.glue_dev(made.scores), "dev").rows
+    assert [row.paper for row in rows].count(True) == 4
+
+
+@pytest.mark.parametrize("stage", ["baselines", "mtdnn", "distill", "candidates"])
+def test_some_of_the_runs_are_a_page_too(made: Results, stage: str) -> None:
+    if stage == "candidates":
+        run = next(run for run in made.runs if run.stage == "mtdnn")
+        score = Score("candidate-cased-d0.1", "rte", "dev", "accuracy", 60.0, SIZE)
+        some = [replace(finished(run, ()), scores=(score,))]
+    else:
+        some = [record for record in made.records if record.stage == stage]
+    page = report.render(replace(made, records=tuple(some)))
+    assert 'id="task-rte"' in page and 'id="teachers"' not in page
+
+
+def test_a_missing_prediction_is_named(made: Results, tmp_path: Path) -> None:
+    with pytest.raises(MtkdError, match="no stored predictions"):
+        report.render(replace(made, folder=tmp_path))
+
+
+def test_deviations(tmp_path: Path) -> None:
+    path = tmp_path / "DEVIATIONS.md"
+    assert report.deviations(path) is None
+    path.write_text(
+        f"# Title\n\n{ATTACK}\n\n## Part\n\n| a | b |\n| :-- | --: |\n| `x` | {ATTACK} |\n"
+    )
+    found = str(report.deviations(path))
+    assert "Title" not in found and "<h3>Part</h3>" in found and "<code>x</code>" in found
+    assert "<script" not in found and "<img" not in found and found.count("<table>") == 1
+
+
+# ---------------------------------------------------------------------------- numbers
+
+
+def test_calibration_by_hand() -> None:
+    # Confidences 0.6, 0.8, 0.8, 1.0 in five bins of 0.2: (0.4, 0.6], (0.6, 0.8] and (0.8, 1].
+    probabilities = np.array([[0.6, 0.4], [0.2, 0.8], [0.8, 0.2], [1.0, 0.0]])
+    found = calibration.reliability(probabilities, np.array([1, 1, 1, 0]), bins=5)
+    assert found.count.tolist() == [0, 0, 1, 2, 1]
+    np.testing.assert_allclose(found.confidence[2:], [0.6, 0.8, 1.0])
+    np.testing.assert_allclose(found.accuracy[2:], [0.0, 0.5, 1.0])
+    assert np.isnan(found.accuracy[:2]).all()
+    # (1 * |0 - 0.6| + 2 * |0.5 - 0.8| + 1 * |1 - 1|) / 4
+    assert calibration.calibration_error(found) == pytest.approx(0.3)
+    assert calibration.mean_confidence(found) == pytest.approx(0.8)
+    assert calibration.mean_accuracy(found) == pytest.approx(0.5)
+
+
+def test_a_sure_and_right_classifier_is_calibrated() -> None:
+    found = calibration.reliability(np.eye(3), np.arange(3))
+    assert calibration.calibration_error(found) == 0 and len(found.count) == calibration.BINS
+
+
+@pytest.mark.parametrize(("rows", "labels"), [(2, 3), (0, 0)])
+def test_calibration_refuses(rows: int, labels: int) -> None:
+    with pytest.raises(MtkdError, match=f"for {labels} labels"):
+        calibration.reliability(np.full((rows, 2), 0.5), np.zeros(labels))
+
+
+def test_confusion_is_the_mean_over_seeds() -> None:
+    label = np.array([0, 0, 1])
+    right = np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0]])
+    seeds = [evaluations.Outputs("rte", 1, right, label)]
+    seeds.append(evaluations.Outputs("rte", 2, right[:, ::-1], label))
+    assert evaluations.confusion(seeds).tolist() == [[1, 1], [0.5, 0.5]]
+
+
+def test_tasks_of_two_and_three_labels_are_pooled() -> None:
+    two = evaluations.Outputs("rte", 1, np.array([[9.0, -9.0]]), np.array([0]))
+    three = evaluations.Outputs("mnli", 1, np.zeros((2, 3)), np.array([0, 1]))
+    other = evaluations.Outputs("stsb", 1, np.zeros((2, 1)), np.array([0.0, 1.0]))
+    found = evaluations.pooled_reliability([two, three, other])
+    assert found is not None and found.count.sum() == 3
+    assert calibration.mean_confidence(found) == pytest.approx((1 + 2 / 3) / 3, abs=1e-6)
+    assert evaluations.pooled_reliability([other]) is None
+
+
+# ---------------------------------------------------------------------------- in a browser
+
+BEFORE = """<script>
+window.problems = [];
+addEventListener("error", (event) => problems.push(String(event.message || event.target)), true);
+console.error = (...words) => problems.push(words.join(" "));
+</script>"""
+AFTER = """<script>
+addEventListener("load", () => {
+  const table = document.querySelector("#results table");
+  const header = table.tHead.rows[0].cells[1];
+  const column = () => [...table.tBodies[0].rows].map((row) => parseFloat(row.cells[1].innerText));
+  const states = [[header.getAttribute("aria-sort"), column()]];
+  for (let click = 0; click < 3; click++) {
+    header.querySelector("button").click();
+    states.push([header.getAttribute("aria-sort"), column()]);
+  }
+  const pictures = [...document.images];
+  parent.postMessage({
+    problems,
+    states,
+    pictures: pictures.length,
+    missing: pictures.filter((one) => !one.complete || !one.naturalWidth).length,
+    window: innerWidth,
+    width: document.documentElement.scrollWidth,
+  }, "*");
+});
+</script>"""
+# A window of Chromium is at least 500 pixels wide, so the page is looked at in a frame.
+FRAME = """<!doctype html><body><iframe src="page.html" width="390" height="800"
+style="border: 0"></iframe><script>
+addEventListener("message", (event) => {
+  const answer = document.createElement("pre");
+  answer.textContent = JSON.stringify(event.data);
+  document.body.append(answer);
+});
+</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on the PATH")
+def test_in_a_browser_as_wide_as_a_phone(page: str, tmp_path: Path) -> None:
+    probed = page.replace("<head>", "<head>" + BEFORE).replace("</body>", AFTER + "</body>")
+    (tmp_path / "page.html").write_text(probed, encoding="utf-8")
+    (tmp_path / "frame.html").write_text(FRAME, encoding="utf-8")
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += ["--virtual-time-budget=10000", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=180
+    )
+    answer = re.search(r"<pre>(.*?)</pre>", done.stdout, re.S)
+    assert answer, done.stderr[-2000:]
+    seen = json.loads(html.unescape(answer[1]))
+    assert seen["problems"] == []
+    assert seen["pictures"] > 0 and seen["missing"] == 0
+    assert seen["window"] == 390 and seen["width"] <= 390
+    names, columns = zip(*seen["states"], strict=True)
+    assert names == ("none", "ascending", "descending", "none")
+    assert columns[1] == sorted(columns[0]) and columns[2] == sorted(columns[0], reverse=True)
+    assert columns[3] == columns[0] and len(set(columns[0])) > 2

@@ -239,6 +239,7 @@ def run_submit(options: argparse.Namespace) -> int:
     print(f"written and checked: {made.path}")
     return 0
 
+
 def run_compare(options: argparse.Namespace) -> int:
     from mtkd.compare import agree, compare, verdict
     from mtkd.compare_tables import notes, printed_cells, printed_summary, title, write_comparison

@@ -18,13 +18,13 @@ from mtkd.markup import NOTHING
 from mtkd.sources import Source
 from mtkd.statistics import (
     Estimate,
-    dev_rows,
     difference,
     estimate,
     mean_score,
     paired,
     probability_of_improvement,
     score_matrix,
+    split_rows,
     task_order,
 )
 from mtkd.tables import system_order, task_title
@@ -84,7 +84,7 @@ def joined_rows(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     both = rows["_merge"] == "both"
     broken = rows["value_first"].isna() & rows["value_second"].isna()
     same = both & (broken | (rows["value_first"] == rows["value_second"]))
-    main = dev_rows(rows)
+    main = split_rows(rows)
     inside = rows.index.isin(main.index[main["system"].isin(system_order(rows))])
     return rows.drop(columns="_merge").assign(both=both, same=same, inside=inside)
 

@@ -28,7 +28,7 @@ from mtkd.plotting import (
     styled,
 )
 from mtkd.sources import Source
-from mtkd.statistics import FEW, dev_rows, estimate, mean_score, score_matrix, task_order
+from mtkd.statistics import FEW, estimate, mean_score, score_matrix, split_rows, task_order
 from mtkd.tables import system_order, system_title, task_title
 
 # A source is told by its shape as well as by its colour; the first is always the black circle.
@@ -40,7 +40,7 @@ EQUAL: dict[str, Any] = {"color": "#555555", "marker": "$=$", "mew": 0.2, "ms": 
 @styled
 def overlaid_scores(sources: Sequence[Source]) -> Plot:
     """Dev score by task, a panel per system, a mark per source; the mean is over shared tasks."""
-    every = pd.concat([dev_rows(source.scores) for source in sources])
+    every = pd.concat([split_rows(source.scores) for source in sources])
     systems, tasks = system_order(every), task_order(every)
     if not systems:
         return nothing_to_plot("no dev scores")

@@ -50,6 +50,8 @@ from mtkd.tables import (
     task_title,
 )
 
+# In the tables, but not in the plot of dev scores, which would be too full.
+ASIDE = ("majority", "metal-ensemble", "mtdnn-noft", "mtdnn-kd-ft")
 TEACHER_TASKS = ("mnli", "qqp", "rte", "qnli")  # KD paper, section 4.1
 CURVES = ("mtdnn-noft", "mtdnn-kd", "mtdnn-kd-soft")
 
@@ -65,7 +67,7 @@ def dev_scores(scores: pd.DataFrame) -> Plot:
         return nothing_to_plot("no dev scores")
     figure = Plot(figsize=(8, 1.6 + 0.46 * (len(tasks) + 1)), layout="constrained")
     ours, paper = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    systems = system_order(scores)
+    systems = [system for system in system_order(scores) if system not in ASIDE]
     step = 0.8 / max(len(systems), 1)
     places = {task: row for row, task in enumerate([*tasks, "mean"])}
     for number, system in enumerate(systems):

@@ -26,7 +26,7 @@ from mtkd.glue_files import SCORES, task_folders, tsv_name
 from mtkd.records import Record
 from mtkd.results import Results, open_results
 from mtkd.targets import Predictions, align, read_predictions
-from mtkd.tasks import GLUE, Task
+from mtkd.tasks import GLUE, WNLI_LABEL, Task
 from mtkd.workbench import prediction_file
 
 HEADER = "index\tprediction"
@@ -44,9 +44,6 @@ OFFICIAL_ROWS = {
     "AX.tsv": 1104,
 }
 NAMED = ("mnli", "qnli", "rte", "ax")  # uploaded as label names, the other classes as 0 and 1
-# The policy for WNLI: no system is trained on it, as in the authors' script, and every row gets
-# its majority class, not_entailment, which the paper's 65.1 is, too.
-WNLI_LABEL = 0
 # What `--fill fallback` puts into every row of any other file: it makes the zip complete, and the
 # score of such a file means nothing.
 FALLBACK_LABEL = 0

@@ -168,12 +168,12 @@ def changed(before: Recipe, after: Recipe) -> set[str]:
 def test_a_recipe_expands_into_its_runs(tmp_path: Path) -> None:
     runs = expand(make(tmp_path))
     count = {stage: sum(run.stage == stage for run in runs) for stage in {r.stage for r in runs}}
-    # One data check, two encoders; each of 2 seeds has a baseline, 4 candidates, an ensemble
+    # One data check, two encoders; each of 2 seeds has 3 baselines, 4 candidates, an ensemble
     # and 2 students.
     assert count == {
         "glue": 1,
         "encoders": 2,
-        "baselines": 2,
+        "baselines": 6,
         "mtdnn": 8,
         "teachers": 2,
         "distill": 4,

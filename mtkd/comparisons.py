@@ -13,10 +13,12 @@ from mtkd.markup import latex, markdown, values_csv
 from mtkd.records import write_text
 from mtkd.statistics import Estimate, estimate, mean_score, paired, score_matrix, task_order
 from mtkd.tables import (
+    MAJORITY,
     OURS,
     PUBLISHED,
     columns_of,
     frame_of,
+    majority,
     printed,
     read_paper,
     row_of,
@@ -50,9 +52,9 @@ def glue_test_values(scores: pd.DataFrame) -> pd.DataFrame:
     tasks, cells = task_order(scores, "test"), paper_test()
     if not tasks:
         return frame_of([])
-    wnli = _diagnostic(scores, "wnli", "majority")
+    wnli = _diagnostic(scores, "wnli", MAJORITY)
     rows = []
-    for system in system_order(scores):
+    for system in (*majority(scores, "test"), *system_order(scores, "test")):
         matrix = score_matrix(scores, system, "test")
         rows += [row_of(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         mean = mean_score(matrix, tasks)

@@ -142,7 +142,7 @@ def slice_scores(results: Results) -> pd.DataFrame:
 
 def scored(record: Record) -> set[str]:
     """Systems of a run that have stored predictions and scores."""
-    return {score.system for score in record.scores} - {"majority"}
+    return {score.system for score in record.scores}
 
 
 def slice_rows_of(

@@ -50,6 +50,7 @@ PUBLISHED = {
     "alice": "ALICE",
     "human": "Human performance",
 }
+MAJORITY = "majority"  # answers with the most frequent label: no model, so in no comparison
 REFERENCE = "mtdnn"  # what the ablation compares with
 PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
 OURS = "this run"
@@ -78,10 +79,16 @@ def paper_scores() -> pd.DataFrame:
     return paper_dev().pivot_table(index="task", columns="system", values="value", aggfunc="mean")
 
 
-def system_order(scores: pd.DataFrame) -> list[str]:
-    """The systems that are rows of the main tables; candidates and single teachers are not."""
-    present = {system for system in split_rows(scores)["system"] if not system.startswith(PARTS)}
+def system_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:
+    """The systems of the main tables, without parts of others and the majority class."""
+    systems = split_rows(scores, split)["system"]
+    present = {s for s in systems if not s.startswith(PARTS) and s != MAJORITY}
     return [name for name in SYSTEMS if name in present] + sorted(present - set(SYSTEMS))
+
+
+def majority(scores: pd.DataFrame, split: str = "dev") -> list[str]:
+    """The row of the majority class, if it is there."""
+    return [MAJORITY] if MAJORITY in set(split_rows(scores, split)["system"]) else []
 
 
 def system_title(system: str) -> str:
@@ -104,7 +111,7 @@ def glue_dev_values(scores: pd.DataFrame) -> pd.DataFrame:
     """
     tasks, paper = task_order(scores), paper_scores()
     rows = []
-    for system in system_order(scores):
+    for system in (*majority(scores), *system_order(scores)):
         matrix = score_matrix(scores, system)
         rows += [row_of(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(row_of(system, OURS, "mean", estimate(mean_score(matrix, tasks))))
@@ -203,8 +210,6 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     compared = [task for task in ("mean", "rte") if task == "mean" or task in tasks]
     table = []
     for system in system_order(scores):
-        if system == "majority":
-            continue
         line = {"System": system_title(system)}
         line[mean_title(tasks)] = _cell(_find(dev, system, OURS, "mean"), signed=False)
         for task in compared:

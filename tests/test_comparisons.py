@@ -1,0 +1,135 @@
+"""The systems that MT-DNN is compared with: auxiliary signals, slices, and their tables."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_tables import SCORES, TASKS, results, row
+
+from mtkd import auxiliary, comparisons
+from mtkd.baselines import mean_outputs
+from mtkd.data import DataSource, load_examples
+from mtkd.metrics import glue_score
+from mtkd.records import Record, Score, collect
+from mtkd.tasks import GLUE, Examples, scored_as
+
+TEXT = st.text("ab c?", max_size=30)
+
+
+def pairs(first: list[str], second: list[str]) -> Examples:
+    return Examples(GLUE["rte"], "train", np.arange(len(first)), first, second, None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("The cat sat.", "the CAT sat", 1.0),
+        ("the cat sat", "the cat", math.exp(1 - 3 / 2)),  # precision 1, too short
+        ("the cat", "the the the cat", 2 / 4),  # "the" counts once: clipped
+        ("a b c d", "a x c y", 2 / 4),
+        ("a b", "c d", 0.0),
+        ("", "a", 0.0),
+        ("a", "?!", 0.0),
+    ],
+)
+def test_overlap_is_unigram_bleu(first: str, second: str, expected: float) -> None:
+    assert auxiliary.overlap(first, second) == pytest.approx(expected)
+
+
+@given(TEXT, TEXT)
+def test_overlap_is_a_share(first: str, second: str) -> None:
+    assert 0 <= auxiliary.overlap(first, second) <= 1
+    if auxiliary.WORD.search(first):
+        assert auxiliary.overlap(first, first) == 1
+
+
+def test_slices_by_either_text() -> None:
+    some = pairs(["Is it so?", "He knows.", "They don't.", "A note"], ["Yes", "Why?", "b", "Not x"])
+    assert auxiliary.slice_rows(some, "question").tolist() == [0, 1]
+    assert auxiliary.slice_rows(some, "negation").tolist() == [2, 3]  # "note", "knows" are none
+    assert auxiliary.slices_of(some) == {}  # too few for a head
+    many = pairs(["no"] * 20 + ["yes"] * 20, ["a?"] * 40)
+    assert list(auxiliary.slices_of(many)) == ["negation"]  # every example is a question: no slice
+
+
+def test_two_heads_answer_with_their_mean_probability() -> None:
+    first, second = np.log([[0.9, 0.1]]), np.log([[0.2, 0.8]]) + 3  # logits up to a constant
+    assert np.exp(mean_outputs(first, second, True)) == pytest.approx(np.array([[0.55, 0.45]]))
+    assert mean_outputs(np.array([[1.0]]), np.array([[4.0]]), False).tolist() == [[2.5]]
+
+
+def test_the_diagnostic_set_is_stored_under_its_own_name() -> None:
+    assert scored_as("mnli", "ax") == ("ax", "test")
+    assert scored_as("mnli", "dev_mm") == ("mnli", "dev_mm")
+    assert GLUE["ax"].labels == GLUE["mnli"].labels  # one head can answer both
+    assert len(load_examples(DataSource(), "ax", "test")) > 0
+
+
+# ---------------------------------------------------------------------------- tables
+
+
+def on_test(record: Record, ax: float) -> list[Score]:
+    """A record's dev scores as test scores, and one of AX."""
+    moved = [
+        Score(s.system, s.task, s.split.replace("dev", "test"), s.metric, s.value, 100)
+        for s in record.scores
+    ]
+    return [*moved, Score(record.scores[0].system, "ax", "test", "matthews", ax, 50)]
+
+
+def test_test_scores_with_diagnostic_and_wnli() -> None:
+    records = [
+        Record(r.run_id, r.config_id, "t", "x", r.what, r.seed, (), {}, tuple(on_test(r, 30.0)))
+        for r in results(5, systems=("mtdnn", "metal-ensemble"))
+    ]
+    wnli = (Score("majority", "wnli", "test", "accuracy", 65.0, 100),)
+    scores = collect([*records, Record("g", "g", "t", "glue", "data", 0, (), {}, wnli)])
+    table = comparisons.glue_test(scores)
+    ours = row(table, "MT-DNN")
+    assert ours["Mean of 8"].startswith("72.0 [") and ours["AX"].startswith("30.0")
+    # Nine tasks: eight at the mean of 72 and WNLI's majority class; the kit's own score agrees.
+    nine = {task: dict.fromkeys(GLUE[task].metrics, 72.0) for task in TASKS}
+    expected = glue_score(nine | {"wnli": {"accuracy": 65.0}})
+    assert ours["GLUE"].startswith(f"{expected:.1f} [")
+    assert "MT-DNN-KD (paper)" not in set(table["System"])  # the paper's row stands under ours only
+    metal = row(table, "MeTaL-style ensemble (paper)")
+    assert metal["GLUE"] == "83.2" and metal["RTE"] == "80.9"
+    assert row(table, "Human performance (paper)")["GLUE"] == "87.1"
+    assert row(table, "GPT on STILTs (paper)")["QNLI"] == "-"
+
+
+def test_no_test_labels_no_test_table(tmp_path: Path) -> None:
+    nothing = pd.DataFrame(columns=["system", "seed", "task", "slice", "n", "value"])
+    assert len(comparisons.glue_test_values(SCORES)) == 0
+    written = comparisons.write_comparisons(SCORES, nothing, tmp_path)
+    assert [path.name for path in written] == ["qnli.md"]  # BERT classifies QNLI
+
+
+def test_stilts_by_intermediate_task() -> None:
+    records = results(5, systems=("bert",)) + [
+        Record(
+            *(r.run_id + system, r.config_id, "t", "x", "x", r.seed, (), {}),
+            tuple(Score(system, s.task, s.split, s.metric, s.value + 2, 100) for s in r.scores),
+        )
+        for r in results(5, systems=("bert",))
+        for system in ("stilts", "stilts-qqp")
+    ]
+    table = comparisons.stilts(collect(records))
+    assert table["System"].tolist() == ["BERT on STILTs", "stilts-qqp"]
+    assert set(table["RTE"]) == set(table["Mean of 8"]) == {"+2.0 [+2.0, +2.0]"}
+
+
+def test_slices_are_means_over_seeds() -> None:
+    found = pd.DataFrame(
+        [("bert", seed, "rte", "negation", 40, 60.0 + seed) for seed in (1, 2, 3)]
+        + [("mtdnn", 1, "rte", "negation", 40, 70.0)],
+        columns=["system", "seed", "task", "slice", "n", "value"],
+    )
+    table = comparisons.slices(found)
+    assert table["RTE negation (40)"].tolist() == ["62.0", "70.0"]

@@ -203,6 +203,8 @@ def status(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
+    from mtkd.gallery import gallery
+    from mtkd.records import write_text
     from mtkd.report import write_report
     from mtkd.results import open_results, update_readme, write_results
 
@@ -211,6 +213,7 @@ def report(options: argparse.Namespace) -> int:
     page = write_report(results)
     if results.folder == paths.ROOT / "results" / "demo":
         update_readme(paths.ROOT / "README.md", results.folder)
+        write_text(paths.ROOT / "results" / "README.md", gallery(results.folder))
     print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
     print(f"to read it all in a browser: {page}")
     return 0

@@ -3,6 +3,7 @@
 import re
 
 from mtkd import paths, recipes
+from mtkd.gallery import CAPTIONS, gallery
 from mtkd.results import readme_block
 from mtkd.runs import NOTEBOOKS
 
@@ -12,6 +13,14 @@ DEMO = paths.ROOT / "results" / "demo"
 
 def test_table_and_figure_are_those_of_the_committed_results():
     assert readme_block(DEMO) in README
+
+
+def test_gallery_is_that_of_the_committed_results():
+    page = paths.ROOT / "results" / "README.md"
+    assert page.read_text(encoding="utf-8") == gallery(DEMO)
+    assert {path.stem for path in (DEMO / "figures").glob("*.svg")} == set(CAPTIONS)
+    for target in re.findall(r"\]\(([^)#]+)\)", gallery(DEMO)):
+        assert (page.parent / target).is_file(), target
 
 
 def test_files_and_recipes_that_the_readme_names_are_there():

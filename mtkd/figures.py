@@ -65,9 +65,10 @@ def dev_scores(scores: pd.DataFrame) -> Plot:
     values, tasks = glue_dev_values(scores), task_order(scores)
     if values.empty:
         return nothing_to_plot("no dev scores")
-    figure = Plot(figsize=(8, 1.6 + 0.46 * (len(tasks) + 1)), layout="constrained")
-    ours, paper = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     systems = [system for system in system_order(scores) if system not in ASIDE]
+    height = 1.6 + (0.1 + 0.065 * len(systems)) * (len(tasks) + 1)
+    figure = Plot(figsize=(8, height), layout="constrained")
+    ours, paper = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     step = 0.8 / max(len(systems), 1)
     places = {task: row for row, task in enumerate([*tasks, "mean"])}
     for number, system in enumerate(systems):

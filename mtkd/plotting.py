@@ -26,11 +26,11 @@ from mtkd.tasks import GLUE
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
 COLOURS = {
-    "majority": GREY,
+    "majority": "#D0D0D0",
     "bert": BLACK,
     "stilts": ORANGE,
-    "metal": "#C7B400",
-    "metal-ensemble": "#8A7D00",
+    "metal": GREY,
+    "metal-ensemble": "#5C5C5C",
     "mtdnn-noft": SKY,
     "mtdnn": BLUE,
     "ensemble": GREEN,

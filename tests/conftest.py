@@ -91,7 +91,6 @@ def make_data(
             return TaskData(encoded)
         from mtkd.workbench import candidate_groups
 
-        spec = head_spec(GLUE[task], Heads(qnli="ranking"))
-        return TaskData(encoded, None, candidate_groups(examples, spec))
+        return TaskData(encoded, None, candidate_groups(examples))
 
     return make

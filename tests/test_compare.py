@@ -15,10 +15,12 @@ from mtkd import cli, compare, compare_figures, compare_tables, paths
 from mtkd.errors import MtkdError
 from mtkd.records import COLUMNS, SCHEMA
 from mtkd.sources import Source, open_source, open_sources
+from mtkd.tables import system_order
 
 DEMO = paths.ROOT / "results" / "demo"
 SCORES = pd.read_csv(DEMO / "scores.csv")
-CELLS = 6 * 8  # systems of the main tables x tasks
+SYSTEMS = len(system_order(SCORES))
+CELLS = SYSTEMS * 8  # systems of the main tables x tasks
 Put = Callable[..., Path]
 
 
@@ -59,7 +61,7 @@ def test_the_demo_equals_itself() -> None:
     pairs = compare.compare(open_sources([str(DEMO), str(DEMO)]))
     assert compare.verdict(pairs) == f"equal: all {CELLS} cells are the same"
     assert compare.agree(pairs) and compare.agree(pairs, exact=True)
-    assert (pairs[0].cells["difference"] == 0).all() and len(pairs[0].cells) == CELLS + 6
+    assert (pairs[0].cells["difference"] == 0).all() and len(pairs[0].cells) == CELLS + SYSTEMS
     assert {found.value for found in pairs[0].improvement.values()} == {0.5}
     assert [source.label for source in (pairs[0].first, pairs[0].second)] == ["demo", str(DEMO)]
 
@@ -164,7 +166,7 @@ def test_three_folders_and_their_files(put: Put, tmp_path: Path) -> None:
         for kind in ("png", "svg")
     ]
     cells = pd.read_csv(written[0])
-    assert len(cells) == CELLS + 6 + 4 * 8 + 4
+    assert len(cells) == CELLS + SYSTEMS + 4 * 8 + 4
     assert compare.verdict(pairs) in written[1].read_text(encoding="utf-8")
 
 

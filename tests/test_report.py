@@ -115,7 +115,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Results of the recipe `smoke` on two tasks and two seeds."""
     root = tmp_path_factory.mktemp("report")
     write_glue(root / "glue")
-    settings = ["tasks=[stsb,rte]", "seeds=[1,2]", "candidates.encoders=[cased,uncased]"]
+    settings = ["tasks=[stsb,rte]", "seeds=[1,2]", "baselines=[bert]"]
+    settings.append("candidates.encoders=[cased,uncased]")
     recipe = load_recipe("smoke", settings, str(root / "glue"))
     runs = [run for run in expand(recipe) if run.stage in STAGES and run.what != "mtdnn-kd-soft"]
     runs = [run for run in runs if run.what != "cased-d0.1"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from mtkd.data import DataSource, find_task, missing_tasks
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
 from mtkd.recipes import Recipe, head_spec
+from mtkd.settings import Training
 from mtkd.tasks import GLUE
 from mtkd.toy import TRAIN_SIZES
 
@@ -108,136 +109,128 @@ def selection_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]
     return tuple(task for task in recipe.teachers.by if task in present) or present
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What the runs of all seeds share."""
+
+    recipe: Recipe
+    present: tuple[str, ...]  # tasks that the data source has
+    data: dict[str, Any]  # identity of the data
+    encoders: dict[str, Run]
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Identity that every trained run holds."""
+        recipe = self.recipe
+        heads = {task: head_spec(GLUE[task], recipe.heads).as_dict() for task in self.present}
+        return self.data | {"heads": heads, "max_length": recipe.max_length}
+
+    @property
+    def single(self) -> dict[str, Any]:
+        """Identity of the systems without a second stage: baselines and students."""
+        own = {"training": asdict(self.recipe.single_stage)}
+        own |= {"encoder": self.recipe.encoder, "dropout": self.recipe.dropout}
+        return self.shared | own
+
+    @property
+    def multi(self) -> dict[str, Any]:
+        """Identity of multi-task training."""
+        return self.shared | {"training": asdict(self.recipe.training)}
+
+    @property
+    def tuning(self) -> dict[str, Any]:
+        """Identity of fine-tuning per task."""
+        recipe = self.recipe
+        return {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
+
+    def examples(self, settings: Training) -> float:
+        """Training examples that pass through a model when all tasks are trained."""
+        sizes = (train_size(self.recipe.data, task) for task in self.present)
+        return sum(sizes) * settings.epochs
+
+
 def expand(recipe: Recipe) -> list[Run]:
     """All runs of a recipe, parents before children."""
     present, _ = present_tasks(recipe)
     data = {"data": data_identity(recipe.data, present), "tasks": list(present)}
-    runs = [Run("glue", "data", 0, data, (), {}, 0)]
     encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
-    runs += encoders.values()
+    outline = Outline(recipe, present, data, encoders)
+    runs = [Run("glue", "data", 0, data, (), {}, 0), *encoders.values()]
     for seed in recipe.seeds:
-        runs += baseline_runs(recipe, present, data, encoders, seed)
-        candidates = candidate_runs(recipe, present, data, encoders, seed)
-        teachers = teachers_run(recipe, present, data, candidates, seed)
-        students = student_runs(recipe, present, data, encoders[recipe.encoder], teachers, seed)
-        runs += [*candidates, teachers, *students]
+        models = candidate_runs(outline, seed)
+        teachers = teachers_run(outline, models, seed)
+        runs += [*baseline_runs(outline, seed), *models, teachers]
+        runs += student_runs(outline, teachers, seed)
     return runs
 
 
-def shared_settings(
-    recipe: Recipe, present: tuple[str, ...], data: dict[str, Any]
-) -> dict[str, Any]:
-    """What the identity of every trained run holds."""
-    heads = {task: head_spec(GLUE[task], recipe.heads).as_dict() for task in present}
-    return data | {"heads": heads, "max_length": recipe.max_length}
+def baseline_runs(outline: Outline, seed: int) -> list[Run]:
+    """The systems that MT-DNN is compared with."""
+    recipe, first = outline.recipe, outline.encoders[outline.recipe.encoder]
+    cost = outline.examples(recipe.single_stage)
 
+    def run(what: str, parents: tuple[Run, ...], cost: float, **own: Any) -> Run:
+        parameters = {"system": what, "seed": seed}
+        return Run("baselines", what, seed, outline.single | own, parents, parameters, cost)
 
-def single_settings(
-    recipe: Recipe, present: tuple[str, ...], data: dict[str, Any]
-) -> dict[str, Any]:
-    """Identity of the systems without a second stage: baselines and students."""
-    shared = shared_settings(recipe, present, data)
-    own = {"training": asdict(recipe.single_stage)}
-    return shared | own | {"encoder": recipe.encoder, "dropout": recipe.dropout}
-
-
-def examples_of(recipe: Recipe, tasks: tuple[str, ...]) -> int:
-    return sum(train_size(recipe.data, task) for task in tasks)
-
-
-def baseline_runs(
-    recipe: Recipe,
-    present: tuple[str, ...],
-    data: dict[str, Any],
-    encoders: dict[str, Run],
-    seed: int,
-) -> list[Run]:
-    settings = single_settings(recipe, present, data)
-    first = encoders[recipe.encoder]
-    cost = examples_of(recipe, present) * recipe.single_stage.epochs
     runs = []
     if "bert" in recipe.baselines:
-        own = settings | {"qnli_ranking": recipe.heads.qnli != "ranking"}
-        runs.append(Run("baselines", "bert", seed, own, (first,), {"system": "bert"}, cost))
+        runs.append(run("bert", (first,), cost, qnli_ranking=recipe.heads.qnli != "ranking"))
     if "stilts" in recipe.baselines:
-        for task in (task for task in recipe.intermediate if task in present):
-            own = settings | {"intermediate": task, "before": asdict(recipe.training)}
-            more = examples_of(recipe, (task,)) * recipe.training.epochs
-            what = f"stilts-{task}"
-            runs.append(Run("baselines", what, seed, own, (first,), {"system": what}, cost + more))
+        before = asdict(recipe.training)
+        for task in (task for task in recipe.intermediate if task in outline.present):
+            more = train_size(recipe.data, task) * recipe.training.epochs
+            own = {"intermediate": task, "before": before}
+            runs.append(run(f"stilts-{task}", (first,), cost + more, **own))
     if "metal" in recipe.baselines:
-        # Auxiliary heads: about as many examples again.
-        cost *= 2 * len(encoders)
-        parents = tuple(encoders.values())
-        runs.append(Run("baselines", "metal", seed, settings, parents, {"system": "metal"}, cost))
-    return [replace(run, parameters=run.parameters | {"seed": seed}) for run in runs]
-
-
-def candidate_runs(
-    recipe: Recipe,
-    present: tuple[str, ...],
-    data: dict[str, Any],
-    encoders: dict[str, Run],
-    seed: int,
-) -> list[Run]:
-    """One multi-task model per candidate; the default one is fine-tuned in the same run."""
-    shared = shared_settings(recipe, present, data) | {"training": asdict(recipe.training)}
-    size, runs = examples_of(recipe, present), []
-    for name, dropout in candidates(recipe):
-        settings = shared | {"encoder": name, "dropout": dropout}
-        cost = size * recipe.training.epochs
-        if (name, dropout) == (recipe.encoder, recipe.dropout):
-            settings |= tuning(recipe)
-            cost += size * recipe.finetuning.epochs
-        parameters = {"encoder": name, "dropout": dropout, "seed": seed}
-        what = f"{name}-d{dropout:g}"
-        runs.append(Run("mtdnn", what, seed, settings, (encoders[name],), parameters, cost))
+        # Its auxiliary heads see about as many examples again, and every encoder has a model.
+        parents = tuple(outline.encoders.values())
+        runs.append(run("metal", parents, cost * 2 * len(parents)))
     return runs
 
 
-def tuning(recipe: Recipe) -> dict[str, Any]:
-    """Identity of fine-tuning per task."""
-    return {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
+def candidate_runs(outline: Outline, seed: int) -> list[Run]:
+    """One multi-task model per candidate; the default one is fine-tuned in the same run."""
+    recipe, runs = outline.recipe, []
+    for name, dropout in candidates(recipe):
+        settings = outline.multi | {"encoder": name, "dropout": dropout}
+        cost = outline.examples(recipe.training)
+        if (name, dropout) == (recipe.encoder, recipe.dropout):
+            settings |= outline.tuning
+            cost += outline.examples(recipe.finetuning)
+        parents, what = (outline.encoders[name],), f"{name}-d{dropout:g}"
+        parameters = {"encoder": name, "dropout": dropout, "seed": seed}
+        runs.append(Run("mtdnn", what, seed, settings, parents, parameters, cost))
+    return runs
 
 
-def teachers_run(
-    recipe: Recipe,
-    present: tuple[str, ...],
-    data: dict[str, Any],
-    candidates: list[Run],
-    seed: int,
-) -> Run:
-    settings = shared_settings(recipe, present, data) | tuning(recipe)
-    settings |= {"training": asdict(recipe.training)}
+def teachers_run(outline: Outline, models: list[Run], seed: int) -> Run:
+    """The choice among a seed's candidates, their fine-tuning and their average."""
+    recipe, count = outline.recipe, outline.recipe.teachers.choose
+    settings = outline.multi | outline.tuning
     settings["teachers"] = {**asdict(recipe.teachers), "tasks": None}
     settings["pool"] = [f"{name}-d{dropout:g}" for name, dropout in pool_of(recipe)]
-    count = recipe.teachers.choose
     # The default candidate is fine-tuned already, and is a member in about half of the cases.
-    cost = examples_of(recipe, present) * recipe.finetuning.epochs * (count - 0.5)
-    return Run("teachers", f"best{count}", seed, settings, tuple(candidates), {"seed": seed}, cost)
+    cost = outline.examples(recipe.finetuning) * (count - 0.5)
+    return Run("teachers", f"best{count}", seed, settings, tuple(models), {"seed": seed}, cost)
 
 
-def student_runs(
-    recipe: Recipe,
-    present: tuple[str, ...],
-    data: dict[str, Any],
-    encoder: Run,
-    teachers: Run,
-    seed: int,
-) -> list[Run]:
-    size, runs = examples_of(recipe, present), []
+def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
+    """The students of a seed's teachers."""
+    recipe, runs = outline.recipe, []
     for name, distillation in recipe.students.items():
-        settings = single_settings(recipe, present, data) | {
+        settings = outline.single | {
             "distillation": asdict(distillation),
-            "teacher_tasks": list(teacher_tasks(recipe, present)),
+            "teacher_tasks": list(teacher_tasks(recipe, outline.present)),
             "average": recipe.teachers.average,
         }
-        cost = size * recipe.single_stage.epochs
+        cost = outline.examples(recipe.single_stage)
         if distillation.finetune:
-            settings |= tuning(recipe)
-            cost += size * recipe.finetuning.epochs
+            settings |= outline.tuning
+            cost += outline.examples(recipe.finetuning)
+        parents = (outline.encoders[recipe.encoder], teachers)
         parameters = {"student": name, "seed": seed}
-        runs.append(Run("distill", name, seed, settings, (encoder, teachers), parameters, cost))
+        runs.append(Run("distill", name, seed, settings, parents, parameters, cost))
     return runs
 
 

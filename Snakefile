@@ -61,7 +61,7 @@ rule run:
     resources:
         gpu=1,
     shell:
-        "exec {sys.executable} -m mtkd.runner {params.notebook} --results . --name {wildcards.run_id}"
+        "exec {sys.executable} -m mtkd.warm mtkd.runner {params.notebook} --results . --name {wildcards.run_id}"
         " --parameters {params.values:q}"
 
 
@@ -75,5 +75,5 @@ rule report:
     params:
         values=json.dumps({"recipe": RECIPE}),
     shell:
-        "{sys.executable} -m mtkd.runner {wildcards.name} --results . --name {wildcards.name}"
+        "{sys.executable} -m mtkd.warm mtkd.runner {wildcards.name} --results . --name {wildcards.name}"
         " --parameters {params.values:q} && touch {output}"

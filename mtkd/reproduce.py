@@ -20,8 +20,8 @@ from mtkd.progress import duration, headless
 from mtkd.recipes import Recipe, as_yaml
 from mtkd.runs import Run
 
-# A run costs its training and, beside it, a kernel and its imports: as much as this many examples.
-KERNEL_COST = 10000.0
+# A run costs its training and, beside it, a forked kernel: as much as this many examples.
+KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
 TELL = 10.0  # seconds between lines when nobody watches a screen
 
@@ -50,7 +50,8 @@ def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | No
         saved = results / "recipe.yaml"
         if not saved.is_file() or saved.read_text(encoding="utf-8") != text:
             records.write_text(saved, text)
-        command = snakemake(results, jobs, until)
+        devices = gpus()
+        command = snakemake(results, jobs, until, devices)
         environment = os.environ | {"MTKD_RESULTS": str(paths.RESULTS), "MTKD_HEADLESS": "1"}
         # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
         threads = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -63,7 +64,7 @@ def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | No
         log = results / "snakemake.log"
         with log.open("w") as output:
             process = subprocess.Popen(
-                command,
+                command if devices else warmed(command),
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -76,13 +77,20 @@ def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | No
     return status
 
 
-def snakemake(results: Path, jobs: int, until: str | None) -> list[str]:
+def warmed(command: list[str]) -> list[str]:
+    """The command with forks in place of cold starts; not for GPUs, whose driver cannot fork."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-m", "mtkd.warm", "--serve", *command]
+
+
+def snakemake(results: Path, jobs: int, until: str | None, devices: int) -> list[str]:
     """The command; `snakemake` with the same arguments works by hand, too."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
     command += ["--directory", str(results), "--cores", str(jobs), "--rerun-incomplete"]
     command += ["--keep-going", "--show-failed-logs", "--nocolor"]
     command += ["--rerun-triggers", "mtime", "params", "input", "code"]
-    command += ["--resources", f"gpu={gpus() or jobs}"]
+    command += ["--resources", f"gpu={devices or jobs}"]
     config = ["recipe_file=recipe.yaml"] + ([f"until={until}"] if until else [])
     return [*command, "--config", *config]
 

@@ -14,10 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
 from mtkd import paths
 from mtkd.errors import MtkdError
+
+
+class WarmKernel(AsyncKernelManager):
+    """A Python kernel that skips its imports when `mtkd reproduce` serves them."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "mtkd.warm", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv.append(f"--IPKernelApp.parent_handle={os.getpid()}")
+        return KernelSpec(argv=argv, language="python", display_name="Python 3 (ipykernel)")
 
 
 def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Path) -> None:
@@ -35,6 +47,7 @@ def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Pat
             parameters=parameters,
             cwd=str(paths.ROOT),
             kernel_name="python3",
+            kernel_manager_class=WarmKernel,
             progress_bar=False,
             log_output=False,
         )

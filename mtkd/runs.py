@@ -128,9 +128,9 @@ class Outline:
     @property
     def single(self) -> dict[str, Any]:
         """Identity of the systems without a second stage: baselines and students."""
-        own = {"training": asdict(self.recipe.single_stage)}
-        own |= {"encoder": self.recipe.encoder, "dropout": self.recipe.dropout}
-        return self.shared | own
+        recipe = self.recipe
+        own = {"training": asdict(recipe.single_stage), "dropout": recipe.dropout}
+        return self.shared | own | {"encoder": recipe.encoder}
 
     @property
     def multi(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ SLICES = {
     "question": re.compile(r"\?\s*$"),  # a text that ends with a question mark
     "negation": re.compile(r"\b(?:not?|never|nobody|nothing|none|cannot)\b|n['\u2019]t\b", re.I),
 }
-SMALLEST = 16  # training examples below which a slice gets no head
+SMALLEST = 16  # examples below which a slice gets no head and no score
 WORD = re.compile(r"\w+")
 
 
@@ -51,8 +51,17 @@ def slice_rows(examples: Examples, name: str) -> np.ndarray:
     return np.flatnonzero(found.any(axis=0))
 
 
-def slices_of(examples: Examples) -> dict[str, np.ndarray]:
-    """Rows of each slice that is worth a head: neither too few examples nor nearly all."""
-    found = {name: slice_rows(examples, name) for name in SLICES}
-    most = 0.9 * len(examples)
+def slices_of(*parts: Examples) -> dict[str, np.ndarray]:
+    """Rows of each slice that says something: neither too few examples nor nearly all.
+
+    Rows are counted through all parts, in their order.
+    """
+    starts = np.cumsum([0, *map(len, parts)])
+    found = {
+        name: np.concatenate(
+            [slice_rows(part, name) + start for part, start in zip(parts, starts[:-1], strict=True)]
+        )
+        for name in SLICES
+    }
+    most = 0.9 * starts[-1]
     return {name: rows for name, rows in found.items() if SMALLEST <= len(rows) <= most}

@@ -203,19 +203,16 @@ def status(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    from mtkd.gallery import gallery
-    from mtkd.records import write_text
-    from mtkd.report import write_report
-    from mtkd.results import open_results, update_readme, write_results
+    from mtkd.gallery import update_pages
+    from mtkd.publish import publish
+    from mtkd.results import open_results
 
     results = open_results(options.recipe)
-    write_results(results)
-    page = write_report(results)
+    publish(results)
     if results.folder == paths.ROOT / "results" / "demo":
-        update_readme(paths.ROOT / "README.md", results.folder)
-        write_text(paths.ROOT / "results" / "README.md", gallery(results.folder))
+        update_pages(paths.ROOT, results.folder)
     print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
-    print(f"to read it all in a browser: {page}")
+    print(f"to read it all in a browser: {results.folder / 'report.html'}")
     return 0
 
 

@@ -27,7 +27,7 @@ from mtkd.statistics import (
     split_rows,
     task_order,
 )
-from mtkd.tables import system_order, task_title
+from mtkd.systems import system_order, task_title
 
 KEY = ["system", "task", "split", "metric", "seed"]
 SAME, WITHIN, BEYOND = "same", "within", "beyond"

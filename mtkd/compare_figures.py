@@ -29,7 +29,7 @@ from mtkd.plotting import (
 )
 from mtkd.sources import Source
 from mtkd.statistics import FEW, estimate, mean_score, score_matrix, split_rows, task_order
-from mtkd.tables import system_order, system_title, task_title
+from mtkd.systems import system_order, system_title, task_title
 
 # A source is told by its shape as well as by its colour; the first is always the black circle.
 HUES = (BLACK, VERMILLION, BLUE, GREEN, PURPLE)

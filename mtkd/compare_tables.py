@@ -22,7 +22,8 @@ from mtkd.compare import (
 )
 from mtkd.markup import NOTHING, markdown
 from mtkd.records import write_text
-from mtkd.tables import PAPER, mean_title, system_title, task_title
+from mtkd.systems import system_title, task_title
+from mtkd.tables import PAPER, mean_title
 
 
 def _with_interval(value: float, low: float | None, high: float | None, signed: bool) -> str:

@@ -12,19 +12,8 @@ import pandas as pd
 from mtkd.markup import latex, markdown, values_csv
 from mtkd.records import write_text
 from mtkd.statistics import Estimate, estimate, mean_score, paired, score_matrix, task_order
-from mtkd.tables import (
-    MAJORITY,
-    OURS,
-    PUBLISHED,
-    columns_of,
-    frame_of,
-    majority,
-    printed,
-    read_paper,
-    row_of,
-    system_order,
-    system_title,
-)
+from mtkd.systems import PUBLISHED, majority, system_order, system_title
+from mtkd.tables import OURS, columns_of, frame_of, printed, read_paper, row_of, wnli_score
 from mtkd.tasks import DIAGNOSTIC, GLUE
 
 PRINTED = "paper"  # Table 2 of arXiv:1904.09482, GLUE's own test sets
@@ -52,16 +41,16 @@ def glue_test_values(scores: pd.DataFrame) -> pd.DataFrame:
     tasks, cells = task_order(scores, "test"), paper_test()
     if not tasks:
         return frame_of([])
-    wnli = _diagnostic(scores, "wnli", MAJORITY)
+    wnli = wnli_score(scores, "test")
     rows = []
     for system in (*majority(scores, "test"), *system_order(scores, "test")):
         matrix = score_matrix(scores, system, "test")
         rows += [row_of(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         mean = mean_score(matrix, tasks)
         rows.append(row_of(system, OURS, "mean", estimate(mean)))
-        rows.append(row_of(system, OURS, "ax", estimate(_diagnostic(scores, "ax", system))))
-        if len(wnli) and len(tasks) == 8:
-            rows.append(row_of(system, OURS, "glue", estimate((8 * mean + wnli.iloc[0]) / 9)))
+        rows.append(row_of(system, OURS, "ax", estimate(_diagnostic(scores, system))))
+        if wnli is not None and len(tasks) == 8:
+            rows.append(row_of(system, OURS, "glue", estimate((8 * mean + wnli) / 9)))
         rows += _published(cells, NAMES.get(system, system), system, tasks)
     for system in PUBLISHED:
         rows += _published(cells, system, system, tasks)
@@ -75,9 +64,9 @@ def glue_test(scores: pd.DataFrame) -> pd.DataFrame:
     return printed(glue_test_values(scores), columns_of(scores, "test") | extra, cells=cells)
 
 
-def _diagnostic(scores: pd.DataFrame, task: str, system: str) -> pd.Series:
-    """Test scores by seed of a task that is not trained."""
-    wanted = (scores["task"] == task) & (scores["split"] == "test") & (scores["system"] == system)
+def _diagnostic(scores: pd.DataFrame, system: str) -> pd.Series:
+    """Scores of AX by seed."""
+    wanted = (scores["task"] == DIAGNOSTIC) & (scores["system"] == system)
     return scores[wanted].groupby("seed")["value"].mean()
 
 

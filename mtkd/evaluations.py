@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 
-from mtkd import targets
+from mtkd import metrics, targets
+from mtkd.auxiliary import slices_of
 from mtkd.calibration import Reliability, reliability
 from mtkd.data import load_examples
 from mtkd.results import Results
+from mtkd.systems import system_order
 from mtkd.tasks import GLUE
 from mtkd.workbench import is_dev, prediction_file
 
@@ -63,6 +66,30 @@ def dev_outputs(results: Results, system: str, gold: Gold) -> list[Outputs]:
                 label = np.concatenate([gold[task, split][1] for split in splits])
                 found.append(Outputs(task, record.seed, np.concatenate(parts), label))
     return found
+
+
+def slice_scores(results: Results) -> pd.DataFrame:
+    """Dev scores of every main system on the named slices: system, seed, task, slice, n, value.
+
+    `value` is the task's score in points, over the `n` dev examples in the slice (both of MNLI's
+    sets). Slices that hold nearly all of a task's examples, or hardly any, are left out.
+    """
+    gold = dev_labels(results)
+    slices = {task: dev_slices(results, task, gold) for task in results.tasks}
+    rows = []
+    for system in system_order(results.scores):
+        for one in dev_outputs(results, system, gold):
+            for name, members in slices[one.task].items():
+                found = metrics.compute(GLUE[one.task], one.values[members], one.label[members])
+                value = metrics.task_score(GLUE[one.task], found)
+                rows.append((system, one.seed, one.task, name, len(members), value))
+    return pd.DataFrame(rows, columns=["system", "seed", "task", "slice", "n", "value"])
+
+
+def dev_slices(results: Results, task: str, gold: Gold) -> dict[str, np.ndarray]:
+    """Rows of each slice in a task's dev sets, counted through all of them."""
+    splits = [split for split in GLUE[task].splits if (task, split) in gold]
+    return slices_of(*(load_examples(results.recipe.data, GLUE[task], one) for one in splits))
 
 
 def confusion(outputs: Sequence[Outputs]) -> np.ndarray:

@@ -39,16 +39,8 @@ from mtkd.plotting import (
 )
 from mtkd.records import Record
 from mtkd.statistics import task_order
-from mtkd.tables import (
-    OURS,
-    PAPER,
-    REFERENCE,
-    ablation_values,
-    glue_dev_values,
-    system_order,
-    system_title,
-    task_title,
-)
+from mtkd.systems import REFERENCE, system_order, system_title, task_title
+from mtkd.tables import OURS, PAPER, RELEASED, ablation_values, glue_dev_values
 
 # In the tables, but not in the plot of dev scores, which would be too full.
 ASIDE = ("metal-ensemble", "mtdnn-noft", "mtdnn-kd-ft")
@@ -74,6 +66,8 @@ def dev_scores(scores: pd.DataFrame) -> Plot:
     for number, system in enumerate(systems):
         shift = (number - (len(systems) - 1) / 2) * step
         for row in system_rows(values, system):
+            if row["task"] not in places or row["source"] == RELEASED:
+                continue  # in the table only
             y = places[row["task"]] + shift
             if row["source"] == OURS:
                 draw_estimate(ours, row, y, colour(system))

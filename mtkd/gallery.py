@@ -1,9 +1,12 @@
-"""results/README.md: the committed figures, and how to read each of them."""
+"""What the two README files show of the committed results."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mtkd import records
+
+BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
 CAPTIONS = {
     "dev_scores": "Dev scores of the main systems, task by task. A dot is the mean over seeds, a "
     "bar its 95 % interval, a fine tick one seed. Right: the paper's numbers, on a scale of their "
@@ -30,7 +33,7 @@ TABLES = {
 
 
 def gallery(folder: Path) -> str:
-    """The page as Markdown, from the tables and figures that are in `folder`, results/<recipe>."""
+    """results/README.md as Markdown, from the tables and figures in `folder`, results/<recipe>."""
     name = folder.name
     summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
     tables = [
@@ -49,3 +52,30 @@ def gallery(folder: Path) -> str:
         f"browser). Every score: [scores.csv]({name}/scores.csv). Compare yours: `mtkd compare`."
     )
     return "\n\n".join([intro, summary, "\n".join(tables), *figures]) + "\n"
+
+
+def readme_block(folder: Path) -> str:
+    """What the README shows of the demo: its main figure and the summary, as committed."""
+    figure = "![Dev scores of all systems](results/demo/figures/dev_scores.png)"
+    summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
+    words = (
+        "Dev scores in points: mean over seeds, 95 % bootstrap interval. Gains are over MT-DNN, "
+        "paired by seed. Paper: BERT-large on GLUE, another encoder and benchmark, so compare "
+        "directions and not levels. Every task, with the paper's cells: "
+        "[scores](results/demo/tables/glue_dev.md), [differences](results/demo/tables/ablation.md)."
+    )
+    return "\n\n".join([BLOCK[0], summary, words, figure, BLOCK[1]])
+
+
+def update_readme(readme: Path, folder: Path) -> None:
+    """Put the block between its two marks in the README."""
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(BLOCK[0])
+    after = rest.split(BLOCK[1])[1]
+    records.write_text(readme, before + readme_block(folder) + after)
+
+
+def update_pages(root: Path, folder: Path) -> None:
+    """Write results/README.md and the README's block anew, from the results in `folder`."""
+    update_readme(root / "README.md", folder)
+    records.write_text(root / "results" / "README.md", gallery(folder))

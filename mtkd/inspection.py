@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtkd.errors import MtkdError
 from mtkd.records import Record
-from mtkd.tables import system_title, task_title
+from mtkd.systems import system_title, task_title
 from mtkd.tasks import Examples
 
 

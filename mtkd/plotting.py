@@ -20,13 +20,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mtkd.statistics import FEW
-from mtkd.tables import system_title
+from mtkd.systems import system_title
 from mtkd.tasks import GLUE
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
 COLOURS = {
-    "majority": "#D0D0D0",
     "bert": BLACK,
     "stilts": ORANGE,
     "metal": GREY,

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from mtkd import figures, paths, records, report_figures, tables
+from mtkd import paths, records, report_figures, tables
 from mtkd.calibration import BINS
 from mtkd.evaluations import Outputs, confusion, dev_labels, dev_outputs
 from mtkd.markup import NOTHING
@@ -32,10 +32,18 @@ from mtkd.report_parts import (
     sheet,
     sizes,
 )
-from mtkd.results import Results, open_teachers, teacher_knowledge, times
+from mtkd.results import Results, open_teachers, times
 from mtkd.statistics import task_order
-from mtkd.tables import is_student, system_order, system_title, task_title
+from mtkd.systems import is_student, system_order, system_title, task_title
 from mtkd.tasks import GLUE
+
+PLOTS = {
+    "dev_scores": "Dev score of every system on every task, this run left and the paper right",
+    "gain": "Gain of MT-DNN-KD over MT-DNN on every task, this run left and the paper right",
+    "ablation": "Mean difference of every system from MT-DNN, this run and the paper",
+    "learning_curves": "Mean dev score by epoch of the multi-task trainings, a line per seed",
+    "teacher_knowledge": "Histograms of the entropy of the teachers' soft targets, by task",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class TaskPart:
 
 
 def write_report(results: Results) -> Path:
-    """Write report.html in the recipe's results folder; returns the file.
+    """Write report.html beside the recipe's tables/ and figures/; returns the file.
 
     Raises MtkdError where stored predictions are missing.
     """
@@ -88,7 +96,7 @@ def render(results: Results) -> str:
         ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
         notes=tables.notes(scores, results.records),
         differences=tables.DIFFERENCES,
-        plots=main_plots(results, scores),
+        plots=main_plots(results.folder),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),
         doubts=doubted,
@@ -109,32 +117,12 @@ def own_file(name: str) -> Markup:
     return Markup((files("mtkd") / "templates" / name).read_text(encoding="utf-8"))
 
 
-def main_plots(results: Results, scores: pd.DataFrame) -> dict[str, Picture]:
-    """The recipe's figures, by name."""
-    found = {
-        "dev_scores": (
-            figures.dev_scores(scores),
-            "Dev score of every system on every task, this run left and the paper right",
-        ),
-        "gain": (
-            figures.gain(scores, results.teacher_tasks),
-            "Gain of MT-DNN-KD over MT-DNN on every task, this run left and the paper right",
-        ),
-        "ablation": (
-            figures.ablation(scores),
-            "Mean difference of every system from MT-DNN, this run and the paper",
-        ),
-        "learning_curves": (
-            figures.learning_curves(results.records),
-            "Mean dev score by epoch of the multi-task trainings, a line per seed",
-        ),
+def main_plots(folder: Path) -> dict[str, Picture]:
+    """The recipe's figures, by name, as they were written to its folder."""
+    files = {name: folder / "figures" / f"{name}.svg" for name in PLOTS}
+    return {
+        name: picture(file, PLOTS[name], wide=True) for name, file in files.items() if file.exists()
     }
-    if knowledge := teacher_knowledge(results):
-        found["teacher_knowledge"] = (
-            figures.teacher_knowledge(knowledge),
-            "Histograms of the entropy of the teachers' soft targets, by task",
-        )
-    return {name: picture(plot, alt, wide=True) for name, (plot, alt) in found.items()}
 
 
 # ---------------------------------------------------------------------------- tasks

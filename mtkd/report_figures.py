@@ -25,7 +25,8 @@ from mtkd.plotting import (
     whole_epochs,
 )
 from mtkd.records import Record
-from mtkd.tables import OURS, REFERENCE, system_title
+from mtkd.systems import REFERENCE, system_title
+from mtkd.tables import OURS
 from mtkd.tasks import GLUE
 
 WIDTH = 3.7  # inches: readable at the width of a phone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,15 +20,8 @@ from mtkd.records import Record
 from mtkd.report_figures import reliability_curve
 from mtkd.results import Results, open_teachers, surprising_examples
 from mtkd.runs import pool_of, selection_tasks
-from mtkd.tables import (
-    PAPER,
-    REFERENCE,
-    is_student,
-    summary,
-    system_order,
-    system_title,
-    task_title,
-)
+from mtkd.systems import REFERENCE, is_student, system_order, system_title, task_title
+from mtkd.tables import PAPER, RELEASED, summary
 from mtkd.tasks import GLUE
 
 METRIC_NAMES = {
@@ -112,8 +106,10 @@ class Headline:
 # ---------------------------------------------------------------------------- tables, pictures
 
 
-def picture(plot: Plot, alt: str, *, wide: bool = False) -> Picture:
-    data = base64.b64encode(image(plot, "svg")).decode("ascii")
+def picture(plot: Plot | Path, alt: str, *, wide: bool = False) -> Picture:
+    """A plot, or one that was written as SVG, inside the page."""
+    content = plot.read_bytes() if isinstance(plot, Path) else image(plot, "svg")
+    data = base64.b64encode(content).decode("ascii")
     return Picture(f"data:image/svg+xml;base64,{data}", alt, wide)
 
 
@@ -121,7 +117,10 @@ def sheet(frame: pd.DataFrame, caption: str) -> Sheet:
     """A frame of printed cells; an interval, or single seeds, go below the number."""
     names = tuple(str(name) for name in frame.columns)
     rows = [
-        Row(tuple(split_cell(str(cell)) for cell in line), PAPER in str(line[0]))
+        Row(
+            tuple(split_cell(str(cell)) for cell in line),
+            any(source in str(line[0]) for source in (PAPER, RELEASED)),
+        )
         for line in frame.to_numpy().tolist()
     ]
     return Sheet(caption, names, tuple(rows))

@@ -22,7 +22,8 @@ from mtkd.plotting import (
     whole_epochs,
 )
 from mtkd.records import Record
-from mtkd.tables import read_paper, system_title, task_title
+from mtkd.systems import system_title, task_title
+from mtkd.tables import read_paper
 from mtkd.tasks import GLUE
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from mtkd.markup import NOTHING, latex, markdown, values_csv
-from mtkd.recipes import SYSTEM_NAMES
 from mtkd.records import Record, write_text
 from mtkd.statistics import (
     FEW,
@@ -24,35 +23,18 @@ from mtkd.statistics import (
     split_rows,
     task_order,
 )
-from mtkd.tasks import GLUE
+from mtkd.systems import (
+    MAJORITY,
+    REFERENCE,
+    is_student,
+    majority,
+    system_order,
+    system_title,
+    task_title,
+)
 
-# The rows, in order, as printed.
-SYSTEMS = {
-    "majority": "Majority class",
-    "bert": "BERT, one model per task",
-    "stilts": "BERT on STILTs",
-    "metal": "MeTaL-style",
-    "metal-ensemble": "MeTaL-style ensemble",
-    "mtdnn-noft": "MT-DNN, no fine-tuning",
-    "mtdnn": "MT-DNN",
-    "ensemble": "MT-DNN ensemble",
-    "mtdnn-kd": "MT-DNN-KD",
-    "mtdnn-kd-ft": "MT-DNN-KD, fine-tuned",
-    "mtdnn-kd-soft": "MT-DNN-KD, soft targets alone",
-}
-# Beginnings of the names of systems that are parts of others, or have a table of their own.
-PARTS = ("candidate-", "teacher-", "member-", "intermediate-", "qnli-", "stilts-")
-# Rows of the papers' tables for which there is no system here.
-PUBLISHED = {
-    "bilstm-elmo": "BiLSTM+ELMo+Attn",
-    "gpt": "GPT",
-    "stilts-gpt": "GPT on STILTs",
-    "alice": "ALICE",
-    "human": "Human performance",
-}
-MAJORITY = "majority"  # answers with the most frequent label: no model, so in no comparison
-REFERENCE = "mtdnn"  # what the ablation compares with
 PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
+RELEASED = "released models, BERT-large on GLUE"  # of STILTs, which the paper has with GPT only
 OURS = "this run"
 DIFFERENCES = (
     "Dev score less that of MT-DNN with the same seed. Ensemble's gain kept: the student's mean "
@@ -74,29 +56,16 @@ def paper_dev() -> pd.DataFrame:
     return paper[paper["table"] == "kd-3"]
 
 
+def stilts_dev() -> pd.Series:
+    """Dev scores in points by task of the models that the authors of STILTs released."""
+    paper = read_paper()
+    rows = paper[(paper["table"] == "stilts") & (paper["split"] == "dev")]
+    return rows.set_index("task")["value"]
+
+
 def paper_scores() -> pd.DataFrame:
     """Table 3 as task scores in points: one row per task, one column per system."""
     return paper_dev().pivot_table(index="task", columns="system", values="value", aggfunc="mean")
-
-
-def system_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:
-    """The systems of the main tables, without parts of others and the majority class."""
-    systems = split_rows(scores, split)["system"]
-    present = {s for s in systems if not s.startswith(PARTS) and s != MAJORITY}
-    return [name for name in SYSTEMS if name in present] + sorted(present - set(SYSTEMS))
-
-
-def majority(scores: pd.DataFrame, split: str = "dev") -> list[str]:
-    """The row of the majority class, if it is there."""
-    return [MAJORITY] if MAJORITY in set(split_rows(scores, split)["system"]) else []
-
-
-def system_title(system: str) -> str:
-    return SYSTEMS.get(system) or PUBLISHED.get(system, system)
-
-
-def task_title(task: str) -> str:
-    return GLUE[task].title if task in GLUE else task
 
 
 # ---------------------------------------------------------------------------- numbers
@@ -107,17 +76,31 @@ def glue_dev_values(scores: pd.DataFrame) -> pd.DataFrame:
 
     value, low and high in points; `low` and `high` are the 95 % bootstrap interval over `n`
     seeds, `points` the single seeds. `source` is "this run" or the paper's. The mean is given
-    where a system has every task of the table, and the paper's is over the same tasks.
+    where a system has every task of the table, and the paper's is over the same tasks. "glue" is
+    the mean over nine tasks, with WNLI answered by its majority class.
     """
     tasks, paper = task_order(scores), paper_scores()
-    rows = []
+    wnli, rows = wnli_score(scores, "dev"), []
     for system in (*majority(scores), *system_order(scores)):
         matrix = score_matrix(scores, system)
         rows += [row_of(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
-        rows.append(row_of(system, OURS, "mean", estimate(mean_score(matrix, tasks))))
+        mean = mean_score(matrix, tasks)
+        rows.append(row_of(system, OURS, "mean", estimate(mean)))
+        if wnli is not None and len(tasks) == 8:
+            rows.append(row_of(system, OURS, "glue", estimate((8 * mean + wnli) / 9)))
         if system in paper:
             rows += paper_rows(system, paper[system], tasks)
+        if system == "stilts":
+            released = paper_rows(system, stilts_dev(), tasks)
+            rows += [row | {"source": RELEASED} for row in released]
     return frame_of(rows)
+
+
+def wnli_score(scores: pd.DataFrame, split: str) -> float | None:
+    """Score of WNLI's majority class; None where the data has no WNLI with labels."""
+    of_majority = (scores["system"] == MAJORITY) & (scores["task"] == "wnli")
+    wanted = of_majority & (scores["split"] == split)
+    return float(scores.loc[wanted, "value"].iloc[0]) if wanted.any() else None
 
 
 def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
@@ -154,11 +137,6 @@ def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
     return frame_of(rows)
 
 
-def is_student(system: str) -> bool:
-    """Whether a system learnt from the ensemble."""
-    return system not in SYSTEM_NAMES
-
-
 def row_of(system: str, source: str, task: str, found: Estimate) -> dict[str, Any]:
     """One row of a frame of numbers."""
     numbers = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
@@ -191,7 +169,10 @@ def glue_dev(scores: pd.DataFrame) -> pd.DataFrame:
     A cell is the mean with its interval, "81.2 [80.1, 82.3]", or below five seeds the points,
     "81.2 (80.9, 81.5)". A paper cell shows the metrics that its mean is of: "86.9 (87.1/86.7)".
     """
-    return printed(glue_dev_values(scores), columns_of(scores), cells=paper_dev())
+    values, columns = glue_dev_values(scores), columns_of(scores)
+    if "glue" in set(values["task"]):
+        columns["glue"] = "GLUE"
+    return printed(values, columns, cells=paper_dev())
 
 
 def ablation(scores: pd.DataFrame) -> pd.DataFrame:
@@ -319,6 +300,13 @@ def notes(scores: pd.DataFrame, records: Iterable[Record] = ()) -> list[str]:
         f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per cell, another "
         "benchmark and encoder; compare directions and orders, not levels.",
     ]
+    if wnli_score(scores, "dev") is not None and len(tasks) == 8:
+        lines.append("GLUE: mean over nine tasks, with WNLI answered by its majority class.")
+    if "stilts" in system_order(scores):
+        lines.append(
+            f"{RELEASED[0].upper()}{RELEASED[1:]}: github.com/zphang/bert_on_stilts, after MNLI or "
+            "without an intermediate task, as the authors chose by task."
+        )
     main = split_rows(scores)[["system", "task", "split", "seed"]].drop_duplicates()
     main = main[main["system"].isin(system_order(scores))]
     broken = degenerate(records).merge(main, on=["system", "task", "split", "seed"])

@@ -15,7 +15,7 @@ from mtkd import cli, compare, compare_figures, compare_tables, paths
 from mtkd.errors import MtkdError
 from mtkd.records import COLUMNS, SCHEMA
 from mtkd.sources import Source, open_source, open_sources
-from mtkd.tables import system_order
+from mtkd.systems import system_order
 
 DEMO = paths.ROOT / "results" / "demo"
 SCORES = pd.read_csv(DEMO / "scores.csv")

@@ -3,8 +3,7 @@
 import re
 
 from mtkd import paths, recipes
-from mtkd.gallery import CAPTIONS, gallery
-from mtkd.results import readme_block
+from mtkd.gallery import CAPTIONS, gallery, readme_block
 from mtkd.runs import NOTEBOOKS
 
 README = (paths.ROOT / "README.md").read_text(encoding="utf-8")

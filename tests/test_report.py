@@ -17,6 +17,7 @@ import pytest
 
 from mtkd import calibration, evaluations, report, report_parts, tables, targets
 from mtkd.errors import MtkdError
+from mtkd.publish import publish
 from mtkd.recipes import load_recipe
 from mtkd.records import Record, Score, write_record
 from mtkd.report_parts import Cell
@@ -131,7 +132,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def page(made: Results) -> str:
-    return report.write_report(made).read_text(encoding="utf-8")
+    return publish(made)[-1].read_text(encoding="utf-8")
 
 
 class Elements(HTMLParser):

@@ -50,10 +50,6 @@ def serve(command: list[str]) -> int:
             # not inherited.
             signal.signal(signal.SIGINT, lambda *_: None)
             process = subprocess.Popen(command, env=os.environ | {SOCKET: address})
-            # Read when matplotlib is imported; a kernel would set it too late here.
-            os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-            for name in PRELOADED:
-                importlib.import_module(name)
             listener.settimeout(ACCEPT)
             children: list[int] = []
             while process.poll() is None:
@@ -62,6 +58,7 @@ def serve(command: list[str]) -> int:
                     caller, _ = listener.accept()
                 except TimeoutError:
                     continue
+                preload()  # at the first request: a command with nothing to run asks for none
                 child = os.fork()
                 if child == 0:
                     listener.close()
@@ -71,6 +68,14 @@ def serve(command: list[str]) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return process.returncode
+
+
+def preload() -> None:
+    """Make the slow imports, once."""
+    # Read when matplotlib is imported; a kernel would set it too late.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    for name in PRELOADED:
+        importlib.import_module(name)
 
 
 def become(caller: socket.socket) -> NoReturn:

@@ -23,11 +23,11 @@ def publish(results: Results) -> list[Path]:
     records.write_text(path, text.getvalue())
     written = tables.write_tables(scores, folder, results.records)
     written += comparisons.write_comparisons(scores, slice_scores(results), folder)
-    written += figures.write_figures(
+    drawn = figures.write_figures(
         scores,
         results.records,
         folder,
         teacher_tasks=results.teacher_tasks,
         knowledge=teacher_knowledge(results),
     )
-    return [path, *written, write_report(results)]
+    return [path, *written, *drawn, write_report(results, drawn)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -59,18 +60,18 @@ class TaskPart:
     judged_caption: str
 
 
-def write_report(results: Results) -> Path:
-    """Write report.html beside the recipe's tables/ and figures/; returns the file.
+def write_report(results: Results, drawn: Iterable[Path]) -> Path:
+    """Write report.html in the recipe's results folder, with the figures `drawn` for it.
 
     Raises MtkdError where stored predictions are missing.
     """
     path = results.folder / "report.html"
-    records.write_text(path, render(results))
+    records.write_text(path, render(results, drawn))
     return path
 
 
-def render(results: Results) -> str:
-    """The page as HTML. The same records and predictions give the same text."""
+def render(results: Results, drawn: Iterable[Path] = ()) -> str:
+    """The page as HTML. The same records, predictions and figures give the same text."""
     scores, gold = results.scores, dev_labels(results)
     outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
     teachers = open_teachers(results)
@@ -94,9 +95,9 @@ def render(results: Results) -> str:
         summary=sheet(tables.summary(scores), "The systems in short"),
         dev=sheet(tables.glue_dev(scores), "Dev scores, the paper's cells below ours"),
         ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
-        notes=tables.notes(scores, results.records),
+        notes=[*tables.notes(scores, results.records), *tables.dev_notes(scores)],
         differences=tables.DIFFERENCES,
-        plots=main_plots(results.folder),
+        plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),
         doubts=doubted,
@@ -117,11 +118,11 @@ def own_file(name: str) -> Markup:
     return Markup((files("mtkd") / "templates" / name).read_text(encoding="utf-8"))
 
 
-def main_plots(folder: Path) -> dict[str, Picture]:
-    """The recipe's figures, by name, as they were written to its folder."""
-    files = {name: folder / "figures" / f"{name}.svg" for name in PLOTS}
+def main_plots(drawn: Iterable[Path]) -> dict[str, Picture]:
+    """The figures that were written as SVG, by name."""
+    files = {path.stem: path for path in drawn if path.suffix == ".svg"}
     return {
-        name: picture(file, PLOTS[name], wide=True) for name, file in files.items() if file.exists()
+        name: picture(files[name], alt, wide=True) for name, alt in PLOTS.items() if name in files
     }
 
 

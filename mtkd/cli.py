@@ -63,6 +63,15 @@ def build_parser() -> argparse.ArgumentParser:
             help="change the recipe: training.epochs=3 tasks=[cola,rte]",
         )
         command.add_argument(
+            "--with",
+            dest="studies",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="STUDY",
+            help="studies beside the main table: ablations, or targets, ensembles, ...",
+        )
+        command.add_argument(
             "--jobs",
             type=int,
             default=os.cpu_count() or 1,
@@ -130,12 +139,26 @@ def add_submit(command: argparse.ArgumentParser) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print the table of stages; imports late, so that `mtkd --help` is quick."""
-    from mtkd.recipes import load_recipe
     from mtkd.runs import expand, upto
 
-    recipe = load_recipe(options.recipe, options.settings, options.data_path)
+    recipe = asked_recipe(options)
     show_plan(recipe, upto(expand(recipe), options.until), options.jobs)
     return 0
+
+
+def asked_recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
+    from dataclasses import replace
+
+    from mtkd.recipes import load_recipe, saved_studies
+    from mtkd.reproduce import results_folder
+    from mtkd.studies import named
+
+    recipe = load_recipe(options.recipe, options.settings, options.data_path)
+    wanted = [*recipe.studies, *named(options.studies)]
+    if not any(text.startswith("studies=") for text in options.settings):
+        wanted += saved_studies(results_folder(recipe))
+    return replace(recipe, studies=tuple(dict.fromkeys(wanted)))
 
 
 def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
@@ -170,13 +193,12 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
 
 
 def run_reproduce(options: argparse.Namespace) -> int:
-    from mtkd.recipes import load_recipe
     from mtkd.reproduce import reproduce, results_folder
     from mtkd.runs import expand, notices, upto
 
     if options.jobs < 1:
         raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
-    recipe = load_recipe(options.recipe, options.settings, options.data_path)
+    recipe = asked_recipe(options)
     runs = upto(expand(recipe), options.until)
     for line in notices(recipe):
         print(line)

@@ -10,6 +10,7 @@ import numpy as np
 from mtkd import records, targets
 from mtkd.parts import Bench, finetune
 from mtkd.progress import Progress
+from mtkd.recipes import Teachers
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, pool_of, selection_tasks
 from mtkd.tasks import GLUE
@@ -32,7 +33,7 @@ def train_teachers(opened: OpenRun) -> Record:
         return records.read_record(opened.folder)
     watch, recipe = Stopwatch(), opened.recipe
     ranking = rank_candidates(opened)
-    chosen = ranking[: recipe.teachers.choose]
+    chosen = choose(ranking, recipe.teachers, opened.run.seed)
     parts, members = [], []
     default = f"{recipe.encoder}-d{recipe.dropout:g}"
     loaded = {c["encoder"]: load_data(opened, c["encoder"]) for c in chosen}
@@ -56,6 +57,14 @@ def train_teachers(opened: OpenRun) -> Record:
     # Every candidate sees the same examples, so any tokenizer's data gives ids and labels.
     scores += average_scores(opened, "ensemble", members, next(iter(loaded.values()))[1])
     return finish(opened, watch, scores, details)
+
+
+def choose(ranking: list[dict[str, Any]], teachers: Teachers, seed: int) -> list[dict[str, Any]]:
+    """The candidates that become teachers: the best, or as many drawn at random."""
+    if teachers.order == "random":
+        drawn = np.random.default_rng((seed, len(ranking))).permutation(len(ranking))
+        ranking = [ranking[number] for number in drawn]
+    return ranking[: teachers.choose]
 
 
 def rank_candidates(opened: OpenRun) -> list[dict[str, Any]]:

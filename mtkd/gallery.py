@@ -18,6 +18,14 @@ CAPTIONS = {
     "marks are the paper's.",
     "learning_curves": "Mean dev score by epoch of the multi-task trainings. Thin lines are seeds, "
     "thick ones their mean.",
+    "study_targets": "Hard and soft targets: mean dev score less that of the same student without "
+    "a teacher, by the weight of the labels and the temperature. Boxed: the paper's way (losses "
+    "averaged) and a review's (soft targets alone). Right: what is not on the grid.",
+    "study_ensembles": "The ensemble: gain of the student by who taught it; right, the score of "
+    "the ensemble itself by its size, of the best candidates and of any.",
+    "study_teacher_tasks": "Which tasks have teachers: gain of the student over no teacher.",
+    "study_heads": "Heads and mixing, no teacher: multi-task training with other pair heads and "
+    "other laws of mixing, less the recipe's.",
     "teacher_knowledge": "How sure the teachers are of training examples: entropy of the soft "
     "targets, where the given label is right and where it is wrong (the toy benchmark knows). Mass "
     "on the right means no idea.",
@@ -29,6 +37,10 @@ TABLES = {
     "stilts.md": "gain of an intermediate task over BERT",
     "qnli.md": "QNLI by classification, by ranking, and merged",
     "slices.md": "dev scores on questions and negation",
+    "study_targets.md": "study: weight of the labels by temperature",
+    "study_ensembles.md": "study: how many teachers, chosen how, averaged how",
+    "study_teacher_tasks.md": "study: which tasks have teachers",
+    "study_heads.md": "study: pair heads and mixing laws",
 }
 
 

@@ -56,6 +56,15 @@ def ranking_loss(scores: Tensor, target: Tensor, groups: Tensor) -> Tensor:
     return -(target * log_probs).sum() / (groups.max() + 1)
 
 
+def mixed_targets(labels: Tensor, soft: Tensor, hard_weight: float) -> Tensor:
+    """w * one-hot(y) + (1 - w) * Q: one target in place of two losses. Hinton et al. 2015, 2.
+
+    labels (B,) int64, soft (B, C). With the soft loss at temperature 1 the same as `mixed_loss`.
+    """
+    hard = F.one_hot(labels, soft.shape[-1]).to(soft.dtype)
+    return hard_weight * hard + (1 - hard_weight) * soft
+
+
 def mixed_loss(hard: Tensor, soft: Tensor, hard_weight: float) -> Tensor:
     """w * hard + (1 - w) * soft. The KD paper averages the two: w = 0.5."""
     return hard_weight * hard + (1 - hard_weight) * soft

@@ -6,9 +6,13 @@ import io
 from pathlib import Path
 
 from mtkd import comparisons, figures, records, tables
+from mtkd.ensemble_sizes import ensemble_sizes
 from mtkd.evaluations import slice_scores
+from mtkd.plotting import save
 from mtkd.report import write_report
 from mtkd.results import Results, teacher_knowledge
+from mtkd.study_figures import study_figure
+from mtkd.study_tables import file_stem, finished_studies, write_study
 
 
 def publish(results: Results) -> list[Path]:
@@ -30,4 +34,8 @@ def publish(results: Results) -> list[Path]:
         teacher_tasks=results.teacher_tasks,
         knowledge=teacher_knowledge(results),
     )
+    for study, values in finished_studies(results):
+        written += write_study(study, values, folder)
+        sizes = ensemble_sizes(results) if study.name == "ensembles" else None
+        drawn += save(study_figure(study, values, sizes), folder / "figures", file_stem(study))
     return [path, *written, *drawn, write_report(results, drawn)]

@@ -21,6 +21,7 @@ from mtkd.tasks import GLUE, Task
 
 # Of the systems that are not students.
 SYSTEM_NAMES = "majority bert stilts metal metal-ensemble mtdnn-noft mtdnn ensemble".split()
+STUDY_NAMES = ("targets", "ensembles", "teacher-tasks", "heads")
 FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -59,6 +60,7 @@ class Teachers:
     """Which candidates teach, and what."""
 
     choose: int = 3
+    order: Literal["best", "random"] = "best"  # which of the candidates are chosen
     by: tuple[str, ...] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
     tasks: tuple[str, ...] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
     average: Literal["probabilities", "logits"] = "probabilities"
@@ -100,6 +102,8 @@ class Recipe:
     equal_passes: bool = False
     fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
     seeds: tuple[int, ...] = (1,)
+    # Questions to answer beside the main table, see mtkd/studies.py
+    studies: tuple[str, ...] = ()
 
     @property
     def single_stage(self) -> Training:
@@ -139,6 +143,24 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     return recipe
 
 
+def saved_studies(results: Path) -> list[str]:
+    """Studies of the recipe that was reproduced in a results folder before."""
+    path = results / "recipe.yaml"
+    saved = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    # Only what this version knows: the folder may be of another one.
+    return [name for name in saved.get("studies", []) if name in STUDY_NAMES]
+
+
+def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """The recipe with `key=value` changes, as `--set` makes them."""
+    raw = plain(dataclasses.asdict(recipe))
+    for change in changes:
+        apply_setting(raw, change)
+    found: Recipe = build(Recipe, raw, where=f"recipe {recipe.name}")
+    check(found)
+    return found
+
+
 def open_recipe(name: str) -> tuple[Recipe, Path]:
     """A recipe and its results folder.
 
@@ -168,6 +190,9 @@ def check_names(recipe: Recipe) -> str | None:
     ]:
         if not re.fullmatch(r"\w[\w.-]*", name):
             return f"{key}: {name!r}: expected letters, digits, '.', '-' and '_' only"
+    for name in recipe.studies:
+        if name not in STUDY_NAMES or recipe.studies.count(name) > 1:
+            return f"studies: {name!r}: expected different ones of {', '.join(STUDY_NAMES)}"
     taken = sorted(set(SYSTEM_NAMES) & recipe.students.keys())
     return f"students: {taken[0]!r} is the name of another system" if taken else None
 
@@ -254,15 +279,16 @@ def check_ranges(recipe: Recipe) -> str | None:
 
 def as_yaml(recipe: Recipe) -> str:
     """The resolved recipe, every key written out; `load_recipe` reads it back equal."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
     return yaml.safe_dump(
         plain(dataclasses.asdict(recipe)), sort_keys=False, default_flow_style=None, width=100
     )
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, all the way down, as YAML has them."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def head_spec(task: Task, heads: Heads) -> HeadSpec:

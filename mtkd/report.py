@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from mtkd.markup import NOTHING
 from mtkd.recipes import as_yaml
 from mtkd.report_parts import (
     Picture,
+    Sheet,
     calibrations,
     chosen_teachers,
     cost,
@@ -35,6 +36,7 @@ from mtkd.report_parts import (
 )
 from mtkd.results import Results, open_teachers, times
 from mtkd.statistics import task_order
+from mtkd.study_tables import file_stem, finished_studies, reading, study_table
 from mtkd.systems import is_student, system_order, system_title, task_title
 from mtkd.tasks import GLUE
 
@@ -60,7 +62,7 @@ class TaskPart:
     judged_caption: str
 
 
-def write_report(results: Results, drawn: Iterable[Path]) -> Path:
+def write_report(results: Results, drawn: Sequence[Path]) -> Path:
     """Write report.html in the recipe's results folder, with the figures `drawn` for it.
 
     Raises MtkdError where stored predictions are missing.
@@ -70,7 +72,7 @@ def write_report(results: Results, drawn: Iterable[Path]) -> Path:
     return path
 
 
-def render(results: Results, drawn: Iterable[Path] = ()) -> str:
+def render(results: Results, drawn: Sequence[Path] = ()) -> str:
     """The page as HTML. The same records, predictions and figures give the same text."""
     scores, gold = results.scores, dev_labels(results)
     outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
@@ -97,6 +99,7 @@ def render(results: Results, drawn: Iterable[Path] = ()) -> str:
         ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
         notes=[*tables.notes(scores, results.records), *tables.dev_notes(scores)],
         differences=tables.DIFFERENCES,
+        studies=study_parts(results, drawn),
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),
@@ -124,6 +127,42 @@ def main_plots(drawn: Iterable[Path]) -> dict[str, Picture]:
     return {
         name: picture(files[name], alt, wide=True) for name, alt in PLOTS.items() if name in files
     }
+
+
+# ---------------------------------------------------------------------------- studies
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """One study's section."""
+
+    name: str
+    title: str
+    question: str
+    sheet: Sheet
+    picture: Picture | None
+    reading: str
+
+
+def study_parts(results: Results, drawn: Iterable[Path]) -> list[StudyPart]:
+    """A section for every study that has finished runs."""
+    files = {path.stem: path for path in drawn if path.suffix == ".svg"}
+    parts = []
+    for study, values in finished_studies(results):
+        file = files.get(file_stem(study))
+        parts.append(
+            StudyPart(
+                name=study.name,
+                title=study.title,
+                question=study.question,
+                sheet=sheet(study_table(study, values), study.title),
+                picture=picture(file, f"Gain of every arm: {study.title}", wide=True)
+                if file
+                else None,
+                reading=reading(study, values),
+            )
+        )
+    return parts
 
 
 # ---------------------------------------------------------------------------- tasks

@@ -15,7 +15,7 @@ from mtkd.ensembles import soft_targets
 from mtkd.errors import MtkdError
 from mtkd.recipes import Recipe, open_recipe
 from mtkd.records import Record
-from mtkd.runs import Run, expand, present_tasks, teacher_tasks
+from mtkd.runs import Run, main_runs, present_tasks, teacher_tasks
 from mtkd.tasks import GLUE, Examples
 from mtkd.workbench import OpenRun, run_folder
 
@@ -44,7 +44,7 @@ class Results:
 def open_results(name: str) -> Results:
     """Finished runs of a recipe, by name or saved file. Raises MtkdError if there is none."""
     recipe, folder = open_recipe(name)
-    runs = tuple(expand(recipe))
+    runs = tuple(main_runs(recipe))
     done = [run for run in runs if (run_folder(folder, run) / "record.json").exists()]
     found = tuple(records.read_record(run_folder(folder, run)) for run in done)
     if not any(record.scores for record in found):

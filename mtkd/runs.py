@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from mtkd.data import DataSource, find_task, missing_tasks
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
-from mtkd.recipes import Recipe, head_spec
-from mtkd.settings import Training
+from mtkd.recipes import Recipe, Teachers, changed, head_spec
+from mtkd.settings import Distillation, Training
+from mtkd.studies import Arm, Study, studies
 from mtkd.tasks import GLUE
 from mtkd.toy import TRAIN_SIZES
 
@@ -149,8 +150,47 @@ class Outline:
         return sum(sizes) * settings.epochs
 
 
+# Fields that came after the first results: at these values they take no part in an identity.
+LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
+
+
+def identity(settings: Teachers | Distillation) -> dict[str, Any]:
+    """The settings as they enter a run's identity."""
+    fields = asdict(settings)
+    return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
+
+
 def expand(recipe: Recipe) -> list[Run]:
-    """All runs of a recipe, parents before children."""
+    """All runs of a recipe, those of its studies last, parents before children."""
+    found = {run.run_id: run for run in main_runs(recipe)}
+    for study in studies(recipe):
+        for arm in study.arms:
+            for run in arm_runs(recipe, study, arm):
+                for needed in (*ancestors(run), run):
+                    asked = needed.parameters | {"arm": f"{study.name}/{arm.name}"}
+                    found.setdefault(needed.run_id, replace(needed, parameters=asked))
+    return list(found.values())
+
+
+def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
+    """The runs whose scores answer for an arm, one per seed."""
+    runs = main_runs(changed(recipe, arm.changes))
+    found = [run for run in runs if run.stage == arm.stage and arm.what in (None, run.what)]
+    if len(found) != len(recipe.seeds):
+        raise MtkdError(
+            f"study {study.name}, arm {arm.name}: {len(found)} runs, expected one a seed"
+        )
+    return found
+
+
+def ancestors(run: Run) -> list[Run]:
+    """All runs that a run rests on, the oldest first."""
+    found = {r.run_id: r for parent in run.parents for r in (*ancestors(parent), parent)}
+    return list(found.values())
+
+
+def main_runs(recipe: Recipe) -> list[Run]:
+    """The runs of the main table, parents before children."""
     present, _ = present_tasks(recipe)
     data = {"data": data_identity(recipe.data, present), "tasks": list(present)}
     encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
@@ -208,11 +248,12 @@ def teachers_run(outline: Outline, models: list[Run], seed: int) -> Run:
     """The choice among a seed's candidates, their fine-tuning and their average."""
     recipe, count = outline.recipe, outline.recipe.teachers.choose
     settings = outline.multi | outline.tuning
-    settings["teachers"] = {**asdict(recipe.teachers), "tasks": None}
+    settings["teachers"] = identity(recipe.teachers) | {"tasks": None}
     settings["pool"] = [f"{name}-d{dropout:g}" for name, dropout in pool_of(recipe)]
     # The default candidate is fine-tuned already, and is a member in about half of the cases.
     cost = outline.examples(recipe.finetuning) * (count - 0.5)
-    return Run("teachers", f"best{count}", seed, settings, tuple(models), {"seed": seed}, cost)
+    what = f"{recipe.teachers.order}{count}"
+    return Run("teachers", what, seed, settings, tuple(models), {"seed": seed}, cost)
 
 
 def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
@@ -220,7 +261,7 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
     recipe, runs = outline.recipe, []
     for name, distillation in recipe.students.items():
         settings = outline.single | {
-            "distillation": asdict(distillation),
+            "distillation": identity(distillation),
             "teacher_tasks": list(teacher_tasks(recipe, outline.present)),
             "average": recipe.teachers.average,
         }
@@ -300,11 +341,14 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     return {"kind": "folder", "files": files, "limit": source.limit, "seed": source.seed}
 
 
-def find_run(recipe: Recipe, stage: str, what: str, seed: int) -> Run:
-    """The run of that stage, what and seed. Raises MtkdError naming what there is."""
-    runs = [run for run in expand(recipe) if run.stage == stage]
+def find_run(recipe: Recipe, stage: str, what: str | None, seed: int) -> Run:
+    """The main run of that stage, what and seed; without `what`, the stage's only one.
+
+    Raises MtkdError naming what there is.
+    """
+    runs = [run for run in main_runs(recipe) if run.stage == stage]
     for run in runs:
-        if (run.what, run.seed) == (what, seed):
+        if run.seed == seed and what in (None, run.what):
             return run
     known = ", ".join(sorted({f"{run.what} (seed {run.seed})" for run in runs}))
     raise MtkdError(f"recipe {recipe.name} has no {stage} run {what!r} with seed {seed}: {known}")

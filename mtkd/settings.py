@@ -72,3 +72,11 @@ class Distillation:
     hard_weight: float = 0.5  # the KD paper averages hard and soft loss; 0: soft targets alone
     temperature: float = 1.0
     finetune: bool = False  # also fine-tune the student per task: the system `<student>-ft`
+    mix: Literal["losses", "targets"] = "losses"  # what the weight mixes; the same at temperature 1
+    # Teacher annealing (BAM, arXiv:1907.04829, section 2): the hard weight grows from 0 to 1 over
+    # training, whatever `hard_weight` says
+    anneal: bool = False
+
+    def weight(self, done: float) -> float:
+        """Weight of the labels when a share `done` of the training, 0 to 1, is over."""
+        return done if self.anneal else self.hard_weight

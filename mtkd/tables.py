@@ -192,20 +192,22 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     table = []
     for system in system_order(scores):
         line = {"System": system_title(system)}
-        line[mean_title(tasks)] = _cell(_find(dev, system, OURS, "mean"), signed=False)
+        line[mean_title(tasks)] = cell(find_row(dev, system, OURS, "mean"), signed=False)
         for task in compared:
             word = "Mean" if task == "mean" else task_title(task)
-            line[f"{word} gain"] = _cell(_find(gains, system, OURS, task), signed=True)
-            paper = _cell(_find(gains, system, PAPER, task), signed=True)
+            line[f"{word} gain"] = cell(find_row(gains, system, OURS, task), signed=True)
+            paper = cell(find_row(gains, system, PAPER, task), signed=True)
             line[f"{word} gain, paper"] = paper
-        kept = _find(gains, system, OURS, "recovered")
-        line["Ensemble's gain kept"] = _cell(kept, signed=False, percent=True)
-        line["Seeds"] = _seeds(dev.loc[dev["system"] == system, "n"].dropna())
+        kept = find_row(gains, system, OURS, "recovered")
+        line["Ensemble's gain kept"] = cell(kept, signed=False, percent=True)
+        line["Seeds"] = seed_counts(dev.loc[dev["system"] == system, "n"].dropna())
         table.append(line)
     return pd.DataFrame(table)
 
 
-def _find(values: pd.DataFrame, system: str, source: str, task: str) -> dict[Hashable, Any] | None:
+def find_row(
+    values: pd.DataFrame, system: str, source: str, task: str
+) -> dict[Hashable, Any] | None:
     wanted = (values["system"] == system) & (values["source"] == source) & (values["task"] == task)
     found = values[wanted].to_dict("records")
     return found[0] if found else None
@@ -232,10 +234,10 @@ def printed(
         found = {str(row["task"]): row for row in rows.to_dict("records")}
         for task, column in columns.items():
             percent = task == "recovered"
-            line[column] = _cell(found.get(task), signed=signed and not percent, percent=percent)
+            line[column] = cell(found.get(task), signed=signed and not percent, percent=percent)
             if source != OURS and cells is not None and task in found:
                 line[column] += _metrics(cells, str(system), task)
-        line["Seeds"] = _seeds(rows["n"].dropna())
+        line["Seeds"] = seed_counts(rows["n"].dropna())
         table.append(line)
     return pd.DataFrame(table, columns=["System", *columns.values(), "Seeds"])
 
@@ -244,7 +246,7 @@ def mean_title(tasks: Sequence[str]) -> str:
     return f"Mean of {len(tasks)}"
 
 
-def _cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool = False) -> str:
+def cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool = False) -> str:
     if row is None:
         return NOTHING
 
@@ -270,7 +272,7 @@ def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:
     return f" ({'/'.join(f'{value:.1f}' for value in found)})" if len(found) > 1 else ""
 
 
-def _seeds(counts: pd.Series) -> str:
+def seed_counts(counts: pd.Series) -> str:
     if counts.empty:
         return NOTHING
     low, high = int(counts.min()), int(counts.max())

@@ -96,7 +96,9 @@ def train(
                     accelerator.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
                 ):
                     outputs = network(task, batch.tokens, batch.segments)
-                part = weight * batch_loss(outputs, batch, model.specs[task], distillation)
+                done = step / max(sum(plan) - 1, 1)
+                loss_here = batch_loss(outputs, batch, model.specs[task], distillation, done)
+                part = weight * loss_here
                 accelerator.backward(part * accelerator.num_processes)  # DDP takes the mean
                 loss += part.detach()
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
@@ -137,14 +139,29 @@ def train(
 
 
 def batch_loss(
-    outputs: Tensor, batch: Batch, spec: HeadSpec, distillation: Distillation | None
+    outputs: Tensor,
+    batch: Batch,
+    spec: HeadSpec,
+    distillation: Distillation | None,
+    done: float = 0.0,
 ) -> Tensor:
-    """Task loss of one batch; tasks without soft targets train on their labels alone."""
-    hard = objective(outputs, batch, spec, None, 1.0)
+    """Task loss of one batch; tasks without soft targets train on their labels alone.
+
+    `done` is the share of the training, 0 to 1, that is over.
+    """
     if distillation is None or batch.soft is None:
-        return hard
-    soft = objective(outputs, batch, spec, batch.soft, distillation.temperature)
-    return losses.mixed_loss(hard, soft, distillation.hard_weight)
+        return objective(outputs, batch, spec, None, 1.0)
+    weight, temperature = distillation.weight(done), distillation.temperature
+    if (
+        distillation.mix == "targets"
+        and spec.kind in ("linear", "san")
+        and batch.labels is not None
+    ):
+        mixed = losses.mixed_targets(batch.labels, batch.soft, weight)
+        return objective(outputs, batch, spec, mixed, temperature)
+    hard = objective(outputs, batch, spec, None, 1.0)
+    soft = objective(outputs, batch, spec, batch.soft, temperature)
+    return losses.mixed_loss(hard, soft, weight)
 
 
 def objective(

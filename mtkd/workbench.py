@@ -23,8 +23,9 @@ from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import Recipe, encoder_location, head_spec, open_recipe
 from mtkd.records import Record, Score, Stopwatch
-from mtkd.runs import Run, find_run, present_tasks, teacher_tasks
+from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Training
+from mtkd.studies import arm_recipe
 from mtkd.tasks import DIAGNOSTIC, GLUE, Examples, scored_as
 from mtkd.training import derive_seed, steps_per_epoch, train
 
@@ -68,9 +69,14 @@ def prediction_file(results: Path, run_id: str, system: str, task: str, split: s
     return results / "predictions" / run_id / system / f"{task}.{split}.safetensors"
 
 
-def open_run(recipe: str, stage: str, what: str, seed: int) -> OpenRun:
-    """The run of a notebook. Raises MtkdError if there is no such run or an input is missing."""
+def open_run(recipe: str, stage: str, what: str | None, seed: int, arm: str = "") -> OpenRun:
+    """The run of a notebook, of the recipe itself or of an arm of a study ("targets/w0-t2").
+
+    Raises MtkdError if there is no such run or an input is missing.
+    """
     resolved, results = open_recipe(recipe)
+    if arm:
+        resolved, _ = arm_recipe(resolved, arm)
     run = find_run(resolved, stage, what, seed)
     opened = OpenRun(resolved, run, results, present_tasks(resolved)[0])
     for parent in run.parents:
@@ -153,10 +159,6 @@ def located(opened: OpenRun, encoder: str) -> tuple[str, str | None]:
         runs = [r for r in ancestors(opened.run) if r.stage == "encoders" and r.what == encoder]
         location = str(opened.results / "models" / runs[0].run_id)
     return location, source.revision
-
-
-def ancestors(run: Run) -> list[Run]:
-    return [*run.parents, *(older for parent in run.parents for older in ancestors(parent))]
 
 
 def recipe_heads(opened: OpenRun, tasks: Sequence[str]) -> dict[str, HeadSpec]:

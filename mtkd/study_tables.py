@@ -1,0 +1,165 @@
+"""What a study found: scores by arm, its table, and a reading that states its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mtkd import records
+from mtkd.markup import markdown, values_csv
+from mtkd.results import Results
+from mtkd.runs import arm_runs
+from mtkd.statistics import (
+    FEW,
+    estimate,
+    mean_score,
+    paired,
+    score_matrix,
+    task_order,
+)
+from mtkd.studies import Study, studies
+from mtkd.systems import task_title
+from mtkd.tables import OURS, cell, find_row, frame_of, mean_title, row_of, seed_counts
+from mtkd.workbench import run_folder
+
+GAINS = ("gain", "taught", "untaught")  # of the mean over all and some tasks, over the base arm
+BESIDE = ("mean", *GAINS, "ahead")  # of the tasks, in a study's values
+
+
+def study_scores(results: Results, study: Study) -> pd.DataFrame:
+    """Tidy scores of a study's finished runs; `system` is the name of the arm."""
+    found = []
+    for arm in study.arms:
+        for run in arm_runs(results.recipe, study, arm):
+            folder = run_folder(results.folder, run)
+            if (folder / "record.json").exists():
+                record = records.read_record(folder)
+                own = (replace(s, system=arm.name) for s in record.scores if s.system == arm.system)
+                found.append(replace(record, scores=tuple(own)))
+    return records.collect(found)
+
+
+def finished_studies(results: Results) -> Iterator[tuple[Study, pd.DataFrame]]:
+    """The recipe's studies that have finished runs, and their values."""
+    for study in studies(results.recipe):
+        scores = study_scores(results, study)
+        if study.base in set(scores["system"]):
+            yield study, study_values(study, scores, results.teacher_tasks)
+
+
+def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str]) -> pd.DataFrame:
+    """Dev scores as numbers, one row per arm and task, columns as `tables.glue_dev_values`.
+
+    Beside the tasks: "mean"; "gain", the mean less that of the base arm, paired by seed; and the
+    same over the tasks in `teacher_tasks` ("taught") and over the others ("untaught"); "ahead",
+    the mean less that of the paper's arm.
+    """
+    tasks = task_order(scores)
+    groups = {
+        "gain": tasks,
+        "taught": [task for task in tasks if task in teacher_tasks],
+        "untaught": [task for task in tasks if task not in teacher_tasks],
+    }
+    base, rows = score_matrix(scores, study.base), []
+    for arm in study.arms:
+        matrix = score_matrix(scores, arm.name)
+        rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
+        rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
+        for name, group in groups.items():
+            if group and arm.name != study.base:
+                gain = paired(mean_score(matrix, group), mean_score(base, group))
+                rows.append(row_of(arm.name, OURS, name, estimate(gain)))
+        if study.paper not in (None, arm.name):
+            paper = score_matrix(scores, str(study.paper))
+            ahead = paired(mean_score(matrix, tasks), mean_score(paper, tasks))
+            rows.append(row_of(arm.name, OURS, "ahead", estimate(ahead)))
+    return frame_of(rows)
+
+
+def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
+    """The study as printed, one row per finished arm."""
+    named = [task for task in dict.fromkeys(values["task"]) if task not in BESIDE]
+    titles = {
+        "gain": f"Gain over {study.arm(study.base).title}",
+        "taught": "Gain, tasks with a teacher",
+        "untaught": "Gain, other tasks",
+    }
+    shown = [name for name in GAINS if name in set(values["task"])]
+    table = []
+    for arm in study.arms:
+        rows = values[values["system"] == arm.name]
+        if rows.empty:
+            continue
+        line = {"Arm": arm.title + (" (the paper's)" if arm.name == study.paper else "")}
+        line[mean_title(named)] = cell(find_row(values, arm.name, OURS, "mean"), signed=False)
+        for name in shown:
+            line[titles[name]] = cell(find_row(values, arm.name, OURS, name), signed=True)
+        line["Seeds"] = seed_counts(rows["n"].dropna())
+        table.append(line)
+    return pd.DataFrame(table)
+
+
+def reading(study: Study, values: pd.DataFrame) -> str:
+    """What the numbers say, in sentences made from them."""
+    base = study.arm(study.base).title
+    gains = values[values["task"] == "gain"].sort_values("value", ascending=False, kind="stable")
+    if gains.empty:
+        return "No arm has a seed in common with the base arm yet."
+    rows = gains.to_dict("records")
+    best, last = rows[0], rows[-1]
+    text = (
+        f"Highest of {len(rows)} arms: {study.arm(best['system']).title}, {said(best)} over "
+        f"{base}; {verdict(best)}. Lowest: {study.arm(last['system']).title}, {said(last)}; "
+        f"{verdict(last)}."
+    )
+    for row in rows:
+        if row["system"] == study.paper and row is not best:
+            text += f" The paper's setting has {said(row)}"
+            ahead = find_row(values, str(best["system"]), OURS, "ahead")
+            text += f"; the highest less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
+    return text + " The highest of many arms is flattered by having been picked."
+
+
+def said(row: Mapping[Hashable, Any]) -> str:
+    """A gain with its interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
+    if row["n"] >= FEW:
+        return (
+            f"{row['value']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] points (n = {row['n']})"
+        )
+    return f"{row['value']:+.1f} points (n = {row['n']}, too few for an interval)"
+
+
+def verdict(row: Mapping[Hashable, Any]) -> str:
+    if row["n"] < FEW:
+        return "too few seeds to tell"
+    if row["low"] > 0:
+        return "a gain"
+    return "a loss" if row["high"] < 0 else "not told apart"
+
+
+def file_stem(study: Study) -> str:
+    """Name of a study's table and figure, without its ending."""
+    return f"study_{study.name.replace('-', '_')}"
+
+
+def write_study(study: Study, values: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write tables/study_<name>.{csv,md} of one study in `folder`; returns the files."""
+    tasks = [task for task in dict.fromkeys(values["task"]) if task not in BESIDE]
+    notes = [
+        reading(study, values),
+        f"Mean over {', '.join(map(task_title, tasks))}, dev sets, in points; gains are paired by "
+        "seed, with the 95 % bootstrap interval. All arms have the same budget of training.",
+    ]
+    text = f"{study.question}\n\n{markdown(study_table(study, values))}"
+    text += "".join(f"\n- {note}" for note in notes) + "\n"
+    stem = folder / "tables" / file_stem(study)
+    written = []
+    for kind, content in (("csv", values_csv(values)), ("md", text)):
+        path = stem.with_suffix(f".{kind}")
+        records.write_text(path, content)
+        written.append(path)
+    return written

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from mtkd.paths import NOTEBOOKS, PACKAGE
 from mtkd.recipes import load_recipe
-from mtkd.runs import expand, upto
+from mtkd.runs import expand, upto, urgency
 
 recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))
 RUNS = {run.run_id: run for run in upto(expand(recipe), config.get("until"))}
+URGENCY = urgency(list(RUNS.values()))
 RECIPE = str(Path("recipe.yaml").resolve())
-REPORTS = [] if config.get("until") else ["07_glue_results", "08_ablations"]
+REPORTS = "07_glue_results 08_ablations 09_open_questions".split()
+REPORTS = [] if config.get("until") else REPORTS
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
 METHOD = {
@@ -27,7 +29,7 @@ VIEW = [
     str(PACKAGE / name)
     for name in "systems.py tables.py markup.py statistics.py figures.py plotting.py inspection.py "
     "paper.csv calibration.py evaluations.py comparisons.py publish.py report.py report_parts.py "
-    "report_figures.py studies.py study_tables.py study_figures.py ensemble_sizes.py "
+    "report_figures.py studies.py study_tables.py study_views.py study_figures.py ensemble_sizes.py learnt.py "
     "templates/report.html.j2 templates/report.css templates/report.js".split()
 ]
 
@@ -59,6 +61,8 @@ rule run:
         notebook=lambda w: RUNS[w.run_id].notebook,
         values=lambda w: json.dumps({"recipe": RECIPE, **RUNS[w.run_id].parameters}),
     threads: 1
+    # The runs that most rests on go first, so that no core is idle at the end.
+    priority: lambda w: URGENCY[w.run_id]
     resources:
         gpu=1,
     shell:

@@ -25,7 +25,10 @@ SUBMIT = "write the zip of test predictions that GLUE's server takes"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run one command, turn an MtkdError into one line and exit status 1."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options, more = parser.parse_known_args(arguments)
+    if more and options.command not in ("test", "lab"):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    options.more = more  # for pytest and jupyter, whose options are not ours to know
     if options.command is None:
         parser.print_help()
         return 0
@@ -108,12 +111,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=run_compare)
     test = commands.add_parser(
-        "test", help="lint, types and tests", description="lint, types, tests"
+        "test",
+        help="lint, types and tests",
+        description="Lint, types, tests; other arguments go to pytest: mtkd test -k name",
     )
-    test.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest")
     test.set_defaults(run=run_tests)
-    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
-    lab.add_argument("jupyter", nargs=argparse.REMAINDER, help="arguments for jupyter lab")
+    text = "open JupyterLab on the notebooks"
+    description = f"{text[0].upper()}{text[1:]}; other arguments go to it: mtkd lab --no-browser"
+    lab = commands.add_parser("lab", help=text, description=description)
     lab.set_defaults(run=run_lab)
     return parser
 
@@ -308,7 +313,7 @@ def run_tests(options: argparse.Namespace) -> int:
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
         [*python, "mypy", "mtkd"],
-        [*python, "pytest", *options.pytest],
+        [*python, "pytest", *options.more],
     ]
     for command in commands:
         print("+", " ".join(Path(part).name for part in command), flush=True)
@@ -319,7 +324,7 @@ def run_tests(options: argparse.Namespace) -> int:
 
 
 def run_lab(options: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", "jupyter", "lab", str(paths.NOTEBOOKS), *options.jupyter]
+    command = [sys.executable, "-m", "jupyter", "lab", str(paths.NOTEBOOKS), *options.more]
     return subprocess.run(command, cwd=paths.ROOT).returncode
 
 

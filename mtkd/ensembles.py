@@ -12,7 +12,7 @@ from mtkd.parts import Bench, finetune
 from mtkd.progress import Progress
 from mtkd.recipes import Teachers
 from mtkd.records import Record, Score, Stopwatch
-from mtkd.runs import Run, pool_of, selection_tasks
+from mtkd.runs import pool_of, selection_tasks
 from mtkd.tasks import GLUE
 from mtkd.workbench import (
     OpenRun,
@@ -100,20 +100,22 @@ def dev_score(scores: Sequence[Score]) -> float:
     return float(np.mean(values))
 
 
-def teachers_run(opened: OpenRun) -> Run:
-    """The run whose members teach this one: itself, or its parent."""
-    if opened.run.stage == "teachers":
-        return opened.run
-    return next(parent for parent in opened.run.parents if parent.stage == "teachers")
+def members_of(opened: OpenRun) -> Sequence[Sequence[str]]:
+    """Who teaches, (run, system): a teachers run's members, or the students above a student."""
+    if students := [parent for parent in opened.run.parents if parent.stage == "distill"]:
+        return [(parent.run_id, parent.what) for parent in students]
+    runs = [run for run in (opened.run, *opened.run.parents) if run.stage == "teachers"]
+    members: list[list[str]] = records.read_record(run_folder(opened.results, runs[0])).details[
+        "members"
+    ]
+    return members
 
 
 def member_predictions(
     opened: OpenRun, task: str, split: str, members: Sequence[Sequence[str]] | None = None
 ) -> list[targets.Predictions]:
     """Each teacher's stored outputs on one split."""
-    if members is None:
-        record = records.read_record(run_folder(opened.results, teachers_run(opened)))
-        members = record.details["members"]
+    members = members_of(opened) if members is None else members
     return [
         targets.read_predictions(prediction_file(opened.results, run_id, system, task, split))
         for run_id, system in members

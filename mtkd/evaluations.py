@@ -15,8 +15,8 @@ from mtkd.calibration import Reliability, reliability
 from mtkd.data import load_examples
 from mtkd.results import Results
 from mtkd.systems import system_order
-from mtkd.tasks import GLUE
-from mtkd.workbench import is_dev, prediction_file
+from mtkd.tasks import GLUE, is_dev
+from mtkd.workbench import prediction_file
 
 Gold = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]  # (task, split) -> ids, labels
 

@@ -26,6 +26,12 @@ CAPTIONS = {
     "study_teacher_tasks": "Which tasks have teachers: gain of the student over no teacher.",
     "study_heads": "Heads and mixing, no teacher: multi-task training with other pair heads and "
     "other laws of mixing, less the recipe's.",
+    "learnt": "What is learnt beside the score. Left: wrong training labels that the soft targets "
+    "correct (green) and right ones that they contradict (red). Middle: how often a system answers "
+    "as the ensemble does. Right: its calibration error.",
+    "study_sizes": "Smaller students: mean dev score by parameters and by speed, with teachers and "
+    "without; the diamond is the ensemble of teachers itself.",
+    "study_generations": "Born again: students taught by an ensemble of students, twice over.",
     "teacher_knowledge": "How sure the teachers are of training examples: entropy of the soft "
     "targets, where the given label is right and where it is wrong (the toy benchmark knows). Mass "
     "on the right means no idea.",
@@ -41,6 +47,9 @@ TABLES = {
     "study_ensembles.md": "study: how many teachers, chosen how, averaged how",
     "study_teacher_tasks.md": "study: which tasks have teachers",
     "study_heads.md": "study: pair heads and mixing laws",
+    "learnt.md": "labels corrected, agreement with the teachers, calibration",
+    "study_sizes.md": "study: smaller students",
+    "study_generations.md": "study: students taught by students",
 }
 
 

@@ -95,18 +95,24 @@ def read_specs(folder: Path) -> dict[str, HeadSpec]:
 
 
 def load_encoder(
-    name: str, *, revision: str | None = None, dropout: float | None = None
+    name: str,
+    *,
+    revision: str | None = None,
+    dropout: float | None = None,
+    layers: int | None = None,
 ) -> PreTrainedModel:
     """Pre-trained encoder from a folder or the hub, without pooler, in fp32.
 
     `dropout` is the rate on the shared layers, hidden states and attention alike (the KD paper's
-    candidates differ in it); None keeps the encoder's own.
+    candidates differ in it); None keeps the encoder's own. `layers` keeps the first so many layers.
     """
     options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
     if dropout is not None:
         options |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     if revision is not None:
         options["revision"] = revision
+    if layers is not None:
+        options["num_hidden_layers"] = layers
     try:
         return AutoModel.from_pretrained(name, add_pooling_layer=False, **options)
     except TypeError:  # encoders that never had a pooler do not know the option

@@ -30,8 +30,9 @@ def multi_task(
     data: dict[str, Splits],
     *,
     distillation: Distillation | None = None,
+    with_train: bool = False,
 ) -> dict[str, Any]:
-    """Train one multi-task model, save it, store its predictions on dev and test.
+    """Train one multi-task model, save it, store its predictions on dev and test (and train).
 
     A candidate for MT-DNN, or with `distillation` a student, which has one stage only.
     """
@@ -46,6 +47,7 @@ def multi_task(
         bench.progress,
         opened.model_folder,
         distillation=distillation,
+        with_train=with_train,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
@@ -9,7 +12,9 @@ from mtkd import metrics
 from mtkd.batches import TaskData, by_length, pad_rows
 from mtkd.losses import group_log_probs
 from mtkd.model import MultiTaskModel
+from mtkd.tasks import is_dev
 
+ONES = range(20)  # examples whose latency is measured
 BATCH = 128  # rows a batch; no gradients, so larger than in training
 
 
@@ -38,6 +43,38 @@ def predict(model: MultiTaskModel, task: str, item: TaskData, *, pad: int) -> np
             result = torch.stack([chosen, other], 1)
         outputs[rows] = result.cpu().numpy()
     return outputs
+
+
+def deployed(
+    model: MultiTaskModel, data: Mapping[str, Mapping[str, TaskData]], pad: int
+) -> dict[str, float]:
+    """What a model costs where it is used: parameters, examples per second, latency in ms.
+
+    `data` maps task -> split -> data. Speed is over one dev set of every task, in batches of
+    similar length; latency is the median of examples of the first task, one at a time.
+    """
+    dev = {task: next(d for s, d in splits.items() if is_dev(s)) for task, splits in data.items()}
+    task, item = next(iter(dev.items()))
+    predict(model, task, item, pad=pad)  # the first pass allocates
+    began = time.perf_counter()
+    for name, one in dev.items():
+        predict(model, name, one, pad=pad)
+    seconds = time.perf_counter() - began
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "examples_per_second": sum(len(one.encoded) for one in dev.values()) / seconds,
+        "latency_ms": 1000 * float(np.median([timed(model, task, item, row, pad) for row in ONES])),
+    }
+
+
+def timed(model: MultiTaskModel, task: str, item: TaskData, row: int, pad: int) -> float:
+    """Seconds that a model needs for one example."""
+    device = next(model.parameters()).device
+    tokens, segments = pad_rows(item.encoded, np.array([row % len(item.encoded)]), pad)
+    began = time.perf_counter()
+    with torch.inference_mode():
+        model(task, tokens.to(device), segments.to(device)).cpu()
+    return time.perf_counter() - began
 
 
 def evaluate(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from mtkd import comparisons, figures, records, tables
-from mtkd.ensemble_sizes import ensemble_sizes
+from mtkd import comparisons, figures, learnt, records, tables
 from mtkd.evaluations import slice_scores
 from mtkd.plotting import save
 from mtkd.report import write_report
 from mtkd.results import Results, teacher_knowledge
-from mtkd.study_figures import study_figure
-from mtkd.study_tables import file_stem, finished_studies, write_study
+from mtkd.study_figures import learnt_figure
+from mtkd.study_tables import file_stem, write_study
+from mtkd.study_views import study_views
 
 
 def publish(results: Results) -> list[Path]:
@@ -34,8 +34,13 @@ def publish(results: Results) -> list[Path]:
         teacher_tasks=results.teacher_tasks,
         knowledge=teacher_knowledge(results),
     )
-    for study, values in finished_studies(results):
-        written += write_study(study, values, folder)
-        sizes = ensemble_sizes(results) if study.name == "ensembles" else None
-        drawn += save(study_figure(study, values, sizes), folder / "figures", file_stem(study))
-    return [path, *written, *drawn, write_report(results, drawn)]
+    noise, found = learnt.label_noise(results), learnt.habits(results)
+    path_learnt = folder / "tables" / "learnt.md"
+    records.write_text(path_learnt, learnt.learnt_page(noise, found))
+    written.append(path_learnt)
+    drawn += save(learnt_figure(noise, found), folder / "figures", "learnt")
+    views = list(study_views(results))
+    for view in views:
+        written += write_study(view.study, view.values, view.table, folder)
+        drawn += save(view.figure, folder / "figures", file_stem(view.study))
+    return [path, *written, *drawn, write_report(results, drawn, views)]

@@ -21,7 +21,7 @@ from mtkd.tasks import GLUE, Task
 
 # Of the systems that are not students.
 SYSTEM_NAMES = "majority bert stilts metal metal-ensemble mtdnn-noft mtdnn ensemble".split()
-STUDY_NAMES = ("targets", "ensembles", "teacher-tasks", "heads")
+STUDY_NAMES = ("targets", "ensembles", "teacher-tasks", "heads", "sizes", "generations")
 FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -35,6 +35,8 @@ class EncoderSource:
     package: str | None = None  # installed package that carries a model, "name/folder"
     hub: str | None = None  # hub name
     revision: str | None = None  # pinned commit of the hub name
+    layers: int | None = None  # of a pre-trained one, its depth; of a loaded one, its first layers
+    hidden: int | None = None  # of a pre-trained one: its width
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ class Teachers:
     by: tuple[str, ...] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
     tasks: tuple[str, ...] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
     average: Literal["probabilities", "logits"] = "probabilities"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Smaller students of the study `sizes`: every depth with every width."""
+
+    layers: tuple[int, ...] = (1, 2, 3)
+    hidden: tuple[int, ...] = ()  # empty: the encoder's own; others only where it is pre-trained
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,7 @@ class Recipe:
     seeds: tuple[int, ...] = (1,)
     # Questions to answer beside the main table, see mtkd/studies.py
     studies: tuple[str, ...] = ()
+    sizes: Sizes = field(default_factory=Sizes)
 
     @property
     def single_stage(self) -> Training:
@@ -193,6 +204,11 @@ def check_names(recipe: Recipe) -> str | None:
     for name in recipe.studies:
         if name not in STUDY_NAMES or recipe.studies.count(name) > 1:
             return f"studies: {name!r}: expected different ones of {', '.join(STUDY_NAMES)}"
+    above: list[str] = []
+    for name, student in recipe.students.items():
+        if unknown := [teacher for teacher in student.taught_by if teacher not in above]:
+            return f"students.{name}.taught_by: {unknown[0]!r} is no student above it"
+        above.append(name)
     taken = sorted(set(SYSTEM_NAMES) & recipe.students.keys())
     return f"students: {taken[0]!r} is the name of another system" if taken else None
 
@@ -219,7 +235,8 @@ def check_tasks(recipe: Recipe) -> str | None:
 
 
 def check_encoders(recipe: Recipe) -> str | None:
-    for name in (recipe.encoder, *recipe.candidates.encoders):
+    students = [student.encoder for student in recipe.students.values() if student.encoder]
+    for name in (recipe.encoder, *recipe.candidates.encoders, *students):
         if name not in recipe.encoders:
             known = ", ".join(recipe.encoders) or "none"
             return f"encoder {name!r} is not among its encoders ({known})"
@@ -227,6 +244,10 @@ def check_encoders(recipe: Recipe) -> str | None:
         given = [place for place in (source.path, source.package, source.hub) if place is not None]
         if len(given) + source.pretrain != 1:
             return f"encoders.{name}: give exactly one of pretrain, path, package and hub"
+        if source.hidden is not None and not source.pretrain:
+            return f"encoders.{name}.hidden: only an encoder that is pre-trained here has a choice"
+        if (source.hidden or 0) % recipe.pretraining.attention_heads:
+            return f"encoders.{name}.hidden: expected a multiple of pretraining.attention_heads"
     if recipe.pretraining.hidden % recipe.pretraining.attention_heads:
         return "pretraining.hidden: expected a multiple of pretraining.attention_heads"
     return None
@@ -250,9 +271,14 @@ def check_ranges(recipe: Recipe) -> str | None:
         ("pretraining.learning_rate", recipe.pretraining.learning_rate, 0, 10),
         *((f"candidates.dropout[{i}]", rate, 0, 0.99) for i, rate in enumerate(grid.dropout)),
         *((f"seeds[{i}]", seed, 0, many) for i, seed in enumerate(recipe.seeds)),
+        *((f"sizes.layers[{i}]", n, 1, 1000) for i, n in enumerate(recipe.sizes.layers)),
+        *((f"sizes.hidden[{i}]", n, 1, many) for i, n in enumerate(recipe.sizes.hidden)),
     ]
     for key in ("layers", "hidden", "attention_heads", "vocabulary", "sentences", "epochs"):
         bounds.append((f"pretraining.{key}", getattr(recipe.pretraining, key), 1, many))
+    for name, source in recipe.encoders.items():
+        bounds.append((f"encoders.{name}.layers", source.layers or 1, 1, 1000))
+        bounds.append((f"encoders.{name}.hidden", source.hidden or 1, 1, many))
     for name, student in recipe.students.items():
         bounds.append((f"students.{name}.hard_weight", student.hard_weight, 0, 1))
         bounds.append((f"students.{name}.temperature", student.temperature, 0.01, 1e3))
@@ -297,6 +323,13 @@ def head_spec(task: Task, heads: Heads) -> HeadSpec:
     if task.name == "qnli" and heads.qnli == "ranking":
         kind = "ranking"
     return HeadSpec(kind, task.labels, task.dropout, heads.san_steps, heads.san_step_dropout)
+
+
+def pretraining_of(recipe: Recipe, name: str) -> Pretraining:
+    """How an encoder of the kit's own is made: as the recipe says, in its own size."""
+    source, settings = recipe.encoders[name], recipe.pretraining
+    layers, hidden = source.layers or settings.layers, source.hidden or settings.hidden
+    return dataclasses.replace(settings, layers=layers, hidden=hidden)
 
 
 def encoder_location(recipe: Recipe, name: str) -> str | None:

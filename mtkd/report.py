@@ -36,7 +36,8 @@ from mtkd.report_parts import (
 )
 from mtkd.results import Results, open_teachers, times
 from mtkd.statistics import task_order
-from mtkd.study_tables import file_stem, finished_studies, reading, study_table
+from mtkd.studies import Study
+from mtkd.study_views import StudyView
 from mtkd.systems import is_student, system_order, system_title, task_title
 from mtkd.tasks import GLUE
 
@@ -46,6 +47,7 @@ PLOTS = {
     "ablation": "Mean difference of every system from MT-DNN, this run and the paper",
     "learning_curves": "Mean dev score by epoch of the multi-task trainings, a line per seed",
     "teacher_knowledge": "Histograms of the entropy of the teachers' soft targets, by task",
+    "learnt": "Labels corrected, agreement with the ensemble and calibration error",
 }
 
 
@@ -62,17 +64,18 @@ class TaskPart:
     judged_caption: str
 
 
-def write_report(results: Results, drawn: Sequence[Path]) -> Path:
-    """Write report.html in the recipe's results folder, with the figures `drawn` for it.
+def write_report(results: Results, drawn: Sequence[Path], views: Sequence[StudyView] = ()) -> Path:
+    """Write report.html in the recipe's results folder, with the figures `drawn` for it
+    and its studies.
 
     Raises MtkdError where stored predictions are missing.
     """
     path = results.folder / "report.html"
-    records.write_text(path, render(results, drawn))
+    records.write_text(path, render(results, drawn, views))
     return path
 
 
-def render(results: Results, drawn: Sequence[Path] = ()) -> str:
+def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyView] = ()) -> str:
     """The page as HTML. The same records, predictions and figures give the same text."""
     scores, gold = results.scores, dev_labels(results)
     outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
@@ -99,7 +102,7 @@ def render(results: Results, drawn: Sequence[Path] = ()) -> str:
         ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
         notes=[*tables.notes(scores, results.records), *tables.dev_notes(scores)],
         differences=tables.DIFFERENCES,
-        studies=study_parts(results, drawn),
+        studies=[study_part(view) for view in views],
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),
@@ -136,33 +139,16 @@ def main_plots(drawn: Iterable[Path]) -> dict[str, Picture]:
 class StudyPart:
     """One study's section."""
 
-    name: str
-    title: str
-    question: str
+    study: Study
     sheet: Sheet
-    picture: Picture | None
+    picture: Picture
     reading: str
 
 
-def study_parts(results: Results, drawn: Iterable[Path]) -> list[StudyPart]:
-    """A section for every study that has finished runs."""
-    files = {path.stem: path for path in drawn if path.suffix == ".svg"}
-    parts = []
-    for study, values in finished_studies(results):
-        file = files.get(file_stem(study))
-        parts.append(
-            StudyPart(
-                name=study.name,
-                title=study.title,
-                question=study.question,
-                sheet=sheet(study_table(study, values), study.title),
-                picture=picture(file, f"Gain of every arm: {study.title}", wide=True)
-                if file
-                else None,
-                reading=reading(study, values),
-            )
-        )
-    return parts
+def study_part(view: StudyView) -> StudyPart:
+    title = view.study.title
+    plot = picture(view.figure, f"Gain of every arm: {title}", wide=True)
+    return StudyPart(view.study, sheet(view.table, title), plot, view.reading)
 
 
 # ---------------------------------------------------------------------------- tasks

@@ -191,7 +191,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
-    names = [*(run.run_id for run in runs), "07_glue_results", "08_ablations"]
+    names = [*(run.run_id for run in runs), "07_glue_results", "08_ablations", "09_open_questions"]
     errors = [results / "runs" / name / "error.txt" for name in names]
     texts = [path.read_text().strip() for path in errors if path.exists()]
     for text in texts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from mtkd.data import DataSource, find_task, missing_tasks
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
-from mtkd.recipes import Recipe, Teachers, changed, head_spec
+from mtkd.recipes import Recipe, Teachers, changed, head_spec, pretraining_of
 from mtkd.settings import Distillation, Training
 from mtkd.studies import Arm, Study, studies
 from mtkd.tasks import GLUE
@@ -152,6 +153,7 @@ class Outline:
 
 # Fields that came after the first results: at these values they take no part in an identity.
 LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
+LATER |= {"encoder": None, "taught_by": ()}
 
 
 def identity(settings: Teachers | Distillation) -> dict[str, Any]:
@@ -170,6 +172,20 @@ def expand(recipe: Recipe) -> list[Run]:
                     asked = needed.parameters | {"arm": f"{study.name}/{arm.name}"}
                     found.setdefault(needed.run_id, replace(needed, parameters=asked))
     return list(found.values())
+
+
+def urgency(runs: Sequence[Run]) -> dict[str, int]:
+    """Cost of the longest way from each run to the end, its own included, by run id.
+
+    What a scheduler should start first. `runs` have parents before children.
+    """
+    after: dict[str, float] = {}
+    found = {}
+    for run in reversed(runs):
+        found[run.run_id] = round(run.cost + after.get(run.run_id, 0))
+        for parent in run.parents:
+            after[parent.run_id] = max(after.get(parent.run_id, 0), found[run.run_id])
+    return found
 
 
 def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
@@ -224,7 +240,7 @@ def baseline_runs(outline: Outline, seed: int) -> list[Run]:
             runs.append(run(f"stilts-{task}", (first,), cost + more, **own))
     if "metal" in recipe.baselines:
         # Its auxiliary heads see about as many examples again, and every encoder has a model.
-        parents = tuple(outline.encoders.values())
+        parents = tuple(outline.encoders[name] for name in candidate_encoders(recipe))
         runs.append(run("metal", parents, cost * 2 * len(parents)))
     return runs
 
@@ -257,10 +273,12 @@ def teachers_run(outline: Outline, models: list[Run], seed: int) -> Run:
 
 
 def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
-    """The students of a seed's teachers."""
-    recipe, runs = outline.recipe, []
+    """The students of a seed's teachers, or of other students."""
+    recipe, runs = outline.recipe, list[Run]()
     for name, distillation in recipe.students.items():
+        start = distillation.encoder or recipe.encoder
         settings = outline.single | {
+            "encoder": start,
             "distillation": identity(distillation),
             "teacher_tasks": list(teacher_tasks(recipe, outline.present)),
             "average": recipe.teachers.average,
@@ -269,7 +287,8 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
         if distillation.finetune:
             settings |= outline.tuning
             cost += outline.examples(recipe.finetuning)
-        parents = (outline.encoders[recipe.encoder], teachers)
+        above = [run for run in runs if run.what in distillation.taught_by]
+        parents = (outline.encoders[start], *(above or [teachers]))
         parameters = {"student": name, "seed": seed}
         runs.append(Run("distill", name, seed, settings, parents, parameters, cost))
     return runs
@@ -288,8 +307,14 @@ def candidates(recipe: Recipe) -> list[tuple[str, float]]:
     return pool if default in pool else [default, *pool]
 
 
-def used_encoders(recipe: Recipe) -> list[str]:
+def candidate_encoders(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys(name for name, _ in candidates(recipe)))
+
+
+def used_encoders(recipe: Recipe) -> list[str]:
+    """Those of the candidates, and those that students start from."""
+    students = [student.encoder for student in recipe.students.values() if student.encoder]
+    return list(dict.fromkeys([*candidate_encoders(recipe), *students]))
 
 
 def encoder_run(recipe: Recipe, name: str) -> Run:
@@ -306,10 +331,12 @@ def encoder_run(recipe: Recipe, name: str) -> Run:
             if file.suffix in (".json", ".safetensors", ".txt")
         )
     if source.pretrain:
-        settings |= asdict(recipe.pretraining) | {"lowercase": source.lowercase}
+        settings |= asdict(pretraining_of(recipe, name)) | {"lowercase": source.lowercase}
         settings["corpus_seed"] = recipe.data.seed
         # A line costs nearly as much as a training example (measured in the demo).
         cost = 0.85 * recipe.pretraining.sentences * recipe.pretraining.epochs
+    elif source.layers:
+        settings["layers"] = source.layers
     return Run("encoders", name, 0, settings, (), {"encoder": name}, cost)
 
 

@@ -76,6 +76,8 @@ class Distillation:
     # Teacher annealing (BAM, arXiv:1907.04829, section 2): the hard weight grows from 0 to 1 over
     # training, whatever `hard_weight` says
     anneal: bool = False
+    encoder: str | None = None  # the student starts from this one; None: the recipe's default
+    taught_by: tuple[str, ...] = ()  # students above this one in the recipe; none: the ensemble
 
     def weight(self, done: float) -> float:
         """Weight of the labels when a share `done` of the training, 0 to 1, is over."""

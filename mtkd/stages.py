@@ -16,10 +16,11 @@ from mtkd.batches import TaskData
 from mtkd.data import missing_tasks
 from mtkd.encoders import load_tokenizer, pretrain
 from mtkd.ensembles import soft_targets
-from mtkd.model import load_encoder
+from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.parts import Bench, finetune, multi_task
+from mtkd.prediction import deployed
 from mtkd.progress import Progress
-from mtkd.recipes import encoder_location
+from mtkd.recipes import encoder_location, pretraining_of
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.tasks import GLUE, WNLI_LABEL, Examples
 from mtkd.toy import toy_corpus
@@ -73,14 +74,15 @@ def train_encoder(opened: OpenRun) -> Record:
     location = encoder_location(recipe, name)
     if location is None:
         lines = toy_corpus(recipe.data.seed, recipe.pretraining.sentences)
-        lowercase = recipe.encoders[name].lowercase
+        lowercase, settings = recipe.encoders[name].lowercase, pretraining_of(recipe, name)
         details["losses"] = pretrain(
-            lines, recipe.pretraining, lowercase=lowercase, seed=0, folder=opened.model_folder
+            lines, settings, lowercase=lowercase, seed=0, folder=opened.model_folder
         )
         location = str(opened.model_folder)
     revision = recipe.encoders[name].revision
     tokenizer = load_tokenizer(location, revision)
-    encoder = load_encoder(location, revision=revision)
+    layers = None if recipe.encoders[name].pretrain else recipe.encoders[name].layers
+    encoder = load_encoder(location, revision=revision, layers=layers)
     details |= {
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "vocabulary": len(tokenizer),
@@ -123,7 +125,8 @@ def train_student(opened: OpenRun) -> Record:
         return records.read_record(opened.folder)
     watch, recipe, system = Stopwatch(), opened.recipe, opened.run.what
     distillation = recipe.students[system]
-    tokenizer, data = load_data(opened, recipe.encoder)
+    encoder = distillation.encoder or recipe.encoder
+    tokenizer, data = load_data(opened, encoder)
     for task in opened.teacher_tasks:
         train_data = data[task]["train"]
         soft = soft_targets(
@@ -134,11 +137,23 @@ def train_student(opened: OpenRun) -> Record:
     steps += total_steps(data, recipe.finetuning, alone=True) if distillation.finetune else 0
     with Progress(steps, system) as progress:
         bench = Bench(opened, tokenizer, progress)
-        encoder, dropout = recipe.encoder, recipe.dropout
-        parts = [multi_task(bench, system, encoder, dropout, data, distillation=distillation)]
+        parts = [
+            multi_task(
+                bench,
+                system,
+                encoder,
+                recipe.dropout,
+                data,
+                distillation=distillation,
+                with_train=any(system in other.taught_by for other in recipe.students.values()),
+            )
+        ]
         if distillation.finetune:
             parts += [
                 finetune(bench, opened.run, f"{system}-ft", task, data[task])
                 for task in opened.tasks
             ]
-    return finish(opened, watch, *combine(parts))
+    scores, details = combine(parts)
+    model = MultiTaskModel.from_pretrained(opened.model_folder)
+    details["deployed"] = deployed(model, data, tokenizer.pad_token_id)
+    return finish(opened, watch, scores, details)

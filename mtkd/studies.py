@@ -7,6 +7,8 @@ for studies by name: `studies: [targets]`.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +31,7 @@ class Arm:
     stage: str = "distill"
     what: str | None = None  # of the run; None where the stage has one run per seed
     changes: tuple[str, ...] = ()  # to the recipe, as `--set` takes them
+    base: str | None = None  # arm to compare with; None: the study's
 
 
 @dataclass(frozen=True)
@@ -186,24 +189,92 @@ def heads(recipe: Recipe) -> Study:
     )
 
 
+def sizes(recipe: Recipe) -> Study:
+    """Smaller students, each with and without a teacher."""
+    source, own = recipe.encoders[recipe.encoder], recipe.pretraining
+    whole = (own.layers, own.hidden) if source.pretrain else None
+    arms = [
+        replace(untaught(recipe), title="whole size, no teacher"),
+        taught(recipe, "paper", "whole size"),
+    ]
+    for layers in recipe.sizes.layers:
+        for hidden in recipe.sizes.hidden or (None,):
+            if (layers, hidden or own.hidden) == whole:
+                continue
+            name = f"l{layers}" + (f"-h{hidden}" if hidden else "")
+            title = f"{layers} layer{'s' if layers > 1 else ''}"
+            title += f", {hidden} wide" if hidden else ""
+            encoder = f"{recipe.encoder}-{name}"
+            smaller = replace(source, layers=layers, hidden=hidden)
+            given = {k: v for k, v in dataclasses.asdict(smaller).items() if v is not None}
+            change = f"encoders.{encoder}={json.dumps(given)}"
+            arms += [
+                replace(taught(recipe, name, title, change, encoder=encoder), base=f"none-{name}"),
+                taught(
+                    recipe,
+                    f"none-{name}",
+                    f"{title}, no teacher",
+                    change,
+                    hard_weight=1.0,
+                    encoder=encoder,
+                ),
+            ]
+    return Study(
+        "sizes",
+        "Smaller students",
+        "How small can the student be, and does a small one gain more from the teachers?",
+        tuple(arms),
+        paper="paper",
+    )
+
+
+def generations(recipe: Recipe) -> Study:
+    """Born again: students taught by an ensemble of students, twice."""
+    first, second = [f"first-{n}" for n in (1, 2, 3)], [f"second-{n}" for n in (1, 2, 3)]
+    students = {
+        **{name: {} for name in first},
+        **{name: {"taught_by": first} for name in second},
+        "third": {"taught_by": second},
+    }
+    changes = (f"students={json.dumps(students)}",)
+
+    def born(name: str, title: str, what: str) -> Arm:
+        return Arm(name, title, what, what=what, changes=changes)
+
+    return Study(
+        "generations",
+        "Born again",
+        "Does a student of three students get better than they are, and once more?",
+        (
+            untaught(recipe),
+            taught(recipe, "paper", "taught by the ensemble"),
+            born("first", "the same, first of three", "first-1"),
+            born("second", "taught by three of those", "second-1"),
+            born("third", "taught by three of those in turn", "third"),
+        ),
+        paper="paper",
+    )
+
+
 STUDIES: Mapping[str, Callable[[Recipe], Study]] = {
     "targets": targets,
     "ensembles": ensembles,
     "teacher-tasks": teacher_tasks,
     "heads": heads,
+    "sizes": sizes,
+    "generations": generations,
 }
 ABLATIONS = ("targets", "ensembles", "teacher-tasks", "heads")  # of notebook 08
+OPEN_QUESTIONS = ("sizes", "generations")  # of notebook 09
+GROUPS = {"ablations": ABLATIONS, "open-questions": OPEN_QUESTIONS}
 
 
 def named(words: Sequence[str]) -> tuple[str, ...]:
-    """Studies by name, or by the name of a group: "ablations"."""
+    """Studies by name, or by the name of a group: "ablations", "open-questions"."""
     found: list[str] = []
     for word in words:
-        if word == "ablations":
-            found += ABLATIONS
-        elif word in STUDIES:
-            found.append(word)
-        else:
-            known = ", ".join(["ablations", *STUDIES])
+        if word not in GROUPS and word not in STUDIES:
+            known = ", ".join([*GROUPS, *STUDIES])
             raise MtkdError(f"--with {word!r}: expected one of {known}")
+        found += GROUPS.get(word, (word,))
     return tuple(dict.fromkeys(found))

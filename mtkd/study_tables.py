@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtkd import records
-from mtkd.markup import markdown, values_csv
+from mtkd.markup import NOTHING, markdown, values_csv
 from mtkd.results import Results
 from mtkd.runs import arm_runs
 from mtkd.statistics import (
@@ -21,12 +22,17 @@ from mtkd.statistics import (
     score_matrix,
     task_order,
 )
-from mtkd.studies import Study, studies
+from mtkd.studies import Arm, Study
 from mtkd.systems import task_title
 from mtkd.tables import OURS, cell, find_row, frame_of, mean_title, row_of, seed_counts
 from mtkd.workbench import run_folder
 
 GAINS = ("gain", "taught", "untaught")  # of the mean over all and some tasks, over the base arm
+COSTS = {  # of a student: title and decimals
+    "parameters": ("Parameters", 0),
+    "examples_per_second": ("Examples a second", 0),
+    "latency_ms": ("Latency, ms", 1),
+}
 BESIDE = ("mean", *GAINS, "ahead")  # of the tasks, in a study's values
 
 
@@ -43,14 +49,6 @@ def study_scores(results: Results, study: Study) -> pd.DataFrame:
     return records.collect(found)
 
 
-def finished_studies(results: Results) -> Iterator[tuple[Study, pd.DataFrame]]:
-    """The recipe's studies that have finished runs, and their values."""
-    for study in studies(results.recipe):
-        scores = study_scores(results, study)
-        if study.base in set(scores["system"]):
-            yield study, study_values(study, scores, results.teacher_tasks)
-
-
 def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str]) -> pd.DataFrame:
     """Dev scores as numbers, one row per arm and task, columns as `tables.glue_dev_values`.
 
@@ -64,9 +62,10 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
         "taught": [task for task in tasks if task in teacher_tasks],
         "untaught": [task for task in tasks if task not in teacher_tasks],
     }
-    base, rows = score_matrix(scores, study.base), []
+    rows = []
     for arm in study.arms:
         matrix = score_matrix(scores, arm.name)
+        base = score_matrix(scores, arm.base or study.base)
         rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
         for name, group in groups.items():
@@ -94,13 +93,45 @@ def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
         rows = values[values["system"] == arm.name]
         if rows.empty:
             continue
-        line = {"Arm": arm.title + (" (the paper's)" if arm.name == study.paper else "")}
+        line = {"Arm": arm_title(study, arm)}
         line[mean_title(named)] = cell(find_row(values, arm.name, OURS, "mean"), signed=False)
         for name in shown:
             line[titles[name]] = cell(find_row(values, arm.name, OURS, name), signed=True)
         line["Seeds"] = seed_counts(rows["n"].dropna())
         table.append(line)
     return pd.DataFrame(table)
+
+
+def study_costs(results: Results, study: Study) -> pd.DataFrame:
+    """What the students of a study's arms cost where they are used, mean over seeds.
+
+    Index: arms; columns: parameters, examples_per_second, latency_ms.
+    """
+    rows = []
+    for arm in study.arms:
+        for run in arm_runs(results.recipe, study, arm):
+            folder = run_folder(results.folder, run)
+            if (folder / "record.json").exists():
+                found = records.read_record(folder).details.get("deployed")
+                rows += [{"arm": arm.name, **found}] if found else []
+    frame = pd.DataFrame(rows, columns=["arm", *COSTS])
+    return frame.groupby("arm", sort=False).mean()
+
+
+def with_costs(study: Study, table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """A study's table with what its students cost."""
+    names = {arm_title(study, arm): arm.name for arm in study.arms}
+    rows = costs.reindex([names[title] for title in table["Arm"]])
+    return table.assign(
+        **{
+            title: [NOTHING if np.isnan(v) else f"{v:,.{digits}f}" for v in rows[name]]
+            for name, (title, digits) in COSTS.items()
+        }
+    )
+
+
+def arm_title(study: Study, arm: Arm) -> str:
+    return arm.title + (" (the paper's)" if arm.name == study.paper else "")
 
 
 def reading(study: Study, values: pd.DataFrame) -> str:
@@ -146,15 +177,17 @@ def file_stem(study: Study) -> str:
     return f"study_{study.name.replace('-', '_')}"
 
 
-def write_study(study: Study, values: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write tables/study_<name>.{csv,md} of one study in `folder`; returns the files."""
+def write_study(
+    study: Study, values: pd.DataFrame, table: pd.DataFrame, folder: Path
+) -> list[Path]:
+    """Write tables/study_<name>.{csv,md} in `folder`: numbers, and the printed `table`."""
     tasks = [task for task in dict.fromkeys(values["task"]) if task not in BESIDE]
     notes = [
         reading(study, values),
         f"Mean over {', '.join(map(task_title, tasks))}, dev sets, in points; gains are paired by "
         "seed, with the 95 % bootstrap interval. All arms have the same budget of training.",
     ]
-    text = f"{study.question}\n\n{markdown(study_table(study, values))}"
+    text = f"{study.question}\n\n{markdown(table)}"
     text += "".join(f"\n- {note}" for note in notes) + "\n"
     stem = folder / "tables" / file_stem(study)
     written = []

@@ -246,7 +246,7 @@ def mean_title(tasks: Sequence[str]) -> str:
     return f"Mean of {len(tasks)}"
 
 
-def cell(row: dict[Hashable, Any] | None, *, signed: bool, percent: bool = False) -> str:
+def cell(row: Mapping[Any, Any] | None, *, signed: bool, percent: bool = False) -> str:
     if row is None:
         return NOTHING
 

@@ -181,6 +181,11 @@ DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more s
 WNLI_LABEL = 0
 
 
+def is_dev(split: str) -> bool:
+    """Whether a split is a dev set; MNLI has two."""
+    return split.startswith("dev")
+
+
 def scored_as(task: str, split: str) -> tuple[str, str]:
     """Task and split under which outputs are stored and scored: MNLI's split "ax" is AX's test."""
     return (DIAGNOSTIC, "test") if split == DIAGNOSTIC else (task, split)

@@ -26,7 +26,7 @@ from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Training
 from mtkd.studies import arm_recipe
-from mtkd.tasks import DIAGNOSTIC, GLUE, Examples, scored_as
+from mtkd.tasks import DIAGNOSTIC, GLUE, Examples, is_dev, scored_as
 from mtkd.training import derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
@@ -171,7 +171,10 @@ def new_model(
 ) -> MultiTaskModel:
     """Pre-trained shared layers under new heads."""
     location, revision = located(opened, encoder)
-    return MultiTaskModel(load_encoder(location, revision=revision, dropout=dropout), specs)
+    source = opened.recipe.encoders[encoder]
+    layers = None if source.pretrain else source.layers
+    shared = load_encoder(location, revision=revision, dropout=dropout, layers=layers)
+    return MultiTaskModel(shared, specs)
 
 
 def total_steps(data: dict[str, Splits], settings: Training, *, alone: bool = False) -> int:
@@ -180,10 +183,6 @@ def total_steps(data: dict[str, Splits], settings: Training, *, alone: bool = Fa
     if alone:
         return sum(sum(steps_per_epoch({task: item}, settings)) for task, item in sets.items())
     return sum(steps_per_epoch(sets, settings))
-
-
-def is_dev(split: str) -> bool:
-    return split.startswith("dev")
 
 
 def train_part(

@@ -1,5 +1,7 @@
 """Bad input at the command line: one clear line, exit status 1, finished work untouched."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from mtkd import cli, paths
@@ -44,3 +46,19 @@ def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
 def test_help_without_a_command(capsys):
     assert cli.main([]) == 0
     assert "reproduce" in capsys.readouterr().out
+
+
+def test_arguments_of_lab_and_test_go_to_jupyter_and_pytest(monkeypatch):
+    called = []
+
+    def run(command, **_):
+        called.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(cli.subprocess, "run", run)
+    assert cli.main(["lab", "--no-browser"]) == 0
+    assert called[-1][-1] == "--no-browser"
+    assert cli.main(["test", "-k", "heads"]) == 0
+    assert called[-1][-3:] == ["pytest", "-k", "heads"]
+    with pytest.raises(SystemExit):
+        cli.main(["plan", "--no-browser"])

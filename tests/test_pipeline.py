@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def whole(tmp_path_factory):
 def test_every_notebook_of_the_pipeline_ran_and_left_its_results(whole):
     executed = [path.stem for path in (whole / "executed").glob("*.ipynb")]
     runs = [path.parent.name for path in (whole / "runs").glob("*/record.json")]
-    assert set(runs) | {"07_glue_results", "08_ablations"} == set(executed)
+    assert set(runs) | {"07_glue_results", "08_ablations", "09_open_questions"} == set(executed)
     for path in (whole / "executed").glob("*.ipynb"):
         for cell in nbformat.read(path, 4).cells:
             if cell.cell_type == "code":
@@ -183,3 +184,28 @@ def test_record_of_another_schema_is_refused(whole, tmp_path):
     (tmp_path / "record.json").write_text(json.dumps(json.loads(some.read_text()) | {"schema": 99}))
     with pytest.raises(MtkdError, match="another version of mtkd"):
         read_record(tmp_path)
+
+
+def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "smoke", copy_function=shutil.copy2)
+    done = reproduce(tmp_path, "--with", "sizes", "generations")
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = tmp_path / "smoke"
+    # What is finished is kept: the same scores, and only arms are new.
+    assert (results / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
+    stages = {path.name.split("-")[0] for path in (results / "runs").iterdir()} - {
+        path.name.split("-")[0] for path in (whole / "runs").iterdir()
+    }
+    assert not stages
+    sizes = (results / "tables" / "study_sizes.md").read_text()
+    row = next(line for line in sizes.splitlines() if line.startswith("| 1 layer, 8 wide |"))
+    whole_row = next(line for line in sizes.splitlines() if line.startswith("| whole size ("))
+    parameters = [int(line.split(" | ")[-3].replace(",", "")) for line in (row, whole_row)]
+    assert parameters[0] < parameters[1]
+    born = (results / "tables" / "study_generations.md").read_text()
+    assert "| taught by three of those in turn |" in born
+    page = (results / "report.html").read_text()
+    assert 'id="study-sizes"' in page and 'id="study-generations"' in page
+    again = reproduce(tmp_path)  # the studies that are there stay, without being asked for
+    assert "nothing to train" in again.stdout
+    assert (results / "tables" / "study_sizes.md").read_text() == sizes

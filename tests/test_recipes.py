@@ -11,7 +11,7 @@ import yaml
 from mtkd.data import DataSource
 from mtkd.errors import MtkdError
 from mtkd.recipes import Recipe, as_yaml, available, head_spec, load_recipe
-from mtkd.runs import Run, data_identity, expand, find_run
+from mtkd.runs import Run, data_identity, expand, find_run, urgency
 from mtkd.tasks import GLUE
 
 MINIMAL: dict[str, Any] = {
@@ -258,3 +258,15 @@ def test_runs_are_found_by_name(tmp_path: Path) -> None:
     )
     with pytest.raises(MtkdError, match="mtdnn-kd-soft"):
         find_run(recipe, "distill", "mtdnn-kd", 9)
+
+
+def test_urgency_is_the_longest_way_to_the_end(tmp_path: Path) -> None:
+    runs = expand(make(tmp_path))
+    found = urgency(runs)
+    children = {run.run_id: [r for r in runs if run in r.parents] for run in runs}
+    for run in runs:
+        longest = max((found[child.run_id] for child in children[run.run_id]), default=0)
+        assert found[run.run_id] == pytest.approx(run.cost + longest, abs=2)
+    # The candidates wait for nothing but encoders, and everything waits for them.
+    order = sorted((run for run in runs if run.seed == 1), key=lambda run: -found[run.run_id])
+    assert [run.stage for run in order][:4] == ["mtdnn"] * 4

@@ -187,7 +187,7 @@ def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
 
 def test_pictures_say_what_they_show(page: str) -> None:
     pictures = [given for tag, given in Elements(page).found if tag == "img"]
-    assert len(pictures) == 5 + 3 * len(TASKS) + len(GAIN)
+    assert len(pictures) == 6 + 3 * len(TASKS) + len(GAIN)
     assert all(given["alt"] for given in pictures)
 
 

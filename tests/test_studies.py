@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
-from mtkd import losses, study_figures, study_tables
+from mtkd import learnt, losses, study_figures, study_tables
 from mtkd.ensembles import choose
 from mtkd.errors import MtkdError
+from mtkd.evaluations import Outputs
+from mtkd.model import load_encoder
 from mtkd.recipes import STUDY_NAMES, Recipe, Teachers, changed, load_recipe
 from mtkd.runs import arm_runs, expand, main_runs
 from mtkd.settings import Distillation
@@ -30,7 +34,7 @@ def demo() -> Recipe:
 def test_every_name_is_a_study() -> None:
     assert tuple(STUDIES) == STUDY_NAMES
     assert named(["ablations", "targets"]) == ABLATIONS
-    with pytest.raises(MtkdError, match="--with 'x': expected one of ablations, targets"):
+    with pytest.raises(MtkdError, match="--with 'x': expected one of ablations, open-"):
         named(["x"])
     with pytest.raises(MtkdError, match="studies: 'x': expected different ones of targets"):
         load_recipe("demo", ["studies=[x]"])
@@ -76,9 +80,7 @@ def test_fields_of_later_versions_keep_older_identities(demo: Recipe) -> None:
     assert not {r.run_id for r in main_runs(other) if r.stage == "distill"} & set(ids)
 
 
-def test_an_arm_opens_with_its_own_recipe(
-    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_arm_opens_with_its_own_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtkd.paths.RESULTS", tmp_path)
     with pytest.raises(MtkdError, match="needs encoders-uncased"):
         open_run("smoke", "distill", "mtdnn-kd", 1, "targets/w0-t2")
@@ -173,6 +175,97 @@ def test_few_seeds_have_no_verdict(demo: Recipe) -> None:
     assert "a gain" not in study_tables.reading(study, values)
     nothing = values[values["system"] == "none"]
     assert "No arm" in study_tables.reading(study, nothing)
+
+
+def test_smaller_students_are_measured_by_their_own_size(demo: Recipe) -> None:
+    study = STUDIES["sizes"](demo)
+    small = study.arm("l1-h16")
+    assert small.base == "none-l1-h16" and study.arm(small.base).base is None
+    assert "l2-h64" not in {arm.name for arm in study.arms}  # the whole size
+    runs = arm_runs(demo, study, small)
+    encoder = next(parent for parent in runs[0].parents if parent.stage == "encoders")
+    assert (encoder.settings["layers"], encoder.settings["hidden"]) == (1, 16)
+    # The teachers are those of the recipe: they speak through predictions.
+    teachers = next(parent for parent in runs[0].parents if parent.stage == "teachers")
+    assert teachers.run_id in {run.run_id for run in main_runs(demo)}
+
+    points = {"none": [70.0, 71.0], "none-l1-h16": [60.0, 61.0], "l1-h16": [63.0, 64.0]}
+    values = study_tables.study_values(study, made_up(study, points), ("mnli", "rte"))
+    gain = values[(values["system"] == "l1-h16") & (values["task"] == "gain")]
+    assert gain["value"].item() == pytest.approx(3)
+    costs = pd.DataFrame(
+        {"parameters": [164000, 20000, 20000], "examples_per_second": [3000, 9000, 9500]},
+        index=["none", "none-l1-h16", "l1-h16"],
+    ).assign(latency_ms=1.25)
+    table = study_tables.with_costs(study, study_tables.study_table(study, values), costs)
+    assert table.set_index("Arm").loc["1 layer, 16 wide", "Parameters"] == "20,000"
+    figure = study_figures.size_figure(study, values, costs, {"value": 72.0, "members": 3})
+    assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
+
+
+def test_a_loaded_encoder_keeps_its_first_layers(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=8,
+    )
+    whole = BertModel(config, add_pooling_layer=False)
+    whole.save_pretrained(tmp_path)
+    part = load_encoder(str(tmp_path), layers=2)
+    weights = part.state_dict()
+    assert part.config.num_hidden_layers == 2 and len(part.encoder.layer) == 2
+    assert all(torch.equal(whole.state_dict()[name], value) for name, value in weights.items())
+    with pytest.raises(MtkdError, match="hidden: only an encoder that is pre-trained here"):
+        load_recipe("smoke", [f"encoders.uncased={{path: {tmp_path}, hidden: 4}}"])
+
+
+def test_students_may_be_taught_by_students_above_them() -> None:
+    recipe = load_recipe("smoke")
+    runs = {run.what: run for run in main_runs(arm_recipe(recipe, "generations/third")[0])}
+    assert {parent.what for parent in runs["third"].parents} == {
+        "uncased",
+        "second-1",
+        "second-2",
+        "second-3",
+    }
+    assert {parent.what for parent in runs["second-1"].parents} >= {"first-1", "first-2", "first-3"}
+    with pytest.raises(MtkdError, match="taught_by: 'b' is no student above it"):
+        load_recipe("smoke", ["students={a: {taught_by: [b]}, b: {}}"])
+
+
+# ---------------------------------------------------------------------------- what is learnt
+
+
+def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = pd.DataFrame(
+        [("rte", seed, 20.0, 40.0 + seed, 5.0) for seed in range(5)],
+        columns=["task", "seed", "noisy", "corrected", "spoilt"],
+    )
+    habits = pd.DataFrame(
+        [("mtdnn", s, 80.0, 5.0) for s in range(5)]
+        + [("mtdnn-kd", s, 83.0, 3.0) for s in range(5)],
+        columns=["system", "seed", "agreement", "calibration"],
+    )
+    text = learnt.reading(noise, habits)
+    assert "42.0 % [40.8, 43.2] (n = 5) of the wrong training labels" in text
+    assert "-2.0 points [-2.0, -2.0] (n = 5) against MT-DNN's" in text
+    assert "+3.0 points [+3.0, +3.0] (n = 5) more" in text
+    row = learnt.noise_table(noise).iloc[0]
+    assert row["Wrong labels corrected, %"] == "42.0 [40.8, 43.2]" and row["Task"] == "RTE"
+    assert learnt.reading(noise[:0], habits[:0]) == "No teachers or students are finished yet."
+
+
+def test_agreement_by_hand() -> None:
+    def outputs(task: str, answers: list[int]) -> Outputs:
+        return Outputs(task, 1, np.eye(3, dtype=np.float32)[answers], np.zeros(len(answers)))
+
+    teacher = {("mnli", 1): outputs("mnli", [0, 1, 2, 0]), ("rte", 1): outputs("rte", [0, 1])}
+    mine = [outputs("mnli", [0, 1, 2, 1]), outputs("rte", [1, 1])]
+    assert learnt.agreement(mine, teacher) == pytest.approx((75 + 50) / 2)
+    assert np.isnan(learnt.agreement(mine, {}))
 
 
 def test_figures_are_drawn_of_whatever_is_finished(demo: Recipe) -> None:

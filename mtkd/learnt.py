@@ -1,0 +1,161 @@
+"""What is learnt beside the score: corrected labels, agreement with the teachers, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from mtkd.calibration import calibration_error
+from mtkd.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
+from mtkd.markup import markdown
+from mtkd.results import Results, taught
+from mtkd.statistics import FEW, Estimate, estimate
+from mtkd.systems import system_order, system_title, task_title
+from mtkd.tables import OURS, cell, row_of
+from mtkd.tasks import GLUE
+from mtkd.workbench import OpenRun
+
+TEACHER = "ensemble"
+
+
+def label_noise(results: Results) -> pd.DataFrame:
+    """What the soft targets say of wrong training labels, where the right ones are known.
+
+    One row per seed and task with teachers: task, seed, `noisy` (wrong labels, % of all),
+    `corrected` (% of the wrong labels whose soft target is highest at the right one), `spoilt` (%
+    of the right labels whose soft target is highest elsewhere).
+    """
+    rows = []
+    for opened in finished_teachers(results):
+        for task in results.teacher_tasks:
+            if not GLUE[task].labels:
+                continue
+            examples, soft = taught(opened, task)
+            if examples.clean is None or examples.label is None:
+                continue
+            wrong = examples.label != examples.clean
+            said = soft.argmax(axis=1) == examples.clean
+            if wrong.any() and not wrong.all():
+                shares = {"noisy": wrong.mean(), "corrected": said[wrong].mean()}
+                shares["spoilt"] = 1 - said[~wrong].mean()
+                percent = {name: 100 * float(share) for name, share in shares.items()}
+                rows.append({"task": task, "seed": opened.run.seed, **percent})
+    return pd.DataFrame(rows, columns=["task", "seed", "noisy", "corrected", "spoilt"])
+
+
+def finished_teachers(results: Results) -> Iterator[OpenRun]:
+    """The teachers of every seed that has them."""
+    finished = {record.run_id for record in results.records}
+    for run in results.runs:
+        if run.stage == "teachers" and run.run_id in finished:
+            yield OpenRun(results.recipe, run, results.folder, results.tasks)
+
+
+def habits(results: Results) -> pd.DataFrame:
+    """Agreement with the ensemble and calibration of every system, by seed.
+
+    Columns: system, seed, `agreement` (% of dev examples answered as the ensemble answers, mean
+    over classification tasks; empty for the ensemble itself), `calibration` (expected calibration
+    error of all class predictions on dev, in %).
+    """
+    gold = dev_labels(results)
+    found = {s: dev_outputs(results, s, gold) for s in system_order(results.scores)}
+    teacher = {(one.task, one.seed): one for one in found.get(TEACHER, [])}
+    rows = []
+    for system, outputs in found.items():
+        for seed in sorted({one.seed for one in outputs}):
+            mine = [one for one in outputs if one.seed == seed]
+            found_bins = pooled_reliability(mine)
+            row = {"system": system, "seed": seed, "agreement": np.nan, "calibration": np.nan}
+            if system != TEACHER:
+                row["agreement"] = agreement(mine, teacher)
+            if found_bins is not None:
+                row["calibration"] = 100 * calibration_error(found_bins)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=["system", "seed", "agreement", "calibration"])
+
+
+def agreement(outputs: list[Outputs], teacher: dict[tuple[str, int], Outputs]) -> float:
+    """Mean over tasks of the share of examples, in %, that both answer alike; NaN for none."""
+    shares = [
+        100 * float(np.mean(one.values.argmax(axis=1) == other.values.argmax(axis=1)))
+        for one in outputs
+        if GLUE[one.task].labels and (other := teacher.get((one.task, one.seed))) is not None
+    ]
+    return float(np.mean(shares)) if shares else float("nan")
+
+
+def noise_table(noise: pd.DataFrame) -> pd.DataFrame:
+    """Wrong labels by task as printed: means over seeds with their intervals, in %."""
+    titles = {
+        "noisy": "Wrong labels",
+        "corrected": "Wrong labels corrected",
+        "spoilt": "Right labels contradicted",
+    }
+    return _printed(noise, "task", {t: task_title(t) for t in noise["task"].unique()}, titles)
+
+
+def habit_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Agreement and calibration by system as printed, in %."""
+    titles = {"agreement": "Answers as the ensemble", "calibration": "Calibration error"}
+    names = {system: system_title(system) for system in found["system"].unique()}
+    return _printed(found, "system", names, titles)
+
+
+def _printed(
+    frame: pd.DataFrame, key: str, names: dict[str, str], titles: dict[str, str]
+) -> pd.DataFrame:
+    rows = []
+    for name, title in names.items():
+        mine = frame[frame[key] == name]
+        line = {key.capitalize(): title}
+        for column, head in titles.items():
+            found = estimate(mine[column])
+            row = row_of(name, OURS, column, found) if found.n else None
+            line[f"{head}, %"] = cell(row, signed=False)
+        line["Seeds"] = str(mine["seed"].nunique())
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def reading(noise: pd.DataFrame, found: pd.DataFrame) -> str:
+    """What the numbers say, in sentences made from them."""
+    sentences = []
+    if len(noise):
+        by_seed = noise.groupby("seed")[["corrected", "spoilt"]].mean()
+        sentences.append(
+            f"On the tasks with teachers the soft target is highest at the right label for "
+            f"{said(estimate(by_seed['corrected']))} of the wrong training labels, and elsewhere "
+            f"for {said(estimate(by_seed['spoilt']))} of the right ones."
+        )
+    errors = found.pivot(index="seed", columns="system", values="calibration")
+    alike = found.pivot(index="seed", columns="system", values="agreement")
+    if {"mtdnn", "mtdnn-kd"} <= set(errors):
+        change = estimate((errors["mtdnn-kd"] - errors["mtdnn"]).dropna())
+        closer = estimate((alike["mtdnn-kd"] - alike["mtdnn"]).dropna())
+        sentences.append(
+            f"The student's calibration error is {said(change, True)} against MT-DNN's, and it "
+            f"answers as the ensemble does on {said(closer, True)} more of the examples."
+        )
+    return " ".join(sentences) or "No teachers or students are finished yet."
+
+
+def said(found: Estimate, signed: bool = False) -> str:
+    """An estimate in percent or points with interval and n."""
+    sign = "+" if signed else ""
+    unit = " points" if signed else " %"
+    if found.n < FEW or found.low is None or found.high is None:
+        return f"{found.value:{sign}.1f}{unit} (n = {found.n})"
+    return (
+        f"{found.value:{sign}.1f}{unit} [{found.low:{sign}.1f}, {found.high:{sign}.1f}] "
+        f"(n = {found.n})"
+    )
+
+
+def learnt_page(noise: pd.DataFrame, found: pd.DataFrame) -> str:
+    """Both tables and the reading as Markdown."""
+    parts = [markdown(noise_table(noise))] if len(noise) else []
+    parts += [markdown(habit_table(found)), f"{reading(noise, found)}\n"]
+    return "\n".join(parts)

@@ -44,6 +44,12 @@ class Study:
     arms: tuple[Arm, ...]
     base: str = "none"  # arm that the others are compared with
     paper: str | None = None  # arm that is the paper's setting
+    against: str = ""  # what gains are measured against, where it is not one arm for all
+
+    @property
+    def compared(self) -> str:
+        """What gains are measured against, in words."""
+        return self.against or self.arm(self.base).title
 
     def arm(self, name: str) -> Arm:
         for arm in self.arms:
@@ -208,23 +214,19 @@ def sizes(recipe: Recipe) -> Study:
             smaller = replace(source, layers=layers, hidden=hidden)
             given = {k: v for k, v in dataclasses.asdict(smaller).items() if v is not None}
             change = f"encoders.{encoder}={json.dumps(given)}"
-            arms += [
-                replace(taught(recipe, name, title, change, encoder=encoder), base=f"none-{name}"),
-                taught(
-                    recipe,
-                    f"none-{name}",
-                    f"{title}, no teacher",
-                    change,
-                    hard_weight=1.0,
-                    encoder=encoder,
-                ),
-            ]
+            alone = f"none-{name}"
+            small = taught(recipe, name, title, change, encoder=encoder)
+            plain = taught(
+                recipe, alone, f"{title}, no teacher", change, hard_weight=1.0, encoder=encoder
+            )
+            arms += [replace(small, base=alone), replace(plain, base=alone)]
     return Study(
         "sizes",
         "Smaller students",
         "How small can the student be, and does a small one gain more from the teachers?",
         tuple(arms),
         paper="paper",
+        against="the same size without a teacher",
     )
 
 

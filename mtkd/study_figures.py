@@ -72,7 +72,7 @@ def draw_arms(axes: Axes, study: Study, gains: pd.DataFrame) -> None:
             draw_estimate(axes, row, y, VERMILLION if arm.name == study.paper else BLUE)
     axes.axvline(0, color=GREY, linewidth=1)
     name_rows(axes, [arm.title for arm in arms])
-    axes.set_xlabel(f"mean dev score less that of: {study.arm(study.base).title}, points")
+    axes.set_xlabel(f"mean dev score less that of: {study.compared}, points")
 
 
 def draw_sizes(axes: Axes, sizes: pd.DataFrame) -> None:

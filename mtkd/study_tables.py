@@ -69,7 +69,7 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
         rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
         for name, group in groups.items():
-            if group and arm.name != study.base:
+            if group and arm.name not in (study.base, arm.base):
                 gain = paired(mean_score(matrix, group), mean_score(base, group))
                 rows.append(row_of(arm.name, OURS, name, estimate(gain)))
         if study.paper not in (None, arm.name):
@@ -83,7 +83,7 @@ def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
     """The study as printed, one row per finished arm."""
     named = [task for task in dict.fromkeys(values["task"]) if task not in BESIDE]
     titles = {
-        "gain": f"Gain over {study.arm(study.base).title}",
+        "gain": f"Gain over {study.compared}",
         "taught": "Gain, tasks with a teacher",
         "untaught": "Gain, other tasks",
     }
@@ -136,23 +136,22 @@ def arm_title(study: Study, arm: Arm) -> str:
 
 def reading(study: Study, values: pd.DataFrame) -> str:
     """What the numbers say, in sentences made from them."""
-    base = study.arm(study.base).title
     gains = values[values["task"] == "gain"].sort_values("value", ascending=False, kind="stable")
     if gains.empty:
         return "No arm has a seed in common with the base arm yet."
     rows = gains.to_dict("records")
     best, last = rows[0], rows[-1]
     text = (
-        f"Highest of {len(rows)} arms: {study.arm(best['system']).title}, {said(best)} over "
-        f"{base}; {verdict(best)}. Lowest: {study.arm(last['system']).title}, {said(last)}; "
-        f"{verdict(last)}."
+        f"Largest gain of {len(rows)} arms: {study.arm(best['system']).title}, {said(best)} over "
+        f"{study.compared}; {verdict(best)}. Smallest: {study.arm(last['system']).title}, "
+        f"{said(last)}; {verdict(last)}."
     )
     for row in rows:
         if row["system"] == study.paper and row is not best:
             text += f" The paper's setting has {said(row)}"
             ahead = find_row(values, str(best["system"]), OURS, "ahead")
-            text += f"; the highest less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
-    return text + " The highest of many arms is flattered by having been picked."
+            text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
+    return text + " The largest of many gains is flattered by having been picked."
 
 
 def said(row: Mapping[Hashable, Any]) -> str:

@@ -21,7 +21,7 @@ from mtkd.progress import Progress
 from mtkd.recipes import Heads, head_spec, load_recipe
 from mtkd.settings import Distillation, Pretraining, Training
 from mtkd.tasks import GLUE, Examples
-from mtkd.toy import toy_corpus
+from mtkd.toy_corpus import toy_corpus
 from mtkd.training import steps_per_epoch, train
 
 TASKS = ("mnli", "rte")

@@ -23,7 +23,7 @@ from mtkd.progress import Progress
 from mtkd.recipes import encoder_location, pretraining_of
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.tasks import GLUE, WNLI_LABEL, Examples
-from mtkd.toy import toy_corpus
+from mtkd.toy_corpus import toy_corpus
 from mtkd.workbench import OpenRun, combine, finish, load_data, read_examples, total_steps
 
 

@@ -16,8 +16,8 @@ from mtkd.errors import MtkdError
 if TYPE_CHECKING:  # each command imports what it needs, so that `mtkd --help` is quick
     import pandas as pd
 
-    from mtkd.recipes import Recipe
     from mtkd.runs import Run
+    from mtkd.settings import Recipe
 
 SUBMIT = "write the zip of test predictions that GLUE's server takes"
 

@@ -10,9 +10,9 @@ import numpy as np
 from mtkd import records, targets
 from mtkd.parts import Bench, finetune
 from mtkd.progress import Progress
-from mtkd.recipes import Teachers
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import pool_of, selection_tasks
+from mtkd.settings import Teachers
 from mtkd.tasks import GLUE
 from mtkd.workbench import (
     OpenRun,

@@ -18,8 +18,8 @@ from mtkd.data import DataSource, encode, load_examples
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
-from mtkd.recipes import Heads, head_spec, load_recipe
-from mtkd.settings import Distillation, Pretraining, Training
+from mtkd.recipes import head_spec, load_recipe
+from mtkd.settings import Distillation, Heads, Pretraining, Training
 from mtkd.tasks import GLUE, Examples
 from mtkd.toy_corpus import toy_corpus
 from mtkd.training import steps_per_epoch, train

@@ -15,11 +15,11 @@ from mtkd.evaluations import Outputs, pooled_reliability
 from mtkd.markup import NOTHING
 from mtkd.plotting import Plot, colour, counted, image
 from mtkd.progress import duration
-from mtkd.recipes import EncoderSource, Recipe
 from mtkd.records import Record
 from mtkd.report_figures import reliability_curve
 from mtkd.results import Results, open_teachers, surprising_examples
 from mtkd.runs import pool_of, selection_tasks
+from mtkd.settings import EncoderSource, Recipe
 from mtkd.systems import REFERENCE, is_student, system_order, system_title, task_title
 from mtkd.tables import PAPER, RELEASED, summary
 from mtkd.tasks import GLUE

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from mtkd import paths, records
 from mtkd.errors import MtkdError
 from mtkd.progress import duration, headless
-from mtkd.recipes import Recipe, as_yaml
+from mtkd.recipes import as_yaml
 from mtkd.runs import Run
+from mtkd.settings import Recipe
 
 # A run costs its training and, beside it, a forked kernel: as much as this many examples.
 KERNEL_COST = 3000.0

@@ -13,9 +13,10 @@ from mtkd import inspection, records
 from mtkd.data import load_examples
 from mtkd.ensembles import soft_targets
 from mtkd.errors import MtkdError
-from mtkd.recipes import Recipe, open_recipe
+from mtkd.recipes import open_recipe
 from mtkd.records import Record
 from mtkd.runs import Run, main_runs, present_tasks, teacher_tasks
+from mtkd.settings import Recipe
 from mtkd.tasks import GLUE, Examples
 from mtkd.workbench import OpenRun, run_folder
 

@@ -13,8 +13,8 @@ from typing import Any
 from mtkd.data import DataSource, find_task, missing_tasks
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
-from mtkd.recipes import Recipe, Teachers, changed, head_spec, pretraining_of
-from mtkd.settings import Distillation, Training
+from mtkd.recipes import changed, head_spec, pretraining_of
+from mtkd.settings import Distillation, Recipe, Teachers, Training
 from mtkd.studies import Arm, Study, studies
 from mtkd.tasks import GLUE
 from mtkd.toy import TRAIN_SIZES

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mtkd.errors import MtkdError
-from mtkd.recipes import Recipe, changed
-from mtkd.settings import Distillation
+from mtkd.recipes import changed
+from mtkd.settings import Distillation, Recipe
 
 STUDENT = "mtdnn-kd"  # name of the student in the arms that have one of their own
 WEIGHTS = (0.0, 0.25, 0.5, 0.75)

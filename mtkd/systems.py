@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mtkd.recipes import SYSTEM_NAMES
+from mtkd.checks import SYSTEM_NAMES
 from mtkd.statistics import split_rows
 from mtkd.tasks import GLUE
 

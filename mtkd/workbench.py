@@ -21,10 +21,10 @@ from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
-from mtkd.recipes import Recipe, encoder_location, head_spec, open_recipe
+from mtkd.recipes import encoder_location, head_spec, open_recipe
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
-from mtkd.settings import Distillation, HeadSpec, Training
+from mtkd.settings import Distillation, HeadSpec, Recipe, Training
 from mtkd.studies import arm_recipe
 from mtkd.tasks import DIAGNOSTIC, GLUE, Examples, is_dev, scored_as
 from mtkd.training import derive_seed, steps_per_epoch, train

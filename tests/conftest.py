@@ -20,8 +20,8 @@ from mtkd.batches import TaskData
 from mtkd.data import DataSource, encode, load_examples
 from mtkd.encoders import train_tokenizer
 from mtkd.model import MultiTaskModel
-from mtkd.recipes import Heads, head_spec
-from mtkd.settings import HeadSpec
+from mtkd.recipes import head_spec
+from mtkd.settings import Heads, HeadSpec
 from mtkd.tasks import GLUE
 
 torch.set_num_threads(1)

@@ -15,8 +15,7 @@ from mtkd.batches import collate
 from mtkd.errors import MtkdError
 from mtkd.heads import SanHead, average_steps, build_head
 from mtkd.model import MultiTaskModel, load_encoder, read_specs
-from mtkd.recipes import Heads
-from mtkd.settings import HeadSpec
+from mtkd.settings import Heads, HeadSpec
 from mtkd.tasks import GLUE
 
 HIDDEN = 8

@@ -10,8 +10,9 @@ import yaml
 
 from mtkd.data import DataSource
 from mtkd.errors import MtkdError
-from mtkd.recipes import Recipe, as_yaml, available, head_spec, load_recipe
+from mtkd.recipes import as_yaml, available, head_spec, load_recipe
 from mtkd.runs import Run, data_identity, expand, find_run, urgency
+from mtkd.settings import Recipe
 from mtkd.tasks import GLUE
 
 MINIMAL: dict[str, Any] = {

@@ -13,13 +13,14 @@ import torch
 from transformers import BertConfig, BertModel
 
 from mtkd import learnt, losses, study_figures, study_tables
+from mtkd.checks import STUDY_NAMES
 from mtkd.ensembles import choose
 from mtkd.errors import MtkdError
 from mtkd.evaluations import Outputs
 from mtkd.model import load_encoder
-from mtkd.recipes import STUDY_NAMES, Recipe, Teachers, changed, load_recipe
+from mtkd.recipes import changed, load_recipe
 from mtkd.runs import arm_runs, expand, main_runs
-from mtkd.settings import Distillation
+from mtkd.settings import Distillation, Recipe, Teachers
 from mtkd.studies import ABLATIONS, STUDIES, Study, arm_recipe, named, targets
 from mtkd.workbench import open_run
 

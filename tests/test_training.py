@@ -266,7 +266,7 @@ def test_soft_targets_touch_only_the_tasks_that_have_them(
 def test_ranking_learns_from_labels_and_from_teachers(
     make_model: MakeModel, make_data: MakeData
 ) -> None:
-    from mtkd.recipes import Heads
+    from mtkd.settings import Heads
 
     item = make_data("qnli", ranking=True)
     spec = make_model(["qnli"], heads=Heads(qnli="ranking")).specs["qnli"]

@@ -1,4 +1,4 @@
-# The graph of runs. The recipe expands itself into runs (mtkd/runs.py); this file only says how one
+# The graph of runs. The recipe expands itself into runs (mtkd/plans.py); this file only says how one
 # run is done, and what the tables and figures rest on. `mtkd reproduce` calls it with
 #   snakemake --snakefile Snakefile --directory results/<recipe> --config recipe_file=recipe.yaml
 # Paths are relative to results/<recipe>. A run's id holds the hash of all its scientific settings and
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mtkd.paths import NOTEBOOKS, PACKAGE
 from mtkd.recipes import load_recipe
-from mtkd.runs import expand, upto, urgency
+from mtkd.plans import expand, upto, urgency
 
 recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))
 RUNS = {run.run_id: run for run in upto(expand(recipe), config.get("until"))}

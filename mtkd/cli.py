@@ -144,7 +144,7 @@ def add_submit(command: argparse.ArgumentParser) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Print the table of stages; imports late, so that `mtkd --help` is quick."""
-    from mtkd.runs import expand, upto
+    from mtkd.plans import expand, upto
 
     recipe = asked_recipe(options)
     show_plan(recipe, upto(expand(recipe), options.until), options.jobs)
@@ -170,9 +170,9 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from mtkd.plans import notices
     from mtkd.progress import duration
     from mtkd.reproduce import plan_rows, read_runs, results_folder, seconds_per_example
-    from mtkd.runs import notices
 
     results = results_folder(recipe)
     console = Console()
@@ -198,8 +198,8 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
 
 
 def run_reproduce(options: argparse.Namespace) -> int:
+    from mtkd.plans import expand, notices, upto
     from mtkd.reproduce import reproduce, results_folder
-    from mtkd.runs import expand, notices, upto
 
     if options.jobs < 1:
         raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
@@ -218,8 +218,8 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
+    from mtkd.plans import expand
     from mtkd.recipes import open_recipe
-    from mtkd.runs import expand
 
     recipe, results = open_recipe(options.recipe)
     runs = expand(recipe)

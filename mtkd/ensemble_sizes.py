@@ -10,8 +10,9 @@ import pandas as pd
 
 from mtkd import metrics, records, targets
 from mtkd.evaluations import Gold, dev_labels
+from mtkd.plans import arm_runs
 from mtkd.results import Results
-from mtkd.runs import Run, arm_runs
+from mtkd.runs import Run
 from mtkd.studies import ensembles
 from mtkd.targets import Predictions
 from mtkd.tasks import GLUE

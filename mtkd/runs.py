@@ -1,23 +1,20 @@
-"""A recipe's runs: which there are, what each rests on, and what identifies it."""
+"""A recipe's runs: which there are, and what each rests on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mtkd.data import DataSource, find_task, missing_tasks
+from mtkd.data import missing_tasks
 from mtkd.errors import MtkdError
-from mtkd.glue_files import task_folders
-from mtkd.recipes import changed, head_spec, pretraining_of
-from mtkd.settings import Distillation, Recipe, Teachers, Training
-from mtkd.studies import Arm, Study, studies
+from mtkd.identities import data_identity, identity, train_size
+from mtkd.recipes import head_spec, pretraining_of
+from mtkd.settings import Recipe, Training
 from mtkd.tasks import GLUE
-from mtkd.toy import TRAIN_SIZES
 
 NOTEBOOKS = {
     "glue": "01_glue",
@@ -26,17 +23,6 @@ NOTEBOOKS = {
     "mtdnn": "04_mtdnn",
     "teachers": "05_teachers",
     "distill": "06_distill",
-}
-# Training examples of GLUE today (the hub's dataset card), for cost estimates only.
-GLUE_SIZES = {
-    "cola": 8551,
-    "sst2": 67349,
-    "mrpc": 3668,
-    "stsb": 5749,
-    "qqp": 363846,
-    "mnli": 392702,
-    "qnli": 104743,
-    "rte": 2490,
 }
 
 
@@ -81,24 +67,6 @@ def present_tasks(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
             f"{recipe.data.path or recipe.data.hub}; expected folders as GLUE names them: CoLA, RTE"
         )
     return present, missing
-
-
-def notices(recipe: Recipe) -> list[str]:
-    """What the recipe names and the data, or its own tasks, do not have: one line each."""
-    present, missing = present_tasks(recipe)
-    lines = []
-    if missing:
-        where = recipe.data.path or recipe.data.hub
-        lines.append(f"not in {where} and left out: {', '.join(missing)}")
-    if untaught := [task for task in recipe.teachers.tasks if task not in present]:
-        taught = ", ".join(teacher_tasks(recipe, present)) or "nothing"
-        lines.append(
-            f"no soft targets for {', '.join(untaught)}: not a task here; teachers teach {taught}"
-        )
-    by = selection_tasks(recipe, present)
-    if set(by) != set(recipe.teachers.by):
-        lines.append(f"teachers are chosen by {', '.join(by)}")
-    return lines
 
 
 def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
@@ -149,54 +117,6 @@ class Outline:
         """Training examples that pass through a model when all tasks are trained."""
         sizes = (train_size(self.recipe.data, task) for task in self.present)
         return sum(sizes) * settings.epochs
-
-
-# Fields that came after the first results: at these values they take no part in an identity.
-LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
-LATER |= {"encoder": None, "taught_by": ()}
-
-
-def identity(settings: Teachers | Distillation) -> dict[str, Any]:
-    """The settings as they enter a run's identity."""
-    fields = asdict(settings)
-    return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
-
-
-def expand(recipe: Recipe) -> list[Run]:
-    """All runs of a recipe, those of its studies last, parents before children."""
-    found = {run.run_id: run for run in main_runs(recipe)}
-    for study in studies(recipe):
-        for arm in study.arms:
-            for run in arm_runs(recipe, study, arm):
-                for needed in (*ancestors(run), run):
-                    asked = needed.parameters | {"arm": f"{study.name}/{arm.name}"}
-                    found.setdefault(needed.run_id, replace(needed, parameters=asked))
-    return list(found.values())
-
-
-def urgency(runs: Sequence[Run]) -> dict[str, int]:
-    """Cost of the longest way from each run to the end, its own included, by run id.
-
-    What a scheduler should start first. `runs` have parents before children.
-    """
-    after: dict[str, float] = {}
-    found = {}
-    for run in reversed(runs):
-        found[run.run_id] = round(run.cost + after.get(run.run_id, 0))
-        for parent in run.parents:
-            after[parent.run_id] = max(after.get(parent.run_id, 0), found[run.run_id])
-    return found
-
-
-def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
-    """The runs whose scores answer for an arm, one per seed."""
-    runs = main_runs(changed(recipe, arm.changes))
-    found = [run for run in runs if run.stage == arm.stage and arm.what in (None, run.what)]
-    if len(found) != len(recipe.seeds):
-        raise MtkdError(
-            f"study {study.name}, arm {arm.name}: {len(found)} runs, expected one a seed"
-        )
-    return found
 
 
 def ancestors(run: Run) -> list[Run]:
@@ -340,34 +260,6 @@ def encoder_run(recipe: Recipe, name: str) -> Run:
     return Run("encoders", name, 0, settings, (), {"encoder": name}, cost)
 
 
-def train_size(source: DataSource, task: str) -> int:
-    """Training examples of a task, about: for estimates, without reading any file."""
-    if source.kind == "toy":
-        return round(TRAIN_SIZES[task] * source.scale)
-    return min(GLUE_SIZES[task], source.limit or GLUE_SIZES[task])
-
-
-def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
-    """What tells one data source from another, wherever it lies.
-
-    For a folder: names and sizes of the files, so that a copy elsewhere is the same source and
-    another version of a file is not.
-    """
-    if source.kind == "toy":
-        return {"kind": "toy", "seed": source.seed, "scale": source.scale, "limit": source.limit}
-    if source.kind == "hub":
-        chosen = {"limit": source.limit, "seed": source.seed}
-        return {"kind": "hub", "hub": source.hub, "revision": source.revision} | chosen
-    files = sorted(
-        (f"{folder.name}/{file.name}", file.stat().st_size)
-        for task in tasks
-        for folder in task_folders(find_task(task), Path(source.path or ""))
-        for file in folder.iterdir()
-        if file.suffix in (".tsv", ".parquet")
-    )
-    return {"kind": "folder", "files": files, "limit": source.limit, "seed": source.seed}
-
-
 def find_run(recipe: Recipe, stage: str, what: str | None, seed: int) -> Run:
     """The main run of that stage, what and seed; without `what`, the stage's only one.
 
@@ -379,22 +271,3 @@ def find_run(recipe: Recipe, stage: str, what: str | None, seed: int) -> Run:
             return run
     known = ", ".join(sorted({f"{run.what} (seed {run.seed})" for run in runs}))
     raise MtkdError(f"recipe {recipe.name} has no {stage} run {what!r} with seed {seed}: {known}")
-
-
-def upto(runs: list[Run], stage: str | None) -> list[Run]:
-    """The runs of a stage and all that they rest on; all runs without a stage."""
-    if stage is None:
-        return runs
-    if stage not in NOTEBOOKS:
-        raise MtkdError(f"--until {stage!r}: expected one of {', '.join(NOTEBOOKS)}")
-    wanted: dict[str, Run] = {}
-
-    def add(run: Run) -> None:
-        for parent in run.parents:
-            add(parent)
-        wanted[run.run_id] = run
-
-    for run in runs:
-        if run.stage == stage:
-            add(run)
-    return list(wanted.values())

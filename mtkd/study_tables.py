@@ -12,8 +12,8 @@ import pandas as pd
 
 from mtkd import records
 from mtkd.markup import NOTHING, markdown, values_csv
+from mtkd.plans import arm_runs
 from mtkd.results import Results
-from mtkd.runs import arm_runs
 from mtkd.statistics import (
     FEW,
     estimate,

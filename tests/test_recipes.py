@@ -10,8 +10,10 @@ import yaml
 
 from mtkd.data import DataSource
 from mtkd.errors import MtkdError
+from mtkd.identities import data_identity
+from mtkd.plans import expand, urgency
 from mtkd.recipes import as_yaml, available, head_spec, load_recipe
-from mtkd.runs import Run, data_identity, expand, find_run, urgency
+from mtkd.runs import Run, find_run
 from mtkd.settings import Recipe
 from mtkd.tasks import GLUE
 

@@ -17,12 +17,13 @@ import pytest
 
 from mtkd import calibration, evaluations, report, report_parts, tables, targets
 from mtkd.errors import MtkdError
+from mtkd.plans import expand
 from mtkd.publish import publish
 from mtkd.recipes import load_recipe
 from mtkd.records import Record, Score, write_record
 from mtkd.report_parts import Cell
 from mtkd.results import Results
-from mtkd.runs import Run, expand
+from mtkd.runs import Run
 from mtkd.tasks import GLUE
 from mtkd.workbench import prediction_file, run_folder
 

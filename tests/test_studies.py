@@ -18,8 +18,9 @@ from mtkd.ensembles import choose
 from mtkd.errors import MtkdError
 from mtkd.evaluations import Outputs
 from mtkd.model import load_encoder
+from mtkd.plans import arm_runs, expand
 from mtkd.recipes import changed, load_recipe
-from mtkd.runs import arm_runs, expand, main_runs
+from mtkd.runs import main_runs
 from mtkd.settings import Distillation, Recipe, Teachers
 from mtkd.studies import ABLATIONS, STUDIES, Study, arm_recipe, named, targets
 from mtkd.workbench import open_run

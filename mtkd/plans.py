@@ -1,0 +1,94 @@
+"""The runs to make for a recipe: those of its studies too, up to a stage, the urgent ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mtkd.errors import MtkdError
+from mtkd.recipes import changed
+from mtkd.runs import (
+    NOTEBOOKS,
+    Run,
+    ancestors,
+    main_runs,
+    present_tasks,
+    selection_tasks,
+    teacher_tasks,
+)
+from mtkd.settings import Recipe
+from mtkd.studies import Arm, Study, studies
+
+
+def expand(recipe: Recipe) -> list[Run]:
+    """All runs of a recipe, those of its studies last, parents before children."""
+    found = {run.run_id: run for run in main_runs(recipe)}
+    for study in studies(recipe):
+        for arm in study.arms:
+            for run in arm_runs(recipe, study, arm):
+                for needed in (*ancestors(run), run):
+                    asked = needed.parameters | {"arm": f"{study.name}/{arm.name}"}
+                    found.setdefault(needed.run_id, replace(needed, parameters=asked))
+    return list(found.values())
+
+
+def urgency(runs: Sequence[Run]) -> dict[str, int]:
+    """Cost of the longest way from each run to the end, its own included, by run id.
+
+    What a scheduler should start first. `runs` have parents before children.
+    """
+    after: dict[str, float] = {}
+    found = {}
+    for run in reversed(runs):
+        found[run.run_id] = round(run.cost + after.get(run.run_id, 0))
+        for parent in run.parents:
+            after[parent.run_id] = max(after.get(parent.run_id, 0), found[run.run_id])
+    return found
+
+
+def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
+    """The runs whose scores answer for an arm, one per seed."""
+    runs = main_runs(changed(recipe, arm.changes))
+    found = [run for run in runs if run.stage == arm.stage and arm.what in (None, run.what)]
+    if len(found) != len(recipe.seeds):
+        raise MtkdError(
+            f"study {study.name}, arm {arm.name}: {len(found)} runs, expected one a seed"
+        )
+    return found
+
+
+def upto(runs: list[Run], stage: str | None) -> list[Run]:
+    """The runs of a stage and all that they rest on; all runs without a stage."""
+    if stage is None:
+        return runs
+    if stage not in NOTEBOOKS:
+        raise MtkdError(f"--until {stage!r}: expected one of {', '.join(NOTEBOOKS)}")
+    wanted: dict[str, Run] = {}
+
+    def add(run: Run) -> None:
+        for parent in run.parents:
+            add(parent)
+        wanted[run.run_id] = run
+
+    for run in runs:
+        if run.stage == stage:
+            add(run)
+    return list(wanted.values())
+
+
+def notices(recipe: Recipe) -> list[str]:
+    """What the recipe names and the data, or its own tasks, do not have: one line each."""
+    present, missing = present_tasks(recipe)
+    lines = []
+    if missing:
+        where = recipe.data.path or recipe.data.hub
+        lines.append(f"not in {where} and left out: {', '.join(missing)}")
+    if untaught := [task for task in recipe.teachers.tasks if task not in present]:
+        taught = ", ".join(teacher_tasks(recipe, present)) or "nothing"
+        lines.append(
+            f"no soft targets for {', '.join(untaught)}: not a task here; teachers teach {taught}"
+        )
+    by = selection_tasks(recipe, present)
+    if set(by) != set(recipe.teachers.by):
+        lines.append(f"teachers are chosen by {', '.join(by)}")
+    return lines

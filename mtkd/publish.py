@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from mtkd import comparisons, figures, learnt, records, tables
+from mtkd import comparisons, figures, learnt, records, table_files
 from mtkd.evaluations import slice_scores
 from mtkd.plotting import save
 from mtkd.report import write_report
@@ -23,9 +23,9 @@ def publish(results: Results) -> list[Path]:
     scores, folder = results.scores, results.folder
     text = io.StringIO()
     scores.round({"value": 6}).to_csv(text, index=False, lineterminator="\n")
-    path = folder / "scores.csv"
-    records.write_text(path, text.getvalue())
-    written = tables.write_tables(scores, folder, results.records)
+    written = [folder / "scores.csv"]
+    records.write_text(written[0], text.getvalue())
+    written += table_files.write_tables(scores, folder, results.records)
     written += comparisons.write_comparisons(scores, slice_scores(results), folder)
     drawn = figures.write_figures(
         scores,
@@ -35,12 +35,11 @@ def publish(results: Results) -> list[Path]:
         knowledge=teacher_knowledge(results),
     )
     noise, found = learnt.label_noise(results), learnt.habits(results)
-    path_learnt = folder / "tables" / "learnt.md"
-    records.write_text(path_learnt, learnt.learnt_page(noise, found))
-    written.append(path_learnt)
+    written.append(folder / "tables" / "learnt.md")
+    records.write_text(written[-1], learnt.learnt_page(noise, found))
     drawn += save(learnt_figure(noise, found), folder / "figures", "learnt")
     views = list(study_views(results))
     for view in views:
         written += write_study(view.study, view.values, view.table, folder)
         drawn += save(view.figure, folder / "figures", file_stem(view.study))
-    return [path, *written, *drawn, write_report(results, drawn, views)]
+    return [*written, *drawn, write_report(results, drawn, views)]

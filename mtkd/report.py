@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from mtkd import paths, records, report_figures, tables
+from mtkd import paths, records, report_figures, table_files, tables
 from mtkd.calibration import BINS
 from mtkd.evaluations import Outputs, confusion, dev_labels, dev_outputs
 from mtkd.markup import NOTHING
@@ -100,8 +100,8 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyVi
         summary=sheet(tables.summary(scores), "The systems in short"),
         dev=sheet(tables.glue_dev(scores), "Dev scores, the paper's cells below ours"),
         ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
-        notes=[*tables.notes(scores, results.records), *tables.dev_notes(scores)],
-        differences=tables.DIFFERENCES,
+        notes=[*table_files.notes(scores, results.records), *table_files.dev_notes(scores)],
+        differences=table_files.DIFFERENCES,
         studies=[study_part(view) for view in views],
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,

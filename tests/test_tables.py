@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd import figures, inspection, plotting, run_figures, tables
+from mtkd import figures, inspection, plotting, run_figures, table_files, tables
 from mtkd.errors import MtkdError
 from mtkd.records import Record, Score, collect
 from mtkd.systems import MAJORITY, SYSTEMS
@@ -139,7 +139,7 @@ def test_subset_of_tasks_and_one_seed() -> None:
     assert row(table, "MT-DNN-KD")["Mean of 2"] == "73.0"
     assert row(table, "MT-DNN (paper, BERT-large on GLUE)")["Mean of 2"] == "85.2"  # 86.9, 83.4
     assert row(tables.ablation(some), "MT-DNN-KD")["RTE"] == "+3.0"
-    assert "over MNLI, RTE" in tables.notes(some)[0]
+    assert "over MNLI, RTE" in table_files.notes(some)[0]
 
 
 def test_below_five_seeds_the_points() -> None:
@@ -160,7 +160,7 @@ def test_a_mean_needs_every_task() -> None:
 def test_missing_systems_are_absent_rows(systems: tuple[str, ...], tmp_path: Path) -> None:
     records = results(2, TASKS, systems)
     some = collect(records)
-    tables.write_tables(some, tmp_path, records)
+    table_files.write_tables(some, tmp_path, records)
     ours = {system for system in systems if system not in APART}
     assert set(tables.glue_dev_values(some)["system"]) == ours
     assert tables.ablation(some).empty == ("mine" not in systems)
@@ -178,14 +178,14 @@ def test_seeds_or_tasks_in_common_are_needed(tmp_path: Path) -> None:
     figures.write_figures(collect(partial), partial, tmp_path)
     other_task = [record("mtdnn", 0, ("cola",)), record("mtdnn-kd", 0, ("rte",))]
     figures.write_figures(collect(other_task), other_task, tmp_path)
-    tables.write_tables(collect(other_task), tmp_path)
+    table_files.write_tables(collect(other_task), tmp_path)
 
 
 def test_degenerate_evaluations_are_counted() -> None:
-    assert tables.degenerate(FULL)["run_id"].tolist() == ["x-bert-s2"]
-    (line,) = (line for line in tables.notes(SCORES, FULL) if line.startswith("Degenerate"))
+    assert table_files.degenerate(FULL)["run_id"].tolist() == ["x-bert-s2"]
+    (line,) = (line for line in table_files.notes(SCORES, FULL) if line.startswith("Degenerate"))
     assert "1 of 270 evaluations" in line and "on RTE (dev), seed 2" in line
-    assert not any(line.startswith("Degenerate") for line in tables.notes(SCORES))
+    assert not any(line.startswith("Degenerate") for line in table_files.notes(SCORES))
 
 
 def test_summary_is_the_mean_and_the_gains() -> None:
@@ -200,7 +200,7 @@ def test_summary_is_the_mean_and_the_gains() -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    written = tables.write_tables(SCORES, tmp_path, FULL)
+    written = table_files.write_tables(SCORES, tmp_path, FULL)
     kinds = ("csv", "md", "tex")
     names = ["summary.md", *(f"{n}.{kind}" for n in ("glue_dev", "ablation") for kind in kinds)]
     assert [path.relative_to(tmp_path / "tables").as_posix() for path in written] == names

@@ -11,9 +11,9 @@ from mtkd.calibration import calibration_error
 from mtkd.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
 from mtkd.markup import markdown
 from mtkd.results import Results, taught
-from mtkd.statistics import FEW, Estimate, estimate
+from mtkd.statistics import estimate
 from mtkd.systems import system_order, system_title, task_title
-from mtkd.tables import OURS, cell, row_of
+from mtkd.tables import OURS, cell, row_of, said
 from mtkd.tasks import GLUE
 from mtkd.workbench import OpenRun
 
@@ -127,31 +127,29 @@ def reading(noise: pd.DataFrame, found: pd.DataFrame) -> str:
         by_seed = noise.groupby("seed")[["corrected", "spoilt"]].mean()
         sentences.append(
             f"On the tasks with teachers the soft target is highest at the right label for "
-            f"{said(estimate(by_seed['corrected']))} of the wrong training labels, and elsewhere "
-            f"for {said(estimate(by_seed['spoilt']))} of the right ones."
+            f"{in_percent(by_seed['corrected'])} of the wrong training labels, and elsewhere "
+            f"for {in_percent(by_seed['spoilt'])} of the right ones."
         )
     errors = found.pivot(index="seed", columns="system", values="calibration")
     alike = found.pivot(index="seed", columns="system", values="agreement")
     if {"mtdnn", "mtdnn-kd"} <= set(errors):
-        change = estimate((errors["mtdnn-kd"] - errors["mtdnn"]).dropna())
-        closer = estimate((alike["mtdnn-kd"] - alike["mtdnn"]).dropna())
+        change = in_points(errors["mtdnn-kd"] - errors["mtdnn"])
+        closer = in_points(alike["mtdnn-kd"] - alike["mtdnn"])
         sentences.append(
-            f"The student's calibration error is {said(change, True)} against MT-DNN's, and it "
-            f"answers as the ensemble does on {said(closer, True)} more of the examples."
+            f"The student's calibration error is {change} against MT-DNN's, and it "
+            f"answers as the ensemble does on {closer} more of the examples."
         )
     return " ".join(sentences) or "No teachers or students are finished yet."
 
 
-def said(found: Estimate, signed: bool = False) -> str:
-    """An estimate in percent or points with interval and n."""
-    sign = "+" if signed else ""
-    unit = " points" if signed else " %"
-    if found.n < FEW or found.low is None or found.high is None:
-        return f"{found.value:{sign}.1f}{unit} (n = {found.n})"
-    return (
-        f"{found.value:{sign}.1f}{unit} [{found.low:{sign}.1f}, {found.high:{sign}.1f}] "
-        f"(n = {found.n})"
-    )
+def in_percent(values: pd.Series) -> str:
+    """Mean of one value per seed, in words."""
+    return said(row_of("", OURS, "", estimate(values)), signed=False, unit="%")
+
+
+def in_points(changes: pd.Series) -> str:
+    """Mean of one difference per seed, in words."""
+    return said(row_of("", OURS, "", estimate(changes)))
 
 
 def learnt_page(noise: pd.DataFrame, found: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ from mtkd.statistics import (
 )
 from mtkd.studies import Arm, Study
 from mtkd.systems import task_title
-from mtkd.tables import OURS, cell, find_row, frame_of, mean_title, row_of, seed_counts
+from mtkd.tables import OURS, cell, find_row, frame_of, mean_title, row_of, said, seed_counts
 from mtkd.workbench import run_folder
 
 GAINS = ("gain", "taught", "untaught")  # of the mean over all and some tasks, over the base arm
@@ -152,15 +152,6 @@ def reading(study: Study, values: pd.DataFrame) -> str:
             ahead = find_row(values, str(best["system"]), OURS, "ahead")
             text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
     return text + " The largest of many gains is flattered by having been picked."
-
-
-def said(row: Mapping[Hashable, Any]) -> str:
-    """A gain with its interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
-    if row["n"] >= FEW:
-        return (
-            f"{row['value']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] points (n = {row['n']})"
-        )
-    return f"{row['value']:+.1f} points (n = {row['n']}, too few for an interval)"
 
 
 def verdict(row: Mapping[Hashable, Any]) -> str:

@@ -258,6 +258,15 @@ def cell(row: Mapping[Any, Any] | None, *, signed: bool, percent: bool = False) 
     return f"{text} ({', '.join(points)})" if len(points) > 1 else text
 
 
+def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -> str:
+    """A number in a sentence, with interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
+    form = "+.1f" if signed else ".1f"
+    if row["n"] < FEW:
+        return f"{row['value']:{form}} {unit} (n = {row['n']}, too few for an interval)"
+    ends = f"[{row['low']:{form}}, {row['high']:{form}}]"
+    return f"{row['value']:{form}} {ends} {unit} (n = {row['n']})"
+
+
 def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:
     """The paper's own cells behind a mean, in its order: " (87.1/86.7)"."""
     found = cells.loc[(cells["system"] == system) & (cells["task"] == task), "value"]

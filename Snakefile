@@ -20,9 +20,9 @@ REPORTS = [] if config.get("until") else REPORTS
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
 METHOD = {
-    "glue": "tasks data glue_files toy toy_tasks toy_language",
+    "glue": "tasks data encoding glue_files toy toy_tasks toy_language",
     "encoders": "toy_corpus toy_tasks toy_language encoders",
-    "training": "tasks data glue_files toy toy_tasks toy_language heads model losses batches training "
+    "training": "tasks data encoding glue_files toy toy_tasks toy_language heads model losses batches training "
     "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
 }
 VIEW = [

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtkd.data import Encoded
+from mtkd.encoding import Encoded
 
 POOL = 32  # batches sorted by length together; the larger, the less padding and the less random
 MIXING = ("proportional", "power", "uniform", "annealed")

@@ -14,7 +14,8 @@ import torch
 
 from mtkd import encoders, inspection, metrics, targets
 from mtkd.batches import TaskData
-from mtkd.data import DataSource, encode, load_examples
+from mtkd.data import DataSource, load_examples
+from mtkd.encoding import encode
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress

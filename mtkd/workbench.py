@@ -15,8 +15,9 @@ import torch
 
 from mtkd import metrics, records, targets
 from mtkd.batches import TaskData
-from mtkd.data import encode, load_examples, missing_tasks
+from mtkd.data import load_examples, missing_tasks
 from mtkd.encoders import load_tokenizer
+from mtkd.encoding import encode
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.prediction import evaluate, predict

@@ -17,8 +17,9 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from mtkd.batches import TaskData
-from mtkd.data import DataSource, encode, load_examples
+from mtkd.data import DataSource, load_examples
 from mtkd.encoders import train_tokenizer
+from mtkd.encoding import encode
 from mtkd.model import MultiTaskModel
 from mtkd.recipes import head_spec
 from mtkd.settings import Heads, HeadSpec

@@ -16,7 +16,7 @@ from mtkd.batches import (
     collate,
     epoch_units,
 )
-from mtkd.data import Encoded
+from mtkd.encoding import Encoded
 from mtkd.tasks import GLUE
 
 

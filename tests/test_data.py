@@ -11,8 +11,9 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from mtkd import data
-from mtkd.data import DataSource, encode, load_examples, missing_tasks
+from mtkd import encoding
+from mtkd.data import DataSource, load_examples, missing_tasks
+from mtkd.encoding import encode
 from mtkd.errors import MtkdError
 from mtkd.tasks import GLUE, Examples
 
@@ -395,7 +396,7 @@ def test_encode_single_texts_without_labels(tmp_path: Path) -> None:
 
 
 def test_encode_agrees_with_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "BATCH", 3)
+    monkeypatch.setattr(encoding, "BATCH", 3)
     rng = np.random.default_rng(0)
     words = [" ".join(rng.choice(list("abcdef"), rng.integers(0, 9))) for _ in range(40)]
     examples = pairs(*zip(words[:20], words[20:], strict=True))

@@ -29,7 +29,7 @@ VIEW = [
     str(PACKAGE / name)
     for name in "systems.py tables.py table_files.py markup.py statistics.py figures.py plotting.py inspection.py "
     "paper.csv calibration.py evaluations.py comparisons.py publish.py report.py report_parts.py "
-    "report_figures.py studies.py study_tables.py study_views.py study_figures.py ensemble_sizes.py learnt.py "
+    "report_figures.py arms.py ablations.py open_questions.py studies.py study_tables.py study_views.py study_figures.py ensemble_sizes.py learnt.py "
     "templates/report.html.j2 templates/report.css templates/report.js".split()
 ]
 

@@ -27,6 +27,7 @@ class TaskData:
     encoded: Encoded
     soft: np.ndarray | None = None  # float32 (N, C), teachers' targets; None: no teacher
     unit_rows: tuple[np.ndarray, ...] | None = None  # None: every example is its own unit
+    head: str | None = None  # that learns from it; None: the one of its own name
 
     @property
     def units(self) -> int:

@@ -89,6 +89,8 @@ def check_ranges(recipe: Recipe) -> str | None:
         ("data.scale", recipe.data.scale, 1e-4, 1e4),
         ("data.seed", recipe.data.seed, 0, many),
         ("data.limit", recipe.data.limit or 1, 1, many),
+        ("data.share", recipe.data.share, 1e-6, 1),
+        ("data.pool", recipe.data.pool, 0, 1e4),
         ("teachers.choose", recipe.teachers.choose, 1, count),
         ("dropout", recipe.dropout, 0, 0.99),
         ("max_length", recipe.max_length, 8, 100_000),
@@ -110,6 +112,8 @@ def check_ranges(recipe: Recipe) -> str | None:
     for name, student in recipe.students.items():
         bounds.append((f"students.{name}.hard_weight", student.hard_weight, 0, 1))
         bounds.append((f"students.{name}.temperature", student.temperature, 0.01, 1e3))
+        bounds.append((f"students.{name}.unlabelled", student.unlabelled, 0, recipe.data.pool))
+        bounds.append((f"students.{name}.epochs", student.epochs or 1, 1, 100_000))
     for part, settings in (("training", recipe.training), ("finetuning", recipe.finetuning)):
         for key in ("epochs", "batch_size", "accumulation", "evaluate_every"):
             bounds.append((f"{part}.{key}", getattr(settings, key), 1, 100_000))

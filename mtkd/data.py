@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from mtkd.errors import MtkdError
-from mtkd.glue_files import from_table, read_folder, task_folders
-from mtkd.tasks import GLUE, Examples, Task
-from mtkd.toy import toy_examples
+from mtkd.glue_files import from_table, read_folder, read_unlabelled, task_folders
+from mtkd.tasks import GLUE, UNLABELLED, Examples, Task
+from mtkd.toy import toy_examples, toy_text
 
 GLUE_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # of nyu-mll/glue
 
@@ -26,6 +26,10 @@ class DataSource:
     seed: int = 0  # toy: seed of the generator; also of the sample that `limit` takes
     scale: float = 1.0  # toy: multiplies all sizes
     limit: int | None = None  # at most this many training examples per task (a seeded sample)
+    share: float = 1.0  # share of the training examples whose labels are there, 0 to 1
+    # Text without labels for the teachers to label, as a multiple of a task's training examples
+    pool: float = 0.0
+    unlabelled: str | None = None  # file of such text; none: toy text anew, else the test sentences
 
 
 def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
@@ -34,6 +38,8 @@ def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
     Raises MtkdError, one line with file and line, for anything missing or not as expected.
     """
     task = find_task(task)
+    if split == UNLABELLED:
+        return unlabelled_examples(source, task)
     if split not in task.splits:
         have = ", ".join(task.splits)
         raise MtkdError(f"{task.title} has no split {split!r}; expected one of {have}")
@@ -47,9 +53,42 @@ def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
         examples = _read_hub(source, task, split)
     else:
         raise MtkdError(f"data.kind is {source.kind!r}; expected toy, folder or hub")
-    if split == "train" and source.limit is not None:
-        return _sample(examples, source.limit, source.seed)
-    return examples
+    if split != "train":
+        return examples
+    if source.limit is not None:
+        examples = _sample(examples, source.limit, source.seed)
+    return first_drawn(examples, round(source.share * len(examples)), source.seed)
+
+
+def unlabelled_examples(source: DataSource, task: Task) -> Examples:
+    """Text of a task without labels, as much as `source.pool` says or as there is.
+
+    Toy: written anew, in the language of the training examples. Else the lines of the file
+    `source.unlabelled`, or the sentences of the test sets.
+    """
+    labelled = load_examples(replace(source, share=1.0), task, "train")
+    count = round(source.pool * len(labelled))
+    if source.unlabelled is not None:
+        found = read_unlabelled(task, Path(source.unlabelled).expanduser())
+    elif source.kind == "toy":
+        found = toy_text(task.name, count, seed=source.seed)
+    else:
+        tests = [split for split in task.splits if split.startswith("test")]
+        found = joined([load_examples(source, task, split) for split in tests])
+    return first_drawn(found, count, source.seed)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Several splits as text without labels, numbered anew."""
+    first, count = parts[0], sum(map(len, parts))
+    return Examples(
+        task=first.task,
+        split=UNLABELLED,
+        idx=np.arange(count, dtype=np.int64),
+        text_a=[text for part in parts for text in part.text_a],
+        text_b=None if first.text_b is None else [t for part in parts for t in part.text_b or ()],
+        label=None,
+    )
 
 
 def missing_tasks(source: DataSource, tasks: Sequence[str]) -> list[str]:
@@ -91,7 +130,18 @@ def _sample(examples: Examples, limit: int, seed: int) -> Examples:
         return examples
     # The task's name takes part, so that tasks of one size do not share their row numbers.
     generator = np.random.default_rng([seed, *examples.task.name.encode()])
-    rows = np.sort(generator.choice(len(examples), limit, replace=False))
+    return _rows(examples, np.sort(generator.choice(len(examples), limit, replace=False)))
+
+
+def first_drawn(examples: Examples, count: int, seed: int) -> Examples:
+    """`count` examples drawn at random, one at least; what a larger count draws holds them, too."""
+    if count >= len(examples):
+        return examples
+    order = np.random.default_rng([seed, *examples.task.name.encode()]).permutation(len(examples))
+    return _rows(examples, np.sort(order[: max(count, 1)]))
+
+
+def _rows(examples: Examples, rows: np.ndarray) -> Examples:
     text_b = examples.text_b
     return replace(
         examples,

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from mtkd import metrics, records, targets
+from mtkd.ablations import ensembles
 from mtkd.evaluations import Gold, dev_labels
 from mtkd.plans import arm_runs
 from mtkd.results import Results
 from mtkd.runs import Run
-from mtkd.studies import ensembles
 from mtkd.targets import Predictions
 from mtkd.tasks import GLUE
 from mtkd.workbench import prediction_file, run_folder

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtkd.errors import MtkdError
-from mtkd.tasks import Examples, Task
+from mtkd.tasks import GLUE, UNLABELLED, Examples, Task
 
 COLA_COLUMNS = ["source", "label", "mark", "sentence"]  # CoLA's train and dev have no header
 # What the official files call the hub's columns, where the names differ.
@@ -96,6 +96,37 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     found = None if label is None else labels
     return _examples(
         task, split, columns, found, ids, lambda row: f"{path}:{numbers[row]}", skipped
+    )
+
+
+def read_unlabelled(task: Task, path: Path) -> Examples:
+    """A task's lines of a file of text without labels: task, text and second text, with tabs."""
+    width = 1 + len(task.columns)
+    rows = []
+    for number, line, _ in _lines(path):
+        name, *texts = line.split("\t")
+        if name not in GLUE:
+            raise MtkdError(
+                f"{path}:{number}: {name[:40]!r} is no task; expected one of {', '.join(GLUE)}, "
+                "then its text or two texts, with tabs between them"
+            )
+        if name == task.name:
+            if len(texts) != len(task.columns) or not all(texts):
+                raise MtkdError(
+                    f"{path}:{number}: {1 + len(texts)} columns; expected {width}: {task.name}, "
+                    f"{', '.join(task.columns)}"
+                )
+            rows.append(texts)
+    if not rows:
+        raise MtkdError(f"{path}: no line of {task.name}; expected its text without labels there")
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return Examples(
+        task=task,
+        split=UNLABELLED,
+        idx=np.arange(len(rows), dtype=np.int64),
+        text_a=columns[0],
+        text_b=columns[1] if len(columns) > 1 else None,
+        label=None,
     )
 
 

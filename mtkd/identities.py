@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mtkd.data import DataSource, find_task
+from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders
 from mtkd.settings import Distillation, Teachers
 from mtkd.toy import TRAIN_SIZES
@@ -24,7 +26,7 @@ GLUE_SIZES = {
 }
 # Fields that came after the first results: at these values they take no part in an identity.
 LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
-LATER |= {"encoder": None, "taught_by": ()}
+LATER |= {"encoder": None, "taught_by": (), "unlabelled": 0.0, "epochs": None}
 
 
 def identity(settings: Teachers | Distillation) -> dict[str, Any]:
@@ -35,9 +37,8 @@ def identity(settings: Teachers | Distillation) -> dict[str, Any]:
 
 def train_size(source: DataSource, task: str) -> int:
     """Training examples of a task, about: for estimates, without reading any file."""
-    if source.kind == "toy":
-        return round(TRAIN_SIZES[task] * source.scale)
-    return min(GLUE_SIZES[task], source.limit or GLUE_SIZES[task])
+    full = GLUE_SIZES[task] if source.kind != "toy" else round(TRAIN_SIZES[task] * source.scale)
+    return round(source.share * min(full, source.limit or full))
 
 
 def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
@@ -46,11 +47,17 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     For a folder: names and sizes of the files, so that a copy elsewhere is the same source and
     another version of a file is not.
     """
+    common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
+    if source.share < 1:
+        common["share"] = source.share
+    if source.pool:
+        common["pool"] = source.pool
+        if source.unlabelled is not None:
+            common["unlabelled"] = file_digest(Path(source.unlabelled).expanduser())
     if source.kind == "toy":
-        return {"kind": "toy", "seed": source.seed, "scale": source.scale, "limit": source.limit}
+        return common | {"scale": source.scale}
     if source.kind == "hub":
-        chosen = {"limit": source.limit, "seed": source.seed}
-        return {"kind": "hub", "hub": source.hub, "revision": source.revision} | chosen
+        return common | {"hub": source.hub, "revision": source.revision}
     files = sorted(
         (f"{folder.name}/{file.name}", file.stat().st_size)
         for task in tasks
@@ -58,4 +65,13 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
         for file in folder.iterdir()
         if file.suffix in (".tsv", ".parquet")
     )
-    return {"kind": "folder", "files": files, "limit": source.limit, "seed": source.seed}
+    return common | {"files": files}
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file. Raises MtkdError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MtkdError(f"{path}: {error.strerror}; expected a file of unlabelled text") from None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtkd.batches import TaskData
 from mtkd.model import MultiTaskModel
 from mtkd.progress import Progress
 from mtkd.runs import Run
-from mtkd.settings import Distillation, HeadSpec
+from mtkd.settings import Distillation, HeadSpec, Training
 from mtkd.workbench import OpenRun, Splits, new_model, recipe_heads, train_part
 
 
@@ -29,12 +31,15 @@ def multi_task(
     dropout: float,
     data: dict[str, Splits],
     *,
+    training: Training | None = None,
     distillation: Distillation | None = None,
+    extra: Mapping[str, TaskData] | None = None,
     with_train: bool = False,
 ) -> dict[str, Any]:
     """Train one multi-task model, save it, store its predictions on dev and test (and train).
 
-    A candidate for MT-DNN, or with `distillation` a student, which has one stage only.
+    A candidate for MT-DNN; with `distillation`, and a `training` of its own, a student, which may
+    learn from `extra` text, too.
     """
     opened, recipe = bench.opened, bench.opened.recipe
     return train_part(
@@ -42,11 +47,12 @@ def multi_task(
         system,
         data,
         lambda: new_model(opened, encoder, dropout, recipe_heads(opened, opened.tasks)),
-        recipe.single_stage if distillation else recipe.training,
+        training or recipe.training,
         bench.tokenizer,
         bench.progress,
         opened.model_folder,
         distillation=distillation,
+        extra=extra,
         with_train=with_train,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mtkd.arms import Arm, Study
 from mtkd.errors import MtkdError
 from mtkd.recipes import changed
 from mtkd.runs import (
@@ -17,7 +18,7 @@ from mtkd.runs import (
     teacher_tasks,
 )
 from mtkd.settings import Recipe
-from mtkd.studies import Arm, Study, studies
+from mtkd.studies import studies
 
 
 def expand(recipe: Recipe) -> list[Run]:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from mtkd import paths, records, report_figures, table_files, tables
+from mtkd.arms import Study
 from mtkd.calibration import BINS
 from mtkd.evaluations import Outputs, confusion, dev_labels, dev_outputs
 from mtkd.markup import NOTHING
@@ -36,7 +37,6 @@ from mtkd.report_parts import (
 )
 from mtkd.results import Results, open_teachers, times
 from mtkd.statistics import task_order
-from mtkd.studies import Study
 from mtkd.study_views import StudyView
 from mtkd.systems import is_student, system_order, system_title, task_title
 from mtkd.tasks import GLUE

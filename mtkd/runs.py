@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,11 @@ class Outline:
         sizes = (train_size(self.recipe.data, task) for task in self.present)
         return sum(sizes) * settings.epochs
 
+    def full_size(self, tasks: Sequence[str]) -> int:
+        """Training examples of some tasks, were all labels there."""
+        source = replace(self.recipe.data, share=1.0)
+        return sum(train_size(source, task) for task in tasks)
+
 
 def ancestors(run: Run) -> list[Run]:
     """All runs that a run rests on, the oldest first."""
@@ -195,15 +201,18 @@ def teachers_run(outline: Outline, models: list[Run], seed: int) -> Run:
 def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
     """The students of a seed's teachers, or of other students."""
     recipe, runs = outline.recipe, list[Run]()
+    taught = teacher_tasks(recipe, outline.present)
     for name, distillation in recipe.students.items():
         start = distillation.encoder or recipe.encoder
         settings = outline.single | {
             "encoder": start,
             "distillation": identity(distillation),
-            "teacher_tasks": list(teacher_tasks(recipe, outline.present)),
+            "teacher_tasks": list(taught),
             "average": recipe.teachers.average,
         }
-        cost = outline.examples(recipe.single_stage)
+        training = recipe.of_student(name)
+        cost = outline.examples(training)
+        cost += outline.full_size(taught) * distillation.unlabelled * training.epochs
         if distillation.finetune:
             settings |= outline.tuning
             cost += outline.examples(recipe.finetuning)

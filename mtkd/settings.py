@@ -80,6 +80,10 @@ class Distillation:
     anneal: bool = False
     encoder: str | None = None  # the student starts from this one; None: the recipe's default
     taught_by: tuple[str, ...] = ()  # students above this one in the recipe; none: the ensemble
+    # Text without labels that the student learns from by soft targets alone, as a multiple of each
+    # teacher task's training examples; `data.pool` is how much the teachers have labelled
+    unlabelled: float = 0.0
+    epochs: int | None = None  # of the student; None: as many as every system
 
     def weight(self, done: float) -> float:
         """Weight of the labels when a share `done` of the training, 0 to 1, is over."""
@@ -182,3 +186,9 @@ class Recipe:
         """How a system without a second, fine-tuning stage is trained: `bert` and the students."""
         more = self.finetuning.epochs if self.equal_passes else 0
         return replace(self.training, epochs=self.training.epochs + more)
+
+    def of_student(self, name: str) -> Training:
+        """How a student is trained, before any fine-tuning."""
+        return replace(
+            self.single_stage, epochs=self.students[name].epochs or self.single_stage.epochs
+        )

@@ -7,6 +7,7 @@ middle goes on at its last epoch. `baselines` and `ensembles` hold the stages be
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from mtkd.prediction import deployed
 from mtkd.progress import Progress
 from mtkd.recipes import encoder_location, pretraining_of
 from mtkd.records import Record, Score, Stopwatch
-from mtkd.tasks import GLUE, WNLI_LABEL, Examples
+from mtkd.settings import Distillation
+from mtkd.tasks import GLUE, UNLABELLED, WNLI_LABEL, Examples
 from mtkd.toy_corpus import toy_corpus
 from mtkd.workbench import OpenRun, combine, finish, load_data, read_examples, total_steps
 
@@ -127,13 +129,15 @@ def train_student(opened: OpenRun) -> Record:
     distillation = recipe.students[system]
     encoder = distillation.encoder or recipe.encoder
     tokenizer, data = load_data(opened, encoder)
+    extra: dict[str, TaskData] = {}
     for task in opened.teacher_tasks:
-        train_data = data[task]["train"]
-        soft = soft_targets(
-            opened, task, train_data.encoded.idx, temperature=distillation.temperature
-        )
-        data[task]["train"] = TaskData(train_data.encoded, soft, train_data.unit_rows)
-    steps = total_steps(data, recipe.single_stage)
+        data[task]["train"] = with_soft_targets(opened, data[task]["train"], distillation)
+        if distillation.unlabelled:
+            amount = distillation.unlabelled / recipe.data.pool
+            whole = with_soft_targets(opened, data[task][UNLABELLED], distillation)
+            extra[f"{task}-{UNLABELLED}"] = part_of(whole, amount, head=task)
+    training = recipe.of_student(system)
+    steps = total_steps(data | {name: {"train": item} for name, item in extra.items()}, training)
     steps += total_steps(data, recipe.finetuning, alone=True) if distillation.finetune else 0
     with Progress(steps, system) as progress:
         bench = Bench(opened, tokenizer, progress)
@@ -145,6 +149,8 @@ def train_student(opened: OpenRun) -> Record:
                 recipe.dropout,
                 data,
                 distillation=distillation,
+                training=training,
+                extra=extra,
                 with_train=any(system in other.taught_by for other in recipe.students.values()),
             )
         ]
@@ -157,3 +163,18 @@ def train_student(opened: OpenRun) -> Record:
     model = MultiTaskModel.from_pretrained(opened.model_folder)
     details["deployed"] = deployed(model, data, tokenizer.pad_token_id)
     return finish(opened, watch, scores, details)
+
+
+def with_soft_targets(opened: OpenRun, item: TaskData, distillation: Distillation) -> TaskData:
+    """A split's examples with the teachers' averaged soft targets."""
+    encoded, temperature = item.encoded, distillation.temperature
+    soft = soft_targets(
+        opened, encoded.task.name, encoded.idx, split=encoded.split, temperature=temperature
+    )
+    return replace(item, soft=soft)
+
+
+def part_of(item: TaskData, share: float, head: str) -> TaskData:
+    """The first units of a split, for another task's head to learn from."""
+    rows = item.unit_rows or tuple(np.arange(len(item.encoded))[:, None])
+    return replace(item, unit_rows=rows[: max(1, round(share * len(rows)))], head=head)

@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from mtkd.ablations import TEMPERATURES, WEIGHTS
+from mtkd.arms import Study
 from mtkd.plotting import (
     BLUE,
     GREEN,
@@ -31,7 +33,6 @@ from mtkd.plotting import (
     whole_epochs,
 )
 from mtkd.statistics import estimate
-from mtkd.studies import TEMPERATURES, WEIGHTS, Study
 from mtkd.systems import system_title, task_title
 from mtkd.tables import OURS, row_of
 

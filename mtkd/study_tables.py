@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mtkd import records
+from mtkd.arms import Arm, Study
 from mtkd.markup import NOTHING, markdown, values_csv
 from mtkd.plans import arm_runs
 from mtkd.results import Results
@@ -22,7 +23,6 @@ from mtkd.statistics import (
     score_matrix,
     task_order,
 )
-from mtkd.studies import Arm, Study
 from mtkd.systems import task_title
 from mtkd.tables import OURS, cell, find_row, frame_of, mean_title, row_of, said, seed_counts
 from mtkd.workbench import run_folder

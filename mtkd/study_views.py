@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mtkd.arms import Study
 from mtkd.ensemble_sizes import ensemble_sizes
 from mtkd.plotting import Plot
 from mtkd.results import Results
 from mtkd.statistics import estimate, mean_score, score_matrix, task_order
-from mtkd.studies import Study, studies
+from mtkd.studies import studies
 from mtkd.study_figures import size_figure, study_figure
 from mtkd.study_tables import (
     reading,

@@ -175,6 +175,7 @@ _TASKS = (
 )
 
 GLUE: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})
+UNLABELLED = "unlabelled"  # text that only teachers label, as one more split of a task
 DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more split of MNLI
 # The policy for WNLI: no system is trained on it, as in the authors' script; its majority class,
 # not_entailment, is the answer to every row, which the paper's 65.1 is, too.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mtkd.errors import MtkdError
-from mtkd.tasks import GLUE, Examples
+from mtkd.tasks import GLUE, UNLABELLED, Examples
 from mtkd.toy_tasks import WRITERS, Row
 
 # rows at scale 1, in GLUE's relative order of size; the test split is as large as dev
@@ -57,6 +57,15 @@ def toy_examples(task: str, split: str, seed: int = 0, scale: float = 1.0) -> Ex
     text_b = None if rows[0][1] is None else [str(row[1]) for row in rows]
     idx = np.arange(len(rows), dtype=np.int64)
     return Examples(GLUE[task], split, idx, [row[0] for row in rows], text_b, label, clean)
+
+
+def toy_text(task: str, count: int, seed: int = 0) -> Examples:
+    """New text of a task without labels, written as its training examples are."""
+    rng = np.random.default_rng((seed, crc32(f"{task}/{UNLABELLED}".encode())))
+    rows = unique_rows(task, "train", rng, count)
+    text_b = None if rows[0][1] is None else [str(row[1]) for row in rows]
+    idx = np.arange(len(rows), dtype=np.int64)
+    return Examples(GLUE[task], UNLABELLED, idx, [row[0] for row in rows], text_b, None)
 
 
 def unique_rows(task: str, split: str, rng: Generator, size: int) -> list[Row]:

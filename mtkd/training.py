@@ -89,15 +89,16 @@ def train(
             group_by_length=settings.group_by_length,
         ):
             set_learning_rate(optimizer, settings, step, sum(plan))
+            head = data[task].head or task
             loss = torch.zeros((), device=accelerator.device)
             for piece, weight in pieces(units, settings.accumulation, accelerator):
                 batch = collate(task, data[task], piece, pad).to(accelerator.device)
                 with torch.autocast(
                     accelerator.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
                 ):
-                    outputs = network(task, batch.tokens, batch.segments)
+                    outputs = network(head, batch.tokens, batch.segments)
                 done = step / max(sum(plan) - 1, 1)
-                loss_here = batch_loss(outputs, batch, model.specs[task], distillation, done)
+                loss_here = batch_loss(outputs, batch, model.specs[head], distillation, done)
                 part = weight * loss_here
                 accelerator.backward(part * accelerator.num_processes)  # DDP takes the mean
                 loss += part.detach()
@@ -145,18 +146,16 @@ def batch_loss(
     distillation: Distillation | None,
     done: float = 0.0,
 ) -> Tensor:
-    """Task loss of one batch; tasks without soft targets train on their labels alone.
+    """Task loss of one batch: without soft targets on its labels alone, and the other way round.
 
     `done` is the share of the training, 0 to 1, that is over.
     """
     if distillation is None or batch.soft is None:
         return objective(outputs, batch, spec, None, 1.0)
     weight, temperature = distillation.weight(done), distillation.temperature
-    if (
-        distillation.mix == "targets"
-        and spec.kind in ("linear", "san")
-        and batch.labels is not None
-    ):
+    if batch.labels is None:
+        return objective(outputs, batch, spec, batch.soft, temperature)
+    if distillation.mix == "targets" and spec.kind in ("linear", "san"):
         mixed = losses.mixed_targets(batch.labels, batch.soft, weight)
         return objective(outputs, batch, spec, mixed, temperature)
     hard = objective(outputs, batch, spec, None, 1.0)
@@ -168,17 +167,19 @@ def objective(
     outputs: Tensor, batch: Batch, spec: HeadSpec, soft: Tensor | None, temperature: float
 ) -> Tensor:
     """Loss against the soft targets, or against the labels when `soft` is None."""
-    if batch.labels is None:
-        raise ValueError(f"{batch.task}: training needs labels")
+    if soft is None and batch.labels is None:
+        raise ValueError(f"{batch.task}: training needs labels or soft targets")
+    if soft is not None and spec.kind in ("linear", "san"):
+        return losses.soft_loss(outputs, soft, temperature)
+    target = batch.labels if soft is None else soft[:, 0]
+    assert target is not None  # checked above
     if spec.kind == "similarity":
-        return losses.regression_loss(outputs, batch.labels if soft is None else soft[:, 0])
+        return losses.regression_loss(outputs, target)
     if spec.kind == "ranking":
-        target = (batch.labels == 0).float() if soft is None else soft[:, 0]
+        target = (target == 0).float() if soft is None else target
         mass = torch.zeros_like(target).index_add(0, batch.groups, target)
         return losses.ranking_loss(outputs, target / mass[batch.groups], batch.groups)
-    if soft is None:
-        return losses.hard_loss(outputs, batch.labels)
-    return losses.soft_loss(outputs, soft, temperature)
+    return losses.hard_loss(outputs, target)
 
 
 def pieces(

@@ -27,7 +27,7 @@ from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Recipe, Training
 from mtkd.studies import arm_recipe
-from mtkd.tasks import DIAGNOSTIC, GLUE, Examples, is_dev, scored_as
+from mtkd.tasks import DIAGNOSTIC, GLUE, UNLABELLED, Examples, is_dev, scored_as
 from mtkd.training import derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
@@ -106,14 +106,18 @@ def word_counts(opened: OpenRun, task: str) -> np.ndarray:
 
 
 def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
-    """Tokenizer of an encoder, and every split of every task in its tokens."""
+    """Tokenizer of an encoder, and every split of every task in its tokens.
+
+    With the text that the recipe has teachers label, as one more split of the teacher tasks.
+    """
     location, revision = located(opened, encoder)
     tokenizer = load_tokenizer(location, revision)
     cache = opened.results / "cache"
     data: dict[str, Splits] = {}
     for task in opened.tasks:
         data[task] = {}
-        for split in GLUE[task].splits:
+        more = (UNLABELLED,) if opened.recipe.data.pool and task in opened.teacher_tasks else ()
+        for split in (*GLUE[task].splits, *more):
             examples = read_examples(opened, task, split)
             encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
             spec = head_spec(GLUE[task], opened.recipe.heads)

@@ -13,6 +13,8 @@ import torch
 from transformers import BertConfig, BertModel
 
 from mtkd import learnt, losses, study_figures, study_tables
+from mtkd.ablations import targets
+from mtkd.arms import Study
 from mtkd.checks import STUDY_NAMES
 from mtkd.ensembles import choose
 from mtkd.errors import MtkdError
@@ -22,7 +24,7 @@ from mtkd.plans import arm_runs, expand
 from mtkd.recipes import changed, load_recipe
 from mtkd.runs import main_runs
 from mtkd.settings import Distillation, Recipe, Teachers
-from mtkd.studies import ABLATIONS, STUDIES, Study, arm_recipe, named, targets
+from mtkd.studies import ABLATIONS, STUDIES, arm_recipe, named
 from mtkd.workbench import open_run
 
 TASKS = ("mnli", "rte", "stsb")

@@ -1,0 +1,73 @@
+"""Arms of a study: the recipe with a line or two changed, and the run that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mtkd.errors import MtkdError
+from mtkd.settings import Distillation, Recipe
+
+STUDENT = "mtdnn-kd"  # name of the student in the arms that have one of their own
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One setting of a study, answered by one system of one run per seed."""
+
+    name: str  # "w0.25-t2"
+    title: str
+    system: str  # whose scores are the arm's
+    stage: str = "distill"
+    what: str | None = None  # of the run; None where the stage has one run per seed
+    changes: tuple[str, ...] = ()  # to the recipe, as `--set` takes them
+    base: str | None = None  # arm to compare with; None: the study's
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, the arms that answer it, and the arm without a teacher to measure them by."""
+
+    name: str
+    title: str
+    question: str
+    arms: tuple[Arm, ...]
+    base: str = "none"  # arm that the others are compared with
+    paper: str | None = None  # arm that is the paper's setting
+    against: str = ""  # what gains are measured against, where it is not one arm for all
+
+    @property
+    def compared(self) -> str:
+        """What gains are measured against, in words."""
+        return self.against or self.arm(self.base).title
+
+    def arm(self, name: str) -> Arm:
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        known = ", ".join(arm.name for arm in self.arms)
+        raise MtkdError(f"study {self.name} has no arm {name!r}; it has {known}")
+
+
+def taught(recipe: Recipe, name: str, title: str, *changes: str, **how: object) -> Arm:
+    """An arm that trains a student; one of the recipe's own students, where it is the same."""
+    wanted = replace(Distillation(), **how)  # type: ignore[arg-type]
+    for own, distillation in recipe.students.items():
+        if not changes and replace(distillation, finetune=False) == wanted:
+            return Arm(name, title, own, what=own)
+    fields = ", ".join(f"{key}: {yaml_value(value)}" for key, value in how.items())
+    return Arm(
+        name,
+        title,
+        STUDENT,
+        what=STUDENT,
+        changes=(f"students={{{STUDENT}: {{{fields}}}}}", *changes),
+    )
+
+
+def yaml_value(value: object) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def untaught(recipe: Recipe) -> Arm:
+    """The arm without a teacher: the same model and budget, trained on the labels alone."""
+    return taught(recipe, "none", "no teacher", hard_weight=1.0)

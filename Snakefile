@@ -23,13 +23,13 @@ METHOD = {
     "glue": "tasks data encoding glue_files toy toy_tasks toy_language",
     "encoders": "toy_corpus toy_tasks toy_language encoders",
     "training": "tasks data encoding glue_files toy toy_tasks toy_language heads model losses batches training "
-    "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
+    "prediction targets workbench parts ensembles baselines auxiliary stages transfer metrics",
 }
 VIEW = [
     str(PACKAGE / name)
     for name in "systems.py tables.py table_files.py markup.py statistics.py figures.py plotting.py inspection.py "
     "paper.csv calibration.py evaluations.py comparisons.py publish.py report.py report_parts.py "
-    "report_figures.py arms.py ablations.py open_questions.py studies.py study_tables.py study_views.py study_figures.py ensemble_sizes.py learnt.py "
+    "report_figures.py arms.py ablations.py open_questions.py studies.py study_tables.py study_views.py study_figures.py question_figures.py published.py ensemble_sizes.py learnt.py "
     "templates/report.html.j2 templates/report.css templates/report.js".split()
 ]
 

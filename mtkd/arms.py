@@ -21,6 +21,7 @@ class Arm:
     what: str | None = None  # of the run; None where the stage has one run per seed
     changes: tuple[str, ...] = ()  # to the recipe, as `--set` takes them
     base: str | None = None  # arm to compare with; None: the study's
+    rival: str | None = None  # arm to be ahead of; None: the paper's
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Study:
     base: str = "none"  # arm that the others are compared with
     paper: str | None = None  # arm that is the paper's setting
     against: str = ""  # what gains are measured against, where it is not one arm for all
+    rivals: str = ""  # what arms with a rival of their own are to be ahead of
 
     @property
     def compared(self) -> str:

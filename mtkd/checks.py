@@ -6,11 +6,20 @@ import re
 
 from mtkd.errors import MtkdError
 from mtkd.settings import Recipe
-from mtkd.tasks import GLUE
+from mtkd.tasks import GLUE, TASKS
 
 # Of the systems that are not students.
 SYSTEM_NAMES = "majority bert stilts metal metal-ensemble mtdnn-noft mtdnn ensemble".split()
-STUDY_NAMES = ("targets", "ensembles", "teacher-tasks", "heads", "sizes", "generations")
+STUDY_NAMES = (
+    "targets",
+    "ensembles",
+    "teacher-tasks",
+    "heads",
+    "sizes",
+    "generations",
+    "unlabelled",
+    "few-labels",
+)
 
 
 def check(recipe: Recipe) -> None:
@@ -55,6 +64,10 @@ def check_tasks(recipe: Recipe) -> str | None:
                 return f"{key}: unknown task {name!r}; expected some of {known}"
         if not found or len(set(found)) < len(found):
             return f"{key}: {list(found)}: expected different tasks, at least one"
+    others = [name for name in TASKS if name not in GLUE]
+    for name in recipe.few_labels.tasks:
+        if name not in others:
+            return f"few_labels.tasks: unknown task {name!r}; expected some of {', '.join(others)}"
     if recipe.heads.qnli == "ranking" and "qnli" in recipe.teachers.tasks:
         for name, student in recipe.students.items():
             if student.temperature != 1:
@@ -94,6 +107,7 @@ def check_ranges(recipe: Recipe) -> str | None:
         ("teachers.choose", recipe.teachers.choose, 1, count),
         ("dropout", recipe.dropout, 0, 0.99),
         ("max_length", recipe.max_length, 8, 100_000),
+        ("few_labels.steps", recipe.few_labels.steps, 1, many),
         ("heads.san_steps", recipe.heads.san_steps, 1, 100),
         ("heads.san_step_dropout", recipe.heads.san_step_dropout, 0, 0.99),
         ("pretraining.masked", recipe.pretraining.masked, 0.01, 0.99),
@@ -101,6 +115,9 @@ def check_ranges(recipe: Recipe) -> str | None:
         ("pretraining.learning_rate", recipe.pretraining.learning_rate, 0, 10),
         *((f"candidates.dropout[{i}]", rate, 0, 0.99) for i, rate in enumerate(grid.dropout)),
         *((f"seeds[{i}]", seed, 0, many) for i, seed in enumerate(recipe.seeds)),
+        *((f"unlabelled.shares[{i}]", x, 1e-6, 1) for i, x in enumerate(recipe.unlabelled.shares)),
+        *((f"few_labels.shares[{i}]", x, 1e-6, 1) for i, x in enumerate(recipe.few_labels.shares)),
+        *((f"unlabelled.amounts[{i}]", x, 0, 1e4) for i, x in enumerate(recipe.unlabelled.amounts)),
         *((f"sizes.layers[{i}]", n, 1, 1000) for i, n in enumerate(recipe.sizes.layers)),
         *((f"sizes.hidden[{i}]", n, 1, many) for i, n in enumerate(recipe.sizes.hidden)),
     ]
@@ -127,6 +144,10 @@ def check_ranges(recipe: Recipe) -> str | None:
     for key, values in (
         ("baselines", recipe.baselines),
         ("seeds", recipe.seeds),
+        ("few_labels.tasks", recipe.few_labels.tasks),
+        ("few_labels.shares", recipe.few_labels.shares),
+        ("unlabelled.shares", recipe.unlabelled.shares),
+        ("unlabelled.amounts", recipe.unlabelled.amounts),
         ("candidates.encoders", grid.encoders),
         ("candidates.dropout", grid.dropout),
     ):

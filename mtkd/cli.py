@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--recipe", default="demo", help="name or .yaml file (default: demo)")
         command.add_argument("--data-path", help="folder with GLUE's task folders")
+        command.add_argument(
+            "--unlabelled",
+            metavar="FILE",
+            help="text without labels for teachers: task, text and second text, with tabs",
+        )
         command.add_argument("--until", metavar="STAGE", help="stop after this stage")
         command.add_argument(
             "--set",
@@ -159,7 +165,10 @@ def asked_recipe(options: argparse.Namespace) -> Recipe:
     from mtkd.reproduce import results_folder
     from mtkd.studies import named
 
-    recipe = load_recipe(options.recipe, options.settings, options.data_path)
+    settings = list(options.settings)
+    if options.unlabelled:
+        settings.append(f"data.unlabelled={json.dumps(str(Path(options.unlabelled).resolve()))}")
+    recipe = load_recipe(options.recipe, settings, options.data_path)
     wanted = [*recipe.studies, *named(options.studies)]
     if not any(text.startswith("studies=") for text in options.settings):
         wanted += saved_studies(results_folder(recipe))

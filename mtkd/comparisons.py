@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from mtkd.markup import latex, markdown, values_csv
+from mtkd.published import read_paper
 from mtkd.records import write_text
 from mtkd.statistics import Estimate, estimate, mean_score, paired, score_matrix, task_order
 from mtkd.systems import PUBLISHED, majority, system_order, system_title
-from mtkd.tables import OURS, columns_of, frame_of, printed, read_paper, row_of, wnli_score
+from mtkd.tables import OURS, columns_of, frame_of, printed, row_of, wnli_score
 from mtkd.tasks import DIAGNOSTIC, GLUE
 
 PRINTED = "paper"  # Table 2 of arXiv:1904.09482, GLUE's own test sets

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtkd.errors import MtkdError
 from mtkd.glue_files import from_table, read_folder, read_unlabelled, task_folders
-from mtkd.tasks import GLUE, UNLABELLED, Examples, Task
+from mtkd.tasks import TASKS, UNLABELLED, Examples, Task
 from mtkd.toy import toy_examples, toy_text
 
 GLUE_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # of nyu-mll/glue
@@ -97,22 +97,23 @@ def missing_tasks(source: DataSource, tasks: Sequence[str]) -> list[str]:
     A task folder without its files is not missing: loading it says which file was expected.
     """
     if source.kind == "hub":
-        have = set(_hub_configs(source))
+        apart = {name for name in tasks if find_task(name).hub}
+        have = apart | set(_hub_configs(source))
     elif source.kind == "folder":
         root = _root(source)
         have = {name for name in tasks if task_folders(find_task(name), root)}
     else:
-        have = set(GLUE)
+        have = set(TASKS)
     return [name for name in tasks if name not in have]
 
 
 def find_task(task: Task | str) -> Task:
-    """The task itself, or the GLUE task of that name; MtkdError if there is none."""
+    """The task itself, or the known task of that name; MtkdError if there is none."""
     if isinstance(task, Task):
         return task
-    if task not in GLUE:
-        raise MtkdError(f"unknown task {task!r}; expected one of {', '.join(GLUE)}")
-    return GLUE[task]
+    if task not in TASKS:
+        raise MtkdError(f"unknown task {task!r}; expected one of {', '.join(TASKS)}")
+    return TASKS[task]
 
 
 def _root(source: DataSource) -> Path:
@@ -160,13 +161,17 @@ def _revision(source: DataSource) -> str | None:
 def _read_hub(source: DataSource, task: Task, split: str) -> Examples:
     import datasets  # slow to import, and needed here only
 
+    name, config, revision = source.hub, task.name, _revision(source)
+    if task.hub is not None:  # a dataset of its own
+        (name, config), revision = task.hub.split(), None
+    where = f"{config}/{task.splits[split]}"
     try:
         table = datasets.load_dataset(
-            source.hub, task.name, split=task.splits[split], revision=_revision(source)
+            name, config, split=task.splits[split], revision=revision
         ).with_format("arrow")[:]
     except Exception as error:  # the hub's clients raise from several trees of their own
-        raise _hub_error(source, f"{task.name}/{task.splits[split]}", error) from error
-    return from_table(task, split, table, f"{source.hub} {task.name}/{task.splits[split]}")
+        raise _hub_error(name, revision, where, error) from error
+    return from_table(task, split, table, f"{name} {where}")
 
 
 def _hub_configs(source: DataSource) -> list[str]:
@@ -175,13 +180,13 @@ def _hub_configs(source: DataSource) -> list[str]:
     try:
         return list(datasets.get_dataset_config_names(source.hub, revision=_revision(source)))
     except Exception as error:  # as above
-        raise _hub_error(source, "its task names", error) from error
+        raise _hub_error(source.hub, _revision(source), "its task names", error) from error
 
 
-def _hub_error(source: DataSource, what: str, error: Exception) -> MtkdError:
+def _hub_error(name: str, revision: str | None, what: str, error: Exception) -> MtkdError:
     cause = (str(error).strip() or type(error).__name__).splitlines()[0]
     return MtkdError(
-        f"{source.hub} (revision {_revision(source)}): cannot get {what} from the hub ({cause}); "
+        f"{name} (revision {revision}): cannot get {what} from the hub ({cause}); "
         "check the network and data.hub, or give local files with --data-path, or use the demo "
         "recipe, which needs neither"
     )

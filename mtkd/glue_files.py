@@ -17,7 +17,12 @@ import pyarrow.parquet as pq
 from mtkd.errors import MtkdError
 from mtkd.tasks import GLUE, UNLABELLED, Examples, Task
 
-COLA_COLUMNS = ["source", "label", "mark", "sentence"]  # CoLA's train and dev have no header
+# Files without a header.
+COLUMNS = {
+    "cola": ["source", "label", "mark", "sentence"],  # train and dev
+    "scitail": ["premise", "hypothesis", "label"],
+}
+UNDECIDED = ("-", -1, "-1")  # labels of SNLI's examples on which the annotators did not agree
 # What the official files call the hub's columns, where the names differ.
 TEXT_NAMES = {
     "premise": "sentence1",
@@ -59,16 +64,17 @@ def task_folders(task: Task, root: Path) -> list[Path]:
 
 def tsv_name(task: Task, split: str) -> str:
     """The official file name of a split, as "dev_matched.tsv"."""
-    if task.name == "ax":
-        return "diagnostic.tsv"
-    return task.splits[split].replace("validation", "dev") + ".tsv"
+    return task.file.format(split=task.splits[split].replace("validation", "dev"))
 
 
 def read_tsv(task: Task, split: str, path: Path) -> Examples:
-    """Read one official TSV file. Broken rows of QQP's train and dev are skipped and counted."""
+    """Read one official TSV file.
+
+    Broken rows of QQP's train and dev, and SNLI's rows without a label, are skipped and counted.
+    """
     lines = _lines(path)
-    headless = task.name == "cola" and split != "test"
-    names = COLA_COLUMNS if headless else next(lines)[1].split("\t")
+    headless = task.name in COLUMNS and (task.name, split) != ("cola", "test")
+    names = COLUMNS[task.name] if headless else next(lines)[1].split("\t")
     texts = [_find(path, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
     label = _find(path, names, LABEL_NAMES, optional=split.startswith("test"))
     index = _find(path, names, INDEX_NAMES, optional=True)
@@ -80,7 +86,9 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     skipped = 0
     for number, line, ended in lines:
         cells = line.split("\t")
-        if len(cells) == len(names):
+        if len(cells) == len(names) and undecided(task, None if label is None else cells[label]):
+            skipped += 1
+        elif len(cells) == len(names):
             kept.append([None if at is None else cells[at] for at in (*texts, label, index)])
             numbers.append(number)
         elif skip and ended:
@@ -130,6 +138,11 @@ def read_unlabelled(task: Task, path: Path) -> Examples:
     )
 
 
+def undecided(task: Task, label: Any) -> bool:
+    """Whether an example has no label because its annotators did not agree: SNLI's alone."""
+    return task.name == "snli" and label in UNDECIDED
+
+
 def _wrong_width(path: Path, number: int, width: int, names: list[str], ended: bool) -> MtkdError:
     cut = "" if ended else ", and the last line does not end in a line break"
     expected = f"{len(names)} ({', '.join(name[:40] for name in names)})"
@@ -157,13 +170,21 @@ def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples
     texts = [_find(source, names, (column,)) for column in task.columns]
     label = _find(source, names, LABEL_NAMES, optional=split.startswith("test"))
     index = _find(source, names, INDEX_NAMES, optional=True)
+    labels = None if label is None else table.column(label).to_pylist()
+    places = [row for row, value in enumerate(labels or ()) if not undecided(task, value)]
+    places = places if labels else list(range(table.num_rows))
+
+    def column(at: int | None) -> list[Any]:
+        return table.column(at).take(pa.array(places)).to_pylist()
+
     return _examples(
         task,
         split,
-        [table.column(at).to_pylist() for at in texts],
-        None if label is None else table.column(label).to_pylist(),
-        None if index is None else table.column(index).to_pylist(),
-        lambda row: f"{source}, row {row}",
+        [column(at) for at in texts],
+        None if label is None else column(label),
+        None if index is None else column(index),
+        lambda row: f"{source}, row {places[row]}",
+        table.num_rows - len(places),
     )
 
 

@@ -13,7 +13,9 @@ from mtkd.runs import (
     Run,
     ancestors,
     main_runs,
+    new_tasks,
     present_tasks,
+    runs_of,
     selection_tasks,
     teacher_tasks,
 )
@@ -49,8 +51,8 @@ def urgency(runs: Sequence[Run]) -> dict[str, int]:
 
 def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
     """The runs whose scores answer for an arm, one per seed."""
-    runs = main_runs(changed(recipe, arm.changes))
-    found = [run for run in runs if run.stage == arm.stage and arm.what in (None, run.what)]
+    runs = runs_of(changed(recipe, arm.changes), arm.stage)
+    found = [run for run in runs if arm.what in (None, run.what)]
     if len(found) != len(recipe.seeds):
         raise MtkdError(
             f"study {study.name}, arm {arm.name}: {len(found)} runs, expected one a seed"
@@ -89,7 +91,26 @@ def notices(recipe: Recipe) -> list[str]:
         lines.append(
             f"no soft targets for {', '.join(untaught)}: not a task here; teachers teach {taught}"
         )
+    if recipe.data.unlabelled and not uses_text(recipe):
+        lines.append(
+            "unlabelled text is not used: no student learns from it (students.*.unlabelled), and "
+            "the study `unlabelled` is not asked for (--with unlabelled)"
+        )
+    if "few-labels" in recipe.studies:
+        known = new_tasks(recipe)
+        if missing := [task for task in recipe.few_labels.tasks if task not in known]:
+            where, rest = recipe.data.path or recipe.data.hub, ", ".join(known)
+            lines.append(
+                f"few labels: {', '.join(missing)} not in {where}; "
+                + (f"only {rest} is asked" if rest else "the study is left out")
+            )
     by = selection_tasks(recipe, present)
     if set(by) != set(recipe.teachers.by):
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
+
+
+def uses_text(recipe: Recipe) -> bool:
+    """Whether any student learns from unlabelled text."""
+    students = recipe.students.values()
+    return "unlabelled" in recipe.studies or any(student.unlabelled for student in students)

@@ -8,9 +8,9 @@ from pathlib import Path
 from mtkd import comparisons, figures, learnt, records, table_files
 from mtkd.evaluations import slice_scores
 from mtkd.plotting import save
+from mtkd.question_figures import learnt_figure
 from mtkd.report import write_report
 from mtkd.results import Results, teacher_knowledge
-from mtkd.study_figures import learnt_figure
 from mtkd.study_tables import file_stem, write_study
 from mtkd.study_views import study_views
 

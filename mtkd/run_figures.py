@@ -21,10 +21,10 @@ from mtkd.plotting import (
     styled,
     whole_epochs,
 )
+from mtkd.published import read_paper
 from mtkd.records import Record
 from mtkd.systems import system_title, task_title
-from mtkd.tables import read_paper
-from mtkd.tasks import GLUE
+from mtkd.tasks import TASKS
 
 
 @styled
@@ -46,7 +46,7 @@ def single_curve(record: Record, system: str | None = None) -> Plot:
             hue = TASK_COLOURS.get(task, BLACK)
             loss = {e["epoch"]: e["loss"][task] for e in epochs if task in e["loss"]}
             score = {
-                e["epoch"]: task_score(GLUE[task], e["scores"][task])
+                e["epoch"]: task_score(TASKS[task], e["scores"][task])
                 for e in epochs
                 if task in e.get("scores", {})
             }

@@ -24,6 +24,7 @@ NOTEBOOKS = {
     "mtdnn": "04_mtdnn",
     "teachers": "05_teachers",
     "distill": "06_distill",
+    "transfer": "11_few_labels",
 }
 
 
@@ -223,6 +224,60 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
     return runs
 
 
+def transfer_runs(recipe: Recipe) -> list[Run]:
+    """The runs that adapt each of `starts` to tasks that it has not seen."""
+    asked, data, tasks = recipe.few_labels, recipe.data, new_tasks(recipe)
+    settings = {
+        "data": data_identity(data, tasks),
+        "few_labels": asdict(asked) | {"tasks": list(tasks), "shares": list(asked.shares)},
+        "training": asdict(recipe.single_stage),
+        "dropout": recipe.dropout,
+        "max_length": recipe.max_length,
+    }
+    epochs, batch = recipe.single_stage.epochs, recipe.single_stage.batch_size
+    sizes = [train_size(data, task) * share for task in tasks for share in asked.shares]
+    cost = sum(max(size * epochs, asked.steps * batch) for size in sizes)
+    runs = []
+    for name, seed, start in starts(recipe):
+        parents = (start.parents[0], start) if start.parents else (start,)  # an encoder comes first
+        parameters = {"start": name, "seed": seed}
+        own = settings | {"encoder": parents[0].what}
+        runs.append(Run("transfer", name, seed, own, parents, parameters, cost))
+    return runs
+
+
+def new_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """The tasks of the study few-labels that the data source has."""
+    missing = missing_tasks(recipe.data, recipe.few_labels.tasks)
+    return tuple(task for task in recipe.few_labels.tasks if task not in missing)
+
+
+def few_system(start: str, share: float) -> str:
+    """Name of a model that has seen a share of a new task's labels: "mtdnn@0.01"."""
+    return f"{start}@{share:g}"
+
+
+def starts(recipe: Recipe) -> list[tuple[str, int, Run]]:
+    """What new tasks may be learnt from, with seed and run: the encoder, MT-DNN, the students."""
+    main, default = main_runs(recipe), f"{recipe.encoder}-d{recipe.dropout:g}"
+    found = [
+        ("bert", seed, run)
+        for seed in recipe.seeds
+        for run in main
+        if (run.stage, run.what) == ("encoders", recipe.encoder)
+    ]
+    found += [
+        ("mtdnn", run.seed, run) for run in main if (run.stage, run.what) == ("mtdnn", default)
+    ]
+    return found + [(run.what, run.seed, run) for run in main if run.stage == "distill"]
+
+
+def runs_of(recipe: Recipe, stage: str) -> list[Run]:
+    """All runs of a stage that the recipe may have."""
+    every = transfer_runs(recipe) if stage == "transfer" else main_runs(recipe)
+    return [run for run in every if run.stage == stage]
+
+
 def pool_of(recipe: Recipe) -> list[tuple[str, float]]:
     """The candidates that may become teachers."""
     grid = recipe.candidates
@@ -274,7 +329,7 @@ def find_run(recipe: Recipe, stage: str, what: str | None, seed: int) -> Run:
 
     Raises MtkdError naming what there is.
     """
-    runs = [run for run in main_runs(recipe) if run.stage == stage]
+    runs = runs_of(recipe, stage)
     for run in runs:
         if run.seed == seed and what in (None, run.what):
             return run

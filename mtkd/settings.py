@@ -142,6 +142,23 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Unlabelled:
+    """Text without labels in the study `unlabelled`: every amount with every share of labels."""
+
+    shares: tuple[float, ...] = (0.1, 0.25, 1.0)  # of the labels
+    amounts: tuple[float, ...] = (0.0, 0.5, 1.0)  # multiples of a task's training examples
+
+
+@dataclass(frozen=True)
+class FewLabels:
+    """Tasks that no model has seen, in the study `few-labels`: each with some of its labels."""
+
+    tasks: tuple[str, ...] = ("snli", "scitail")
+    shares: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0)  # of the labels
+    steps: int = 100  # optimiser steps at the least: few examples are seen that much more often
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole experiment. `mtkd plan` shows the runs that it expands into."""
 
@@ -180,6 +197,8 @@ class Recipe:
     # Questions to answer beside the main table, see mtkd/studies.py
     studies: tuple[str, ...] = ()
     sizes: Sizes = field(default_factory=Sizes)
+    unlabelled: Unlabelled = field(default_factory=Unlabelled)
+    few_labels: FewLabels = field(default_factory=FewLabels)
 
     @property
     def single_stage(self) -> Training:

@@ -12,8 +12,8 @@ import pandas as pd
 
 from mtkd import paths
 from mtkd.errors import MtkdError
+from mtkd.published import paper_dev
 from mtkd.records import COLUMNS, SCHEMA, read_record
-from mtkd.tables import paper_dev
 
 COMMITTED, PAPER = "committed", "paper"  # words in place of a folder
 DEMO_SCORES = "results/demo/scores.csv"  # in the checkout: the results that everybody has

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from mtkd.errors import MtkdError
-from mtkd.tasks import GLUE
+from mtkd.tasks import GLUE, TASKS
 
 RESAMPLES = 9999
 LEVEL = 0.95
@@ -181,9 +181,9 @@ def split_rows(scores: pd.DataFrame, split: str = "dev") -> pd.DataFrame:
 
 
 def task_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:
-    """The tasks that have scores on the split, in GLUE's order, a user's own tasks last."""
+    """The tasks that have scores on the split, in GLUE's order, others last."""
     present = set(split_rows(scores, split)["task"])
-    return [task for task in GLUE if task in present] + sorted(present - set(GLUE))
+    return [task for task in TASKS if task in present] + sorted(present - set(TASKS))
 
 
 def mean_score(matrix: pd.DataFrame, tasks: Sequence[str]) -> pd.Series:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mtkd.ablations import ensembles, heads, targets, teacher_tasks
 from mtkd.arms import Arm, Study
 from mtkd.errors import MtkdError
-from mtkd.open_questions import generations, sizes
+from mtkd.open_questions import few_labels, generations, sizes, unlabelled
 from mtkd.recipes import changed
 from mtkd.settings import Recipe
 
@@ -23,16 +23,20 @@ STUDIES: Mapping[str, Callable[[Recipe], Study]] = {
     "heads": heads,
     "sizes": sizes,
     "generations": generations,
+    "unlabelled": unlabelled,
+    "few-labels": few_labels,
 }
 ABLATIONS = ("targets", "ensembles", "teacher-tasks", "heads")  # of notebook 08
-OPEN_QUESTIONS = ("sizes", "generations")  # of notebook 09
+OPEN_QUESTIONS = ("sizes", "generations", "unlabelled", "few-labels")  # of notebook 09
 GROUPS = {"ablations": ABLATIONS, "open-questions": OPEN_QUESTIONS}
 
 
 def studies(recipe: Recipe) -> Iterator[Study]:
-    """The studies that a recipe asks for."""
+    """The studies that a recipe asks for, and that its data can answer."""
     for name in recipe.studies:
-        yield STUDIES[name](recipe)
+        study = STUDIES[name](recipe)
+        if study.arms:
+            yield study
 
 
 def arm_recipe(recipe: Recipe, name: str) -> tuple[Recipe, Arm]:

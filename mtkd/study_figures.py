@@ -1,9 +1,6 @@
-"""One figure per study."""
+"""Figures of the studies: the gain of every arm, and the grid of hard and soft targets."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import matplotlib.colors
 import matplotlib.patches
@@ -21,7 +18,6 @@ from mtkd.plotting import (
     ORANGE,
     VERMILLION,
     Plot,
-    colour,
     draw_estimate,
     estimate_marks,
     grid_lines,
@@ -32,9 +28,6 @@ from mtkd.plotting import (
     system_rows,
     whole_epochs,
 )
-from mtkd.statistics import estimate
-from mtkd.systems import system_title, task_title
-from mtkd.tables import OURS, row_of
 
 
 @styled
@@ -120,85 +113,6 @@ def grid_figure(study: Study, gains: pd.DataFrame) -> Plot:
     grid.spines[:].set_visible(False)
     draw_arms(beside, study, pd.concat([gains[gains["system"] == study.paper], others]))
     beside.set_xlabel("gain over no teacher, points")
-    return figure
-
-
-@styled
-def size_figure(
-    study: Study, values: pd.DataFrame, costs: pd.DataFrame, ensemble: Mapping[str, Any]
-) -> Plot:
-    """Score by parameters and by speed, with and without teachers, and the ensemble itself.
-
-    `costs` is of `study_costs`; `ensemble` a row of the teachers' mean score, with how many
-    `members` there are: that many times the parameters, and as much slower.
-    """
-    means = values[values["task"] == "mean"].set_index("system")
-    names = [arm.name for arm in study.arms if arm.name in means.index and arm.name in costs.index]
-    if not names:
-        return nothing_to_plot(f"no finished arm of the study {study.name}")
-    figure = Plot(figsize=(8, 3.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    whole = costs.loc[study.base] if study.base in costs.index else costs.iloc[0]
-    many = ensemble["members"]
-    for axes, column, place in (
-        (panels[0], "parameters", whole["parameters"] * many),
-        (panels[1], "examples_per_second", whole["examples_per_second"] / many),
-    ):
-        for taught, hue, label in ((True, VERMILLION, "with teachers"), (False, BLUE, "without")):
-            mine = [name for name in names if name.startswith("none") != taught]
-            places = costs.loc[mine, column].sort_values()
-            mine = list(places.index)
-            axes.plot(places, means.loc[mine, "value"], "o-", color=hue, ms=4.5, label=label)
-            for name in mine:
-                low, high = means.loc[name, ["low", "high"]]
-                axes.plot([places[name]] * 2, [low, high], color=hue, linewidth=1)
-        label = f"ensemble of {many}"
-        axes.plot([place], [ensemble["value"]], "D", color=GREEN, ms=6, label=label)
-        axes.set_xscale("log")
-        grid_lines(axes, "both")
-    panels[0].set(xlabel="parameters", ylabel="mean dev score, points")
-    panels[1].set_xlabel("examples a second, one thread of this machine")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    return figure
-
-
-@styled
-def learnt_figure(noise: pd.DataFrame, habits: pd.DataFrame) -> Plot:
-    """Labels that soft targets correct and contradict, agreement with the ensemble, calibration.
-
-    `noise` is of `learnt.label_noise`, `habits` of `learnt.habits`.
-    """
-    systems = list(habits["system"].unique())
-    if not systems:
-        return nothing_to_plot("no finished system")
-    tasks = list(noise["task"].unique())
-    figure = Plot(figsize=(8, 1.6 + 0.33 * len(systems)), layout="constrained")
-    panels = list(figure.subplots(1, 3 if tasks else 2, squeeze=False).flat)
-    if tasks:
-        labels = panels.pop(0)
-        for y, task in enumerate(tasks):
-            mine = noise[noise["task"] == task]
-            for column, hue, shift in (("corrected", GREEN, -0.15), ("spoilt", VERMILLION, 0.15)):
-                draw_estimate(
-                    labels, row_of(task, OURS, task, estimate(mine[column])), y + shift, hue
-                )
-        name_rows(labels, [task_title(task) for task in tasks])
-        labels.set(xlabel="% of those labels", xlim=(0, 100))
-        labels.set_title(
-            "wrong labels corrected (green),\nright ones contradicted (red)", fontsize=9
-        )
-    for axes, column, words in (
-        (panels[0], "agreement", "answers as the ensemble, %"),
-        (panels[1], "calibration", "calibration error, %"),
-    ):
-        for y, system in enumerate(systems):
-            found = estimate(habits.loc[habits["system"] == system, column])
-            if found.n:
-                draw_estimate(axes, row_of(system, OURS, column, found), y, colour(system))
-        name_rows(axes, [system_title(system) for system in systems])
-        axes.set_xlabel(words)
-    panels[1].set_yticklabels([])
     return figure
 
 

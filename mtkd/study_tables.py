@@ -54,14 +54,13 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
 
     Beside the tasks: "mean"; "gain", the mean less that of the base arm, paired by seed; and the
     same over the tasks in `teacher_tasks` ("taught") and over the others ("untaught"); "ahead",
-    the mean less that of the paper's arm.
+    the mean less that of the arm's rival, mostly the paper's arm.
     """
     tasks = task_order(scores)
-    groups = {
-        "gain": tasks,
-        "taught": [task for task in tasks if task in teacher_tasks],
-        "untaught": [task for task in tasks if task not in teacher_tasks],
-    }
+    groups = {"gain": tasks}
+    taught = [task for task in tasks if task in teacher_tasks]
+    if taught and len(taught) < len(tasks):
+        groups |= {"taught": taught, "untaught": [t for t in tasks if t not in taught]}
     rows = []
     for arm in study.arms:
         matrix = score_matrix(scores, arm.name)
@@ -69,12 +68,13 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
         rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
         for name, group in groups.items():
-            if group and arm.name not in (study.base, arm.base):
+            if arm.name not in (study.base, arm.base):
                 gain = paired(mean_score(matrix, group), mean_score(base, group))
                 rows.append(row_of(arm.name, OURS, name, estimate(gain)))
-        if study.paper not in (None, arm.name):
-            paper = score_matrix(scores, str(study.paper))
-            ahead = paired(mean_score(matrix, tasks), mean_score(paper, tasks))
+        rival = arm.rival or study.paper
+        if rival not in (None, arm.name):
+            other = score_matrix(scores, str(rival))
+            ahead = paired(mean_score(matrix, tasks), mean_score(other, tasks))
             rows.append(row_of(arm.name, OURS, "ahead", estimate(ahead)))
     return frame_of(rows)
 
@@ -94,9 +94,14 @@ def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
         if rows.empty:
             continue
         line = {"Arm": arm_title(study, arm)}
+        for task in named if 1 < len(named) <= 3 else ():
+            line[task_title(task)] = cell(find_row(values, arm.name, OURS, task), signed=False)
         line[mean_title(named)] = cell(find_row(values, arm.name, OURS, "mean"), signed=False)
         for name in shown:
             line[titles[name]] = cell(find_row(values, arm.name, OURS, name), signed=True)
+        if study.rivals:
+            ahead = find_row(values, arm.name, OURS, "ahead")
+            line[f"Gain over {study.rivals}"] = cell(ahead, signed=True)
         line["Seeds"] = seed_counts(rows["n"].dropna())
         table.append(line)
     return pd.DataFrame(table)
@@ -151,6 +156,9 @@ def reading(study: Study, values: pd.DataFrame) -> str:
             text += f" The paper's setting has {said(row)}"
             ahead = find_row(values, str(best["system"]), OURS, "ahead")
             text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
+    for arm in study.arms if study.rivals else ():
+        if ahead := find_row(values, arm.name, OURS, "ahead"):
+            text += f" {arm.title}: {said(ahead)} over {study.rivals}, {verdict(ahead)}."
     return text + " The largest of many gains is flattered by having been picked."
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mtkd.checks import SYSTEM_NAMES
 from mtkd.statistics import split_rows
-from mtkd.tasks import GLUE
+from mtkd.tasks import TASKS
 
 # The rows, in order, as printed.
 SYSTEMS = {
@@ -53,7 +53,7 @@ def system_title(system: str) -> str:
 
 
 def task_title(task: str) -> str:
-    return GLUE[task].title if task in GLUE else task
+    return TASKS[task].title if task in TASKS else task
 
 
 def is_student(system: str) -> bool:

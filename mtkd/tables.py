@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mtkd.markup import NOTHING
+from mtkd.published import paper_dev, paper_scores, stilts_dev
 from mtkd.statistics import (
     FEW,
     Estimate,
@@ -34,30 +34,6 @@ PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: ne
 RELEASED = "released models, BERT-large on GLUE"  # of STILTs, which the paper has with GPT only
 OURS = "this run"
 VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
-
-
-def read_paper() -> pd.DataFrame:
-    """Every cell of the papers' tables: system, task, split, metric, value, table, source, note."""
-    with (files("mtkd") / "paper.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file)
-
-
-def paper_dev() -> pd.DataFrame:
-    """The cells of the KD paper's Table 3 (dev sets; one single model each, or the ensemble)."""
-    paper = read_paper()
-    return paper[paper["table"] == "kd-3"]
-
-
-def stilts_dev() -> pd.Series:
-    """Dev scores in points by task of the models that the authors of STILTs released."""
-    paper = read_paper()
-    rows = paper[(paper["table"] == "stilts") & (paper["split"] == "dev")]
-    return rows.set_index("task")["value"]
-
-
-def paper_scores() -> pd.DataFrame:
-    """Table 3 as task scores in points: one row per task, one column per system."""
-    return paper_dev().pivot_table(index="task", columns="system", values="value", aggfunc="mean")
 
 
 # ---------------------------------------------------------------------------- numbers

@@ -1,4 +1,4 @@
-"""GLUE as one table: input columns, label names, kind of head, metrics, splits, files.
+"""GLUE as one table, and two tasks beside it: columns, labels, head, metrics, splits, files.
 
 Label order, column and split names are those of the hub's dataset card; the official TSV files
 are mapped onto them when they are read. Task-layer dropout is from MT-DNN (arXiv:1901.11504,
@@ -35,6 +35,8 @@ class Task:
     metrics: tuple[str, ...]  # their plain mean is the task's score
     splits: Mapping[str, str] = field(hash=False)  # our split -> the hub's
     folder: str = ""  # folder in the official layout: "MNLI", "diagnostic" for AX
+    file: str = "{split}.tsv"  # official file of a split, which is called train, dev, dev_matched
+    hub: str | None = None  # the hub's dataset and configuration; None: the one of GLUE
     submission: Mapping[str, str] = field(default_factory=dict, hash=False)  # test split -> upload
     dropout: float = 0.1  # task-layer dropout
     trained: bool = True  # False for WNLI and AX
@@ -169,12 +171,41 @@ _TASKS = (
         metrics=("matthews",),
         splits={"test": "test"},
         folder="diagnostic",
+        file="diagnostic.tsv",
         submission={"test": "AX.tsv"},
         trained=False,
     ),
 )
 
 GLUE: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})
+# Tasks beside GLUE, for transfer: MT-DNN's domain adaptation, section 5.5.
+_MORE = (
+    Task(
+        name="snli",
+        title="SNLI",
+        kind="pair",
+        columns=("premise", "hypothesis"),
+        labels=NLI_LABELS,
+        metrics=("accuracy",),
+        splits=THREE_SPLITS,
+        folder="SNLI",
+        file="snli_1.0_{split}.txt",
+        hub="stanfordnlp/snli plain_text",
+    ),
+    Task(
+        name="scitail",
+        title="SciTail",
+        kind="pair",
+        columns=("premise", "hypothesis"),
+        labels=("entails", "neutral"),
+        metrics=("accuracy",),
+        splits=THREE_SPLITS,
+        folder="SciTail",
+        file="scitail_1.0_{split}.tsv",
+        hub="allenai/scitail tsv_format",
+    ),
+)
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (*_TASKS, *_MORE)})
 UNLABELLED = "unlabelled"  # text that only teachers label, as one more split of a task
 DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more split of MNLI
 # The policy for WNLI: no system is trained on it, as in the authors' script; its majority class,

@@ -175,8 +175,18 @@ def article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
+OPENINGS = {
+    "caption": ("in this picture", "a photograph shows how", "we see that"),
+    "report": ("studies show that", "it is known that", "scientists found that"),
+}
+
+
 def say(rng: Generator, f: Frame, genre: str = "plain") -> str:
-    """A frame as a sentence. Genres: plain, letter (another opening and tense), headline."""
+    """A frame as a sentence.
+
+    Genres: plain, letter (another opening and tense), headline; caption and report, which are in
+    the tasks of the study few-labels alone.
+    """
     agent, thing = noun_phrase(rng, f.agent), noun_phrase(rng, f.object, f.adjective)
     past = word(rng, f.words)
     done = PARTICIPLE.get(past, past)
@@ -194,6 +204,8 @@ def say(rng: Generator, f: Frame, genre: str = "plain") -> str:
         parts = [agent, verb, thing, *tail]
         if tail and chance(rng, 0.1):
             parts = [tail[0], ",", agent, verb, thing, *tail[1:]]
+    if genre in OPENINGS:
+        parts = [pick(rng, OPENINGS[genre]), *parts]
     text = " ".join(parts)
     if genre == "headline":
         return " ".join(w.capitalize() for w in text.split())

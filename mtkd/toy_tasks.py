@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from numpy.random import Generator
 
-from mtkd.tasks import GLUE
+from mtkd.tasks import GLUE, TASKS
 from mtkd.toy_language import (
     CATEGORY,
     NAMES,
@@ -62,6 +62,19 @@ def rte(rng: Generator, split: str) -> list[Row]:
     premise, hypothesis = inference(rng, wanted)
     facts = [premise, say(rng, draw(rng, 0.2))]
     return [(" ".join(facts if chance(rng, 0.5) else facts[::-1]), hypothesis, label)]
+
+
+def snli(rng: Generator, split: str) -> list[Row]:
+    """Like MNLI, in a genre of its own that neither MNLI nor the corpus has."""
+    label = pick(rng, TASKS["snli"].labels)
+    return [(*inference(rng, label, "caption"), label)]
+
+
+def scitail(rng: Generator, split: str) -> list[Row]:
+    """Two labels, in a genre of its own: what is reported, and what follows from it or not."""
+    label = pick(rng, TASKS["scitail"].labels)
+    wanted = "entailment" if label == "entails" else pick(rng, ("neutral", "contradiction"))
+    return [(*inference(rng, wanted, "report"), label)]
 
 
 def changed(rng: Generator, f: Frame) -> Frame:
@@ -223,4 +236,6 @@ WRITERS: dict[str, Callable[[Generator, str], list[Row]]] = {
     "ax": ax,
     "sst2": sst2,
     "cola": cola,
+    "snli": snli,
+    "scitail": scitail,
 }

@@ -27,7 +27,7 @@ from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Recipe, Training
 from mtkd.studies import arm_recipe
-from mtkd.tasks import DIAGNOSTIC, GLUE, UNLABELLED, Examples, is_dev, scored_as
+from mtkd.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples, is_dev, scored_as
 from mtkd.training import derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
@@ -93,7 +93,7 @@ def open_run(recipe: str, stage: str, what: str | None, seed: int, arm: str = ""
 
 def read_examples(opened: OpenRun, task: str, split: str) -> Examples:
     """The text of one split, from the recipe's data source."""
-    return load_examples(opened.recipe.data, GLUE[task], split)
+    return load_examples(opened.recipe.data, TASKS[task], split)
 
 
 def word_counts(opened: OpenRun, task: str) -> np.ndarray:
@@ -110,17 +110,16 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
 
     With the text that the recipe has teachers label, as one more split of the teacher tasks.
     """
-    location, revision = located(opened, encoder)
-    tokenizer = load_tokenizer(location, revision)
+    tokenizer = encoder_tokenizer(opened, encoder)
     cache = opened.results / "cache"
     data: dict[str, Splits] = {}
     for task in opened.tasks:
         data[task] = {}
         more = (UNLABELLED,) if opened.recipe.data.pool and task in opened.teacher_tasks else ()
-        for split in (*GLUE[task].splits, *more):
+        for split in (*TASKS[task].splits, *more):
             examples = read_examples(opened, task, split)
             encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
-            spec = head_spec(GLUE[task], opened.recipe.heads)
+            spec = head_spec(TASKS[task], opened.recipe.heads)
             rows = candidate_groups(examples) if spec.kind == "ranking" else None
             data[task][split] = TaskData(encoded, None, rows)
     if "mnli" in data and not missing_tasks(opened.recipe.data, [DIAGNOSTIC]):
@@ -128,6 +127,11 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
         encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
         data["mnli"][DIAGNOSTIC] = TaskData(encoded)
     return tokenizer, data
+
+
+def encoder_tokenizer(opened: OpenRun, encoder: str) -> Any:
+    """The tokenizer of an encoder that is ready to load."""
+    return load_tokenizer(*located(opened, encoder))
 
 
 def candidate_groups(examples: Examples) -> tuple[np.ndarray, ...]:
@@ -168,7 +172,7 @@ def located(opened: OpenRun, encoder: str) -> tuple[str, str | None]:
 
 def recipe_heads(opened: OpenRun, tasks: Sequence[str]) -> dict[str, HeadSpec]:
     """The heads that the recipe gives to these tasks."""
-    return {task: head_spec(GLUE[task], opened.recipe.heads) for task in tasks}
+    return {task: head_spec(TASKS[task], opened.recipe.heads) for task in tasks}
 
 
 def new_model(
@@ -263,12 +267,12 @@ def store(
     task, split = scored_as(task, split)
     targets.write_predictions(
         prediction_file(opened.results, run_id, system, task, split),
-        targets.Predictions(task, split, GLUE[task].labels, encoded.idx, outputs, run_id),
+        targets.Predictions(task, split, TASKS[task].labels, encoded.idx, outputs, run_id),
     )
     if encoded.label is None or split == "train":
         return []
     flag = metrics.is_degenerate(outputs)
-    found = metrics.compute(GLUE[task], outputs, encoded.label)
+    found = metrics.compute(TASKS[task], outputs, encoded.label)
     return [Score(system, task, split, m, v, len(encoded), flag) for m, v in found.items()]
 
 

@@ -1,6 +1,7 @@
 """Reading GLUE: each quirk of the official files, the hub's layout, and the token cache."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,72 @@ def test_limit_is_a_seeded_sample_in_file_order(tmp_path: Path) -> None:
     assert ids(seed=1) != ids()
     assert ids(split="dev") == list(range(20))
     assert ids(limit=99) == list(range(50))
+
+
+def test_a_share_of_the_labels_holds_every_smaller_one() -> None:
+    def ids(share: float) -> list[int]:
+        return load_examples(DataSource(share=share), "rte", "train").idx.tolist()
+
+    assert [len(ids(share)) for share in (0.1, 0.25, 1.0)] == [12, 30, 120]
+    assert set(ids(0.1)) < set(ids(0.25)) and ids(0.1) == sorted(ids(0.1))
+    assert len(load_examples(DataSource(share=0.1), "rte", "dev")) == 300
+
+
+def test_toy_text_without_labels_is_in_the_language_of_the_task() -> None:
+    text = load_examples(DataSource(pool=2.0, share=0.1), "rte", "unlabelled")
+    assert text.label is None and len(text) == 2 * 120  # of all training examples
+    dev = load_examples(DataSource(), "rte", "dev")
+    assert not set(zip(text.text_a, text.text_b or (), strict=True)) & set(
+        zip(dev.text_a, dev.text_b or (), strict=True)
+    )
+
+
+def test_test_sentences_or_a_file_are_text_without_labels(tmp_path: Path) -> None:
+    rows = [[str(i), f"a {i}", f"b {i}", "0"] for i in range(10)]
+    source = rte(tmp_path, *rows)
+    (tmp_path / "RTE" / "test.tsv").write_text(
+        "index\tsentence1\tsentence2\n" + "".join(f"{i}\tc {i}\td {i}\n" for i in range(4))
+    )
+    text = load_examples(replace(source, pool=1.0), "rte", "unlabelled")
+    assert text.text_a == [f"c {i}" for i in range(4)] and text.label is None
+
+    path = tmp_path / "more.txt"
+    path.write_text("rte\te\tf\ncola\tone sentence\nrte\tg\th\n")
+    from_file = replace(source, pool=1.0, unlabelled=str(path))
+    assert load_examples(from_file, "rte", "unlabelled").text_b == ["f", "h"]
+    path.write_text("rte\te\tf\nrte\tno second\n")
+    message = refused(from_file, "rte", "unlabelled")
+    assert "more.txt:2: 2 columns; expected 3: rte, sentence1, sentence2" in message
+    path.write_text("what is this\n")
+    assert "more.txt:1: 'what is this' is no task" in refused(from_file, "rte", "unlabelled")
+    path.write_text("cola\tone sentence\n")
+    assert "no line of rte" in refused(from_file, "rte", "unlabelled")
+    path.unlink()
+    assert "more.txt" in refused(from_file, "rte", "unlabelled")
+
+
+def test_snli_and_scitail_as_their_authors_have_them(tmp_path: Path) -> None:
+    for name in ("SNLI", "SciTail"):
+        (tmp_path / name).mkdir()
+    head = "gold_label\tsentence1_parse\tsentence1\tsentence2\tcaptionID\n"
+    lines = [
+        "entailment\t(x)\tA dog runs.\tIt moves.\t1",
+        "-\t(x)\tA.\tB.\t2",
+        "neutral\t(x)\tC.\tD.\t3",
+    ]
+    (tmp_path / "SNLI" / "snli_1.0_dev.txt").write_text(head + "\n".join(lines) + "\n")
+    (tmp_path / "SciTail" / "scitail_1.0_train.tsv").write_text("Ice melts.\tIt thaws.\tneutral\n")
+    source = DataSource(kind="folder", path=str(tmp_path))
+    assert missing_tasks(source, ["snli", "scitail", "rte"]) == ["rte"]
+    snli = load_examples(source, "snli", "dev")
+    assert snli.label is not None and snli.label.tolist() == [0, 1] and snli.skipped == 1
+    scitail = load_examples(source, "scitail", "train")
+    assert scitail.label is not None and scitail.label.tolist() == [1]
+    assert scitail.text_b == ["It thaws."]
+    table = pa.table({"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": [-1, 2]})
+    pq.write_table(table, tmp_path / "SNLI" / "train.parquet")
+    hub = load_examples(source, "snli", "train")
+    assert hub.label is not None and (hub.label.tolist(), hub.skipped) == ([2], 1)
 
 
 def test_toy() -> None:

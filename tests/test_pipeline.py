@@ -188,7 +188,7 @@ def test_record_of_another_schema_is_refused(whole, tmp_path):
 
 def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "smoke", copy_function=shutil.copy2)
-    done = reproduce(tmp_path, "--with", "sizes", "generations")
+    done = reproduce(tmp_path, "--with", "open-questions")
     assert done.returncode == 0, done.stdout + done.stderr
     results = tmp_path / "smoke"
     # What is finished is kept: the same scores, and only arms are new.
@@ -196,7 +196,7 @@ def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
     stages = {path.name.split("-")[0] for path in (results / "runs").iterdir()} - {
         path.name.split("-")[0] for path in (whole / "runs").iterdir()
     }
-    assert not stages
+    assert stages == {"transfer"}
     sizes = (results / "tables" / "study_sizes.md").read_text()
     row = next(line for line in sizes.splitlines() if line.startswith("| 1 layer, 8 wide |"))
     whole_row = next(line for line in sizes.splitlines() if line.startswith("| whole size ("))
@@ -204,8 +204,13 @@ def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
     assert parameters[0] < parameters[1]
     born = (results / "tables" / "study_generations.md").read_text()
     assert "| taught by three of those in turn |" in born
+    text = (results / "tables" / "study_unlabelled.md").read_text()
+    assert "| 50 % of the labels, 1 x text |" in text
+    few = (results / "tables" / "study_few_labels.md").read_text()
+    assert few.count("| student without a teacher, ") == 2
     page = (results / "report.html").read_text()
-    assert 'id="study-sizes"' in page and 'id="study-generations"' in page
+    for name in ("sizes", "generations", "unlabelled", "few-labels"):
+        assert f'id="study-{name}"' in page
     again = reproduce(tmp_path)  # the studies that are there stay, without being asked for
     assert "nothing to train" in again.stdout
     assert (results / "tables" / "study_sizes.md").read_text() == sizes

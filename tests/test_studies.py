@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import BertConfig, BertModel
 
-from mtkd import learnt, losses, study_figures, study_tables
+from mtkd import learnt, losses, question_figures, study_figures, study_tables
 from mtkd.ablations import targets
 from mtkd.arms import Study
 from mtkd.checks import STUDY_NAMES
@@ -20,11 +22,12 @@ from mtkd.ensembles import choose
 from mtkd.errors import MtkdError
 from mtkd.evaluations import Outputs
 from mtkd.model import load_encoder
-from mtkd.plans import arm_runs, expand
+from mtkd.plans import arm_runs, expand, notices
 from mtkd.recipes import changed, load_recipe
 from mtkd.runs import main_runs
-from mtkd.settings import Distillation, Recipe, Teachers
+from mtkd.settings import Distillation, Recipe, Teachers, Training
 from mtkd.studies import ABLATIONS, STUDIES, arm_recipe, named
+from mtkd.transfer import repeated_rows
 from mtkd.workbench import open_run
 
 TASKS = ("mnli", "rte", "stsb")
@@ -203,7 +206,7 @@ def test_smaller_students_are_measured_by_their_own_size(demo: Recipe) -> None:
     ).assign(latency_ms=1.25)
     table = study_tables.with_costs(study, study_tables.study_table(study, values), costs)
     assert table.set_index("Arm").loc["1 layer, 16 wide", "Parameters"] == "20,000"
-    figure = study_figures.size_figure(study, values, costs, {"value": 72.0, "members": 3})
+    figure = question_figures.size_figure(study, values, costs, {"value": 72.0, "members": 3})
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
 
 
@@ -240,6 +243,71 @@ def test_students_may_be_taught_by_students_above_them() -> None:
         load_recipe("smoke", ["students={a: {taught_by: [b]}, b: {}}"])
 
 
+def test_unlabelled_text_and_labels_alone_have_one_budget(demo: Recipe) -> None:
+    study = STUDIES["unlabelled"](demo)
+    assert {arm.base for arm in study.arms} == {a.name for a in study.arms if "none" in a.name}
+    teachers: dict[str, set[str]] = {}
+    for arm in study.arms:
+        mine, base = (arm_runs(demo, study, one)[0] for one in (arm, study.arm(str(arm.base))))
+        share = float(arm.name.split("-")[-2][1:])
+        own = mine.cost - 2 * 3140 * mine.settings["distillation"]["finetune"]
+        # Whole epochs: half an epoch of the labels is the most that they can differ by.
+        assert abs(own - base.cost) <= 3140 * share / 2
+        found = next(parent for parent in mine.parents if parent.stage == "teachers")
+        teachers.setdefault(arm.name.split("-")[-2], set()).add(found.run_id)
+    assert {share: len(ids) for share, ids in teachers.items()} == {"s0.1": 1, "s0.25": 1, "s1": 2}
+    main = {run.run_id for run in main_runs(demo)}
+    whole = arm_runs(demo, study, study.arm("s1-u0"))
+    assert {run.run_id for run in whole} <= main
+    text = arm_runs(demo, study, study.arm("s0.1-u1"))[0]
+    assert text.settings["distillation"]["unlabelled"] == 1
+    with pytest.raises(MtkdError, match=r"students.kd.unlabelled: 2.0 is out of range 0 to 1"):
+        load_recipe("demo", ["students={kd: {unlabelled: 2}}", "data.pool=1"])
+
+
+def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:
+    study = STUDIES["unlabelled"](demo)
+    base = [60.0, 61.0, 62.0, 63.0, 64.0]
+    gains = {"none-s0.1-u0": 0, "s0.1-u0": 2, "none-s0.1-u1": 1, "s0.1-u1": 6}
+    points = {arm: [value + gain for value in base] for arm, gain in gains.items()}
+    values = study_tables.study_values(study, made_up(study, points), ("mnli", "rte"))
+    row = (
+        study_tables.study_table(study, values).set_index("Arm").loc["10 % of the labels, 1 x text"]
+    )
+    assert row["Gain over labels alone, as many examples seen"] == "+5.0 [+5.0, +5.0]"
+    assert row["Gain over the same labels without more text"] == "+4.0 [+4.0, +4.0]"
+    text = study_tables.reading(study, values)
+    assert "10 % of the labels, 1 x text: +4.0 [+4.0, +4.0] points (n = 5) over the same" in text
+    figure = question_figures.unlabelled_figure(study, values)
+    assert len(figure.axes[0].lines) == 2  # taught and not, one share
+
+
+def test_few_labels_start_from_four_models(demo: Recipe, tmp_path: Path) -> None:
+    study = STUDIES["few-labels"](demo)
+    runs = {arm.name: arm_runs(demo, study, arm) for arm in study.arms}
+    for start, stage in (("bert", "encoders"), ("mtdnn", "mtdnn"), ("mtdnn-kd", "distill")):
+        first, *others = [runs[f"{start}-{share:g}"][0] for share in demo.few_labels.shares]
+        assert all(run.run_id == first.run_id for run in others)  # one run answers for all shares
+        assert first.parents[-1].stage == stage and first.parents[0].what == "uncased"
+    untaught = runs["none-0.1"][0].parents[-1]
+    assert untaught.settings["distillation"]["hard_weight"] == 1
+
+    (tmp_path / "RTE").mkdir()
+    recipe = load_recipe("demo", ["studies=[few-labels]", "teachers.by=[rte]"], str(tmp_path))
+    assert not STUDIES["few-labels"](recipe).arms
+    assert any("few labels: snli, scitail not in" in line for line in notices(recipe))
+
+
+@given(count=st.integers(1, 500), steps=st.integers(1, 300), epochs=st.integers(1, 20))
+def test_few_examples_are_seen_often_enough(count: int, steps: int, epochs: int) -> None:
+    training = Training(epochs=epochs, batch_size=16)
+    rows = np.concatenate(repeated_rows(count, training, steps))
+    seen = np.bincount(rows, minlength=count)
+    assert len(set(seen)) == 1 and len(seen) == count
+    assert epochs * -(-len(rows) // 16) >= steps
+    assert seen[0] == 1 or epochs * (len(rows) - count) < steps * 16  # and no more than that
+
+
 # ---------------------------------------------------------------------------- what is learnt
 
 
@@ -254,9 +322,9 @@ def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None
         columns=["system", "seed", "agreement", "calibration"],
     )
     text = learnt.reading(noise, habits)
-    assert "42.0 % [40.8, 43.2] (n = 5) of the wrong training labels" in text
-    assert "-2.0 points [-2.0, -2.0] (n = 5) against MT-DNN's" in text
-    assert "+3.0 points [+3.0, +3.0] (n = 5) more" in text
+    assert "42.0 [40.8, 43.2] % (n = 5) of the wrong training labels" in text
+    assert "-2.0 [-2.0, -2.0] points (n = 5) against MT-DNN's" in text
+    assert "+3.0 [+3.0, +3.0] points (n = 5) more" in text
     row = learnt.noise_table(noise).iloc[0]
     assert row["Wrong labels corrected, %"] == "42.0 [40.8, 43.2]" and row["Task"] == "RTE"
     assert learnt.reading(noise[:0], habits[:0]) == "No teachers or students are finished yet."
@@ -279,9 +347,18 @@ def test_figures_are_drawn_of_whatever_is_finished(demo: Recipe) -> None:
     )
     for name, make in STUDIES.items():
         study = make(demo)
-        some = [study.base, study.arms[1].name, study.arms[-1].name]
+        arms = (study.arms[0], study.arms[1], study.arms[-1])
+        some = {study.base, *(arm.name for arm in arms), *(arm.base or study.base for arm in arms)}
         values = study_tables.study_values(
             study, made_up(study, {arm: [60.0 + len(arm)] * 5 for arm in some}), ("mnli",)
         )
-        figure = study_figures.study_figure(study, values, sizes if name == "ensembles" else None)
-        assert len(figure.axes) == (2 if name in ("targets", "ensembles") else 1)
+        panels = {"targets": 2, "ensembles": 2, "few-labels": len(TASKS)}
+        if name == "few-labels":
+            figure = question_figures.few_labels_figure(study, values, dict.fromkeys(TASKS, 2000))
+        elif name == "unlabelled":
+            figure = question_figures.unlabelled_figure(study, values)
+        else:
+            figure = study_figures.study_figure(
+                study, values, sizes if name == "ensembles" else None
+            )
+        assert len(figure.axes) == panels.get(name, 1)

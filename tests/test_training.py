@@ -263,6 +263,31 @@ def test_soft_targets_touch_only_the_tasks_that_have_them(
         torch.testing.assert_close(batch_loss(outputs, with_soft, spec, taught), expected)
 
 
+def test_text_without_labels_teaches_the_head_of_its_task(
+    make_model: MakeModel, make_data: MakeData
+) -> None:
+    item, rng = make_data("mnli"), np.random.default_rng(0)
+    taught = replace(item, soft=rng.dirichlet(np.ones(3), 16).astype(np.float32))
+    unlabelled = replace(taught, encoded=replace(item.encoded, label=None), head="mnli")
+    soft_alone = Distillation(hard_weight=0.0, temperature=2.0)
+    weights = []
+    # With soft targets alone the labels make no difference, and neither may their absence; and
+    # without labels no weight can bring them back.
+    for name, data, how in (
+        ("mnli", taught, soft_alone),
+        ("mnli-unlabelled", unlabelled, soft_alone),
+        ("mnli-unlabelled", unlabelled, replace(soft_alone, hard_weight=0.5, mix="targets")),
+    ):
+        model = make_model(TASKS)
+        train(model, {name: data}, QUICK, seed=0, pad=0, distillation=how)
+        weights.append(model.state_dict())
+    for other in weights[1:]:
+        for key, value in weights[0].items():
+            torch.testing.assert_close(other[key], value, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="mnli-unlabelled: training needs labels or soft targets"):
+        train(make_model(TASKS), {"mnli-unlabelled": unlabelled}, QUICK, seed=0, pad=0)
+
+
 def test_ranking_learns_from_labels_and_from_teachers(
     make_model: MakeModel, make_data: MakeData
 ) -> None:

@@ -1,0 +1,192 @@
+"""Figures of the open questions: sizes, unlabelled text, few labels, what is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtkd.arms import Study
+from mtkd.plotting import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    Plot,
+    colour,
+    draw_estimate,
+    grid_lines,
+    name_rows,
+    nothing_to_plot,
+    styled,
+)
+from mtkd.published import few_labels_scores
+from mtkd.statistics import estimate
+from mtkd.systems import system_title, task_title
+from mtkd.tables import OURS, row_of
+
+
+@styled
+def size_figure(
+    study: Study, values: pd.DataFrame, costs: pd.DataFrame, ensemble: Mapping[str, Any]
+) -> Plot:
+    """Score by parameters and by speed, with and without teachers, and the ensemble itself.
+
+    `costs` is of `study_costs`; `ensemble` a row of the teachers' mean score, with how many
+    `members` there are: that many times the parameters, and as much slower.
+    """
+    means = values[values["task"] == "mean"].set_index("system")
+    names = [arm.name for arm in study.arms if arm.name in means.index and arm.name in costs.index]
+    if not names:
+        return nothing_to_plot(f"no finished arm of the study {study.name}")
+    figure = Plot(figsize=(8, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    whole = costs.loc[study.base] if study.base in costs.index else costs.iloc[0]
+    many = ensemble["members"]
+    for axes, column, place in (
+        (panels[0], "parameters", whole["parameters"] * many),
+        (panels[1], "examples_per_second", whole["examples_per_second"] / many),
+    ):
+        for taught, hue, label in ((True, VERMILLION, "with teachers"), (False, BLUE, "without")):
+            mine = [name for name in names if name.startswith("none") != taught]
+            places = costs.loc[mine, column].sort_values()
+            mine = list(places.index)
+            axes.plot(places, means.loc[mine, "value"], "o-", color=hue, ms=4.5, label=label)
+            for name in mine:
+                low, high = means.loc[name, ["low", "high"]]
+                axes.plot([places[name]] * 2, [low, high], color=hue, linewidth=1)
+        label = f"ensemble of {many}"
+        axes.plot([place], [ensemble["value"]], "D", color=GREEN, ms=6, label=label)
+        axes.set_xscale("log")
+        grid_lines(axes, "both")
+    panels[0].set(xlabel="parameters", ylabel="mean dev score, points")
+    panels[1].set_xlabel("examples a second, one thread of this machine")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def unlabelled_figure(study: Study, values: pd.DataFrame) -> Plot:
+    """Mean dev score by amount of unlabelled text, one colour per share of the labels.
+
+    Dashed: no teacher, and as many examples seen.
+    """
+    means = values[values["task"] == "mean"].set_index("system")
+    curves: dict[tuple[str, bool], list[list[float]]] = {}
+    for arm in study.arms:
+        if arm.name in means.index:
+            *alone, share, amount = arm.name.split("-")
+            point = [float(amount[1:]), *means.loc[arm.name, ["value", "low", "high"]]]
+            curves.setdefault((share[1:], not alone), []).append(point)
+    figure = Plot(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    shares = list(dict.fromkeys(share for share, _ in curves))
+    for (share, teachers), points in curves.items():
+        hue = (ORANGE, GREEN, BLUE, VERMILLION)[shares.index(share) % 4]
+        x, y, low, high = np.array(points, dtype=float).T
+        x = x + 0.012 * max(x.max(), 1e-9) * (1 if teachers else -1)  # intervals side by side
+        style, words = ("-", "teachers") if teachers else ("--", "no teacher")
+        label = f"{100 * float(share):g} % of the labels, {words}"
+        axes.plot(x, y, f"o{style}", color=hue, ms=4.5, label=label)
+        axes.vlines(x, low, high, color=hue, linewidth=1)
+    axes.set_xlabel("unlabelled text, times the training examples of the teacher tasks")
+    axes.set_ylabel("mean dev score, points")
+    grid_lines(axes, "y")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def learnt_figure(noise: pd.DataFrame, habits: pd.DataFrame) -> Plot:
+    """Labels that soft targets correct and contradict, agreement with the ensemble, calibration.
+
+    `noise` is of `learnt.label_noise`, `habits` of `learnt.habits`.
+    """
+    systems = list(habits["system"].unique())
+    if not systems:
+        return nothing_to_plot("no finished system")
+    tasks = list(noise["task"].unique())
+    figure = Plot(figsize=(8, 1.6 + 0.33 * len(systems)), layout="constrained")
+    panels = list(figure.subplots(1, 3 if tasks else 2, squeeze=False).flat)
+    if tasks:
+        labels = panels.pop(0)
+        for y, task in enumerate(tasks):
+            mine = noise[noise["task"] == task]
+            for column, hue, shift in (("corrected", GREEN, -0.15), ("spoilt", VERMILLION, 0.15)):
+                draw_estimate(
+                    labels, row_of(task, OURS, task, estimate(mine[column])), y + shift, hue
+                )
+        name_rows(labels, [task_title(task) for task in tasks])
+        labels.set(xlabel="% of those labels", xlim=(0, 100))
+        labels.set_title(
+            "wrong labels corrected (green),\nright ones contradicted (red)", fontsize=9
+        )
+    for axes, column, words in (
+        (panels[0], "agreement", "answers as the ensemble, %"),
+        (panels[1], "calibration", "calibration error, %"),
+    ):
+        for y, system in enumerate(systems):
+            found = estimate(habits.loc[habits["system"] == system, column])
+            if found.n:
+                draw_estimate(axes, row_of(system, OURS, column, found), y, colour(system))
+        name_rows(axes, [system_title(system) for system in systems])
+        axes.set_xlabel(words)
+    panels[1].set_yticklabels([])
+    return figure
+
+
+STARTS = {  # of `few-labels`: words, colour, line
+    "bert": ("BERT", BLACK, "-"),
+    "mtdnn": ("MT-DNN", BLUE, "-"),
+    "none": ("student without a teacher", ORANGE, "--"),
+    "mtdnn-kd": ("MT-DNN-KD", VERMILLION, "-"),
+}
+
+
+@styled
+def few_labels_figure(study: Study, values: pd.DataFrame, sizes: Mapping[str, int]) -> Plot:
+    """Dev score by share of a new task's labels, a panel per task, the published scores dotted.
+
+    `sizes` are the tasks' numbers of training examples.
+    """
+    figure = Plot(figsize=(4.0 * len(sizes), 3.9), layout="constrained")
+    panels = list(figure.subplots(1, len(sizes), squeeze=False).flat)
+    published = few_labels_scores()
+    for axes, (task, size) in zip(panels, sizes.items(), strict=True):
+        rows = values[values["task"] == task].set_index("system")
+        for start, (words, hue, style) in STARTS.items():
+            names = [name for name in rows.index if name.rpartition("-")[0] == start]
+            if names:
+                shares = [100 * float(name.rpartition("-")[2]) for name in names]
+                mine = rows.loc[names]
+                axes.plot(shares, mine["value"], f"o{style}", color=hue, ms=4, label=words)
+                axes.vlines(shares, mine["low"], mine["high"], color=hue, linewidth=1)
+        for system, hue in (("bert", GREY), ("mtdnn", BLUE)):
+            row = published[(published["task"] == task) & (published["start"] == system)]
+            words = f"{STARTS[system][0]}, paper (BASE)"
+            axes.plot(
+                row["percent"],
+                row["value"],
+                ":",
+                color=hue,
+                marker="o",
+                mfc="white",
+                ms=4,
+                linewidth=1,
+                label=words,
+            )
+        axes.set_xscale("log")
+        ticks = sorted({100 * float(arm.name.rpartition("-")[2]) for arm in study.arms})
+        counts = [max(1, round(size * tick / 100)) for tick in ticks]
+        axes.set_xticks(ticks, [f"{t:g} %\n{n:,}" for t, n in zip(ticks, counts, strict=True)])
+        axes.minorticks_off()
+        axes.set(xlabel="labels (and our number of them)", title=task_title(task))
+        grid_lines(axes, "y")
+    panels[0].set_ylabel("dev accuracy, points")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure

@@ -1,0 +1,85 @@
+"""New tasks with few labels: what a model that has seen other tasks makes of them.
+
+Domain adaptation of MT-DNN (arXiv:1901.11504, section 5.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mtkd import records
+from mtkd.batches import TaskData
+from mtkd.data import first_drawn
+from mtkd.encoding import encode
+from mtkd.parts import Bench, single_task
+from mtkd.progress import Progress
+from mtkd.records import Record, Stopwatch
+from mtkd.runs import few_system, new_tasks
+from mtkd.settings import HeadSpec, Training
+from mtkd.tasks import TASKS
+from mtkd.workbench import (
+    OpenRun,
+    Splits,
+    combine,
+    encoder_tokenizer,
+    finish,
+    read_examples,
+    total_steps,
+)
+
+
+def train_transfer(opened: OpenRun) -> Record:
+    """Fine-tune one model on every share of every new task (rows `<start>@<share>`).
+
+    A linear head, as MT-DNN's authors have it there. Which labels are drawn changes with the
+    seed, and is the same for every start.
+    """
+    if opened.done:
+        return records.read_record(opened.folder)
+    watch, start = Stopwatch(), opened.run.parents[-1]
+    folder = None if start.stage == "encoders" else opened.results / "models" / start.run_id
+    tokenizer = encoder_tokenizer(opened, opened.run.settings["encoder"])
+    work = [
+        (task, share, few_splits(opened, tokenizer, task, share))
+        for task in new_tasks(opened.recipe)
+        for share in opened.recipe.few_labels.shares
+    ]
+    training = opened.recipe.single_stage
+    steps = sum(total_steps({task: splits}, training) for task, _, splits in work)
+    with Progress(steps, f"few labels, {opened.run.what}") as progress:
+        bench = Bench(opened, tokenizer, progress)
+        parts = []
+        for task, share, splits in work:
+            head = HeadSpec("linear", TASKS[task].labels, TASKS[task].dropout)
+            system = few_system(opened.run.what, share)
+            parts.append(single_task(bench, system, task, splits, head, folder))
+    scores, details = combine(parts)
+    details["examples"] = {
+        f"{task}@{share:g}": len(splits["train"].encoded) for task, share, splits in work
+    }
+    return finish(opened, watch, scores, details)
+
+
+def few_splits(opened: OpenRun, tokenizer: object, task: str, share: float) -> Splits:
+    """All splits of a task, with a share of its training labels."""
+    splits = {}
+    for split in TASKS[task].splits:
+        examples = read_examples(opened, task, split)
+        if split == "train":
+            examples = first_drawn(examples, round(share * len(examples)), opened.run.seed)
+        encoded = encode(examples, tokenizer, opened.recipe.max_length, opened.results / "cache")
+        splits[split] = TaskData(encoded)
+    train = splits["train"]
+    rows = repeated_rows(
+        len(train.encoded), opened.recipe.single_stage, opened.recipe.few_labels.steps
+    )
+    return splits | {"train": replace(train, unit_rows=rows)}
+
+
+def repeated_rows(count: int, training: Training, steps: int) -> tuple[np.ndarray, ...]:
+    """Every row, as often as it takes for a training of at least so many optimiser steps."""
+    needed = steps * training.batch_size / training.epochs  # units in an epoch
+    times = max(1, int(np.ceil(needed / count)))
+    return tuple(np.tile(np.arange(count), times)[:, None])

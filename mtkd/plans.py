@@ -98,10 +98,10 @@ def notices(recipe: Recipe) -> list[str]:
         )
     if "few-labels" in recipe.studies:
         known = new_tasks(recipe)
-        if missing := [task for task in recipe.few_labels.tasks if task not in known]:
+        if absent := [task for task in recipe.few_labels.tasks if task not in known]:
             where, rest = recipe.data.path or recipe.data.hub, ", ".join(known)
             lines.append(
-                f"few labels: {', '.join(missing)} not in {where}; "
+                f"few labels: {', '.join(absent)} not in {where}; "
                 + (f"only {rest} is asked" if rest else "the study is left out")
             )
     by = selection_tasks(recipe, present)

@@ -21,6 +21,7 @@ from torch import Tensor
 from mtkd import losses
 from mtkd.batches import Batch, TaskData, batches_per_task, collate, epoch_units
 from mtkd.model import MultiTaskModel
+from mtkd.optim import Adamax
 from mtkd.progress import Progress
 from mtkd.settings import Distillation, HeadSpec, Training
 
@@ -64,7 +65,9 @@ def train(
     )
     parameters = list(model.parameters())
     network = accelerator.prepare(model)  # moves to the device; wraps for several processes
-    optimizer = torch.optim.Adamax(parameters, lr=settings.learning_rate, foreach=True)
+    optimizer = Adamax(
+        [model.encoder.parameters(), *(h.parameters() for h in model.heads.values())]
+    )
     plan = steps_per_epoch(data, settings)
     history = History(keep=settings.keep if evaluate else "last")
     best = restore(checkpoint, model, optimizer, history) if checkpoint else None
@@ -88,7 +91,6 @@ def train(
             power=settings.power,
             group_by_length=settings.group_by_length,
         ):
-            set_learning_rate(optimizer, settings, step, sum(plan))
             head = data[task].head or task
             loss = torch.zeros((), device=accelerator.device)
             for piece, weight in pieces(units, settings.accumulation, accelerator):
@@ -103,7 +105,7 @@ def train(
                 accelerator.backward(part * accelerator.num_processes)  # DDP takes the mean
                 loss += part.detach()
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
-            optimizer.step()
+            optimizer.step(learning_rate(settings, step, sum(plan)))
             optimizer.zero_grad()
             totals[task] = totals.get(task, 0) + loss
             counts[task] = counts.get(task, 0) + 1
@@ -212,14 +214,11 @@ def steps_per_epoch(data: Mapping[str, TaskData], settings: Training) -> list[in
     ]
 
 
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, settings: Training, step: int, total: int
-) -> None:
-    """Linear warm-up to the peak, then linear decay to zero."""
+def learning_rate(settings: Training, step: int, total: int) -> float:
+    """Of one step, from 0: linear warm-up to the peak, then linear decay to zero."""
     warm = settings.warmup * total
     rate = (step + 1) / warm if step + 1 < warm else (total - step) / max(total - warm, 1)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * min(rate, 1.0)
+    return settings.learning_rate * min(rate, 1.0)
 
 
 def derive_seed(*numbers: int) -> int:
@@ -240,7 +239,7 @@ def mean_score(scores: Scores) -> float:
 def save(
     folder: Path,
     model: MultiTaskModel,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adamax,
     history: History,
     best: dict[str, Tensor] | None,
 ) -> None:
@@ -252,9 +251,7 @@ def save(
     save_file(
         {k: v.contiguous() for k, v in model.state_dict().items()}, part / "model.safetensors"
     )
-    state = optimizer.state_dict()["state"]
-    flat = {f"{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
-    save_file(flat, part / "optimizer.safetensors")
+    save_file(optimizer.state(), part / "optimizer.safetensors")
     if best is not None:
         save_file(best, part / "best.safetensors")
     text = json.dumps({"epochs": history.epochs, "kept_epoch": history.kept_epoch})
@@ -268,7 +265,7 @@ def save(
 def restore(
     folder: Path,
     model: MultiTaskModel,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adamax,
     history: History,
 ) -> dict[str, Tensor] | None:
     """Load the newest checkpoint, if any, into model, optimiser and history; returns the best."""
@@ -280,11 +277,6 @@ def restore(
     saved = json.loads((newest / "history.json").read_text())
     history.epochs, history.kept_epoch = saved["epochs"], saved["kept_epoch"]
     model.load_state_dict(load_file(newest / "model.safetensors", device=str(device)))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in load_file(newest / "optimizer.safetensors", device=str(device)).items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    optimizer.load_state(load_file(newest / "optimizer.safetensors", device=str(device)))
     best = newest / "best.safetensors"
     return load_file(best) if best.exists() else None

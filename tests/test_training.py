@@ -23,8 +23,8 @@ from mtkd.training import (
     History,
     Scores,
     batch_loss,
+    learning_rate,
     pieces,
-    set_learning_rate,
     steps_per_epoch,
     train,
 )
@@ -163,14 +163,9 @@ def test_pieces_are_the_whole_batch(processes: int, size: int) -> None:
 
 
 def test_learning_rate_by_hand() -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-
     def rates(total: int, warmup: float) -> list[float]:
-        found = []
-        for step in range(total):
-            set_learning_rate(optimizer, Training(learning_rate=8.0, warmup=warmup), step, total)
-            found.append(optimizer.param_groups[0]["lr"])
-        return found
+        settings = Training(learning_rate=8.0, warmup=warmup)
+        return [learning_rate(settings, step, total) for step in range(total)]
 
     # 10 steps, 2 of them warming up: up in halves, then down by eighths, never zero.
     assert rates(10, 0.2) == pytest.approx([4, 8, 8, 7, 6, 5, 4, 3, 2, 1])

@@ -32,6 +32,10 @@ CAPTIONS = {
     "study_sizes": "Smaller students: mean dev score by parameters and by speed, with teachers and "
     "without; the diamond is the ensemble of teachers itself.",
     "study_generations": "Born again: students taught by an ensemble of students, twice over.",
+    "study_unlabelled": "Unlabelled text: mean dev score by how much text the teachers alone have "
+    "labelled, with few labels and with all. Dashed: no teacher, and as many examples seen.",
+    "study_few_labels": "Few labels of new tasks: dev accuracy by the share of the labels, from "
+    "four models. Dotted and hollow: MT-DNN's paper, whose shares are of larger tasks.",
     "teacher_knowledge": "How sure the teachers are of training examples: entropy of the soft "
     "targets, where the given label is right and where it is wrong (the toy benchmark knows). Mass "
     "on the right means no idea.",
@@ -50,6 +54,8 @@ TABLES = {
     "learnt.md": "labels corrected, agreement with the teachers, calibration",
     "study_sizes.md": "study: smaller students",
     "study_generations.md": "study: students taught by students",
+    "study_unlabelled.md": "study: text without labels",
+    "study_few_labels.md": "study: new tasks with few labels",
 }
 
 

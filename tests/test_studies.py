@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel
 
-from mtkd import learnt, losses, question_figures, study_figures, study_tables
+from mtkd import learnt, losses, paths, question_figures, study_figures, study_tables
 from mtkd.ablations import targets
 from mtkd.arms import Study
 from mtkd.checks import STUDY_NAMES
 from mtkd.ensembles import choose
 from mtkd.errors import MtkdError
 from mtkd.evaluations import Outputs
+from mtkd.markup import markdown
 from mtkd.model import load_encoder
 from mtkd.plans import arm_runs, expand, notices
 from mtkd.recipes import changed, load_recipe
@@ -172,6 +173,22 @@ def test_table_by_hand_and_the_reading_that_follows_it(demo: Recipe) -> None:
     assert "the first arm less it is +1.0 [+1.0, +1.0] points (n = 5), a gain" in text
     lowest = re.search(r"Smallest: label weight 0, temperature 1, \+0.0 .*?; not told apart", text)
     assert lowest, text
+
+
+def test_committed_tables_and_texts_state_their_own_numbers() -> None:
+    folder = paths.ROOT / "results" / "demo" / "tables"
+    recipe = load_recipe("demo")
+    written = {study_tables.file_stem(make(recipe)): make(recipe) for make in STUDIES.values()}
+    found = sorted(folder.glob("study_*.csv"))
+    for path in found:
+        values = pd.read_csv(path, dtype={"points": str})
+        values["points"] = [tuple(map(float, text.split())) for text in values["points"]]
+        study, page = written[path.stem], path.with_suffix(".md").read_text(encoding="utf-8")
+        assert study_tables.reading(study, values) in page
+        rows = markdown(study_tables.study_table(study, values)).splitlines()
+        lines = page.splitlines()
+        for row in (rows[0], *rows[2:]):  # `sizes` has columns of costs beside
+            assert any(line.startswith(row.removesuffix(" |")) for line in lines), row
 
 
 def test_few_seeds_have_no_verdict(demo: Recipe) -> None:

@@ -20,10 +20,10 @@ REPORTS = [] if config.get("until") else REPORTS
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
 METHOD = {
-    "glue": "tasks data encoding glue_files toy toy_tasks toy_language",
+    "glue": "tasks data encoding glue_files toy toy_tasks toy_language metrics stages",
     "encoders": "toy_corpus toy_tasks toy_language encoders",
     "training": "tasks data encoding glue_files toy toy_tasks toy_language heads model losses batches optim training "
-    "prediction targets workbench parts ensembles baselines auxiliary stages transfer metrics",
+    "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
 }
 VIEW = [
     str(PACKAGE / name)
@@ -32,6 +32,9 @@ VIEW = [
     "report_figures.py arms.py ablations.py open_questions.py studies.py study_tables.py study_views.py study_figures.py question_figures.py published.py ensemble_sizes.py learnt.py "
     "templates/report.html.j2 templates/report.css templates/report.js".split()
 ]
+
+
+METHOD["transfer"] = METHOD["training"] + " transfer"
 
 
 def method(run):

@@ -36,6 +36,7 @@ class Study:
     paper: str | None = None  # arm that is the paper's setting
     against: str = ""  # what gains are measured against, where it is not one arm for all
     rivals: str = ""  # what arms with a rival of their own are to be ahead of
+    budget: str = "All arms have the same budget of training."
 
     @property
     def compared(self) -> str:
@@ -67,7 +68,7 @@ def taught(recipe: Recipe, name: str, title: str, *changes: str, **how: object) 
 
 
 def yaml_value(value: object) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def untaught(recipe: Recipe) -> Arm:

@@ -68,6 +68,8 @@ def check_tasks(recipe: Recipe) -> str | None:
     for name in recipe.few_labels.tasks:
         if name not in others:
             return f"few_labels.tasks: unknown task {name!r}; expected some of {', '.join(others)}"
+    if recipe.heads.qnli == "ranking" and (recipe.data.share < 1 or recipe.data.pool):
+        return "heads.qnli: ranking needs whole questions, so neither data.share nor data.pool"
     if recipe.heads.qnli == "ranking" and "qnli" in recipe.teachers.tasks:
         for name, student in recipe.students.items():
             if student.temperature != 1:
@@ -116,7 +118,7 @@ def check_ranges(recipe: Recipe) -> str | None:
         *((f"candidates.dropout[{i}]", rate, 0, 0.99) for i, rate in enumerate(grid.dropout)),
         *((f"seeds[{i}]", seed, 0, many) for i, seed in enumerate(recipe.seeds)),
         *((f"unlabelled.shares[{i}]", x, 1e-6, 1) for i, x in enumerate(recipe.unlabelled.shares)),
-        *((f"few_labels.shares[{i}]", x, 1e-6, 1) for i, x in enumerate(recipe.few_labels.shares)),
+        *((f"few_labels.shares[{i}]", x, 1e-4, 1) for i, x in enumerate(recipe.few_labels.shares)),
         *((f"unlabelled.amounts[{i}]", x, 0, 1e4) for i, x in enumerate(recipe.unlabelled.amounts)),
         *((f"sizes.layers[{i}]", n, 1, 1000) for i, n in enumerate(recipe.sizes.layers)),
         *((f"sizes.hidden[{i}]", n, 1, many) for i, n in enumerate(recipe.sizes.hidden)),
@@ -130,7 +132,6 @@ def check_ranges(recipe: Recipe) -> str | None:
         bounds.append((f"students.{name}.hard_weight", student.hard_weight, 0, 1))
         bounds.append((f"students.{name}.temperature", student.temperature, 0.01, 1e3))
         bounds.append((f"students.{name}.unlabelled", student.unlabelled, 0, recipe.data.pool))
-        bounds.append((f"students.{name}.epochs", student.epochs or 1, 1, 100_000))
     for part, settings in (("training", recipe.training), ("finetuning", recipe.finetuning)):
         for key in ("epochs", "batch_size", "accumulation", "evaluate_every"):
             bounds.append((f"{part}.{key}", getattr(settings, key), 1, 100_000))
@@ -138,6 +139,9 @@ def check_ranges(recipe: Recipe) -> str | None:
         bounds.append((f"{part}.warmup", settings.warmup, 0, 1))
         bounds.append((f"{part}.clip", settings.clip, 1e-6, 1e6))
         bounds.append((f"{part}.power", settings.power, 0, 10))
+    amounts = list(recipe.unlabelled.amounts)
+    if amounts[:1] != [0] or amounts != sorted(amounts) or any(0 < x < 1e-4 for x in amounts):
+        return f"unlabelled.amounts: {amounts}: expected 0 first, then rising ones from 0.0001"
     for key, value, low, high in bounds:
         if not low <= value <= high:
             return f"{key}: {value} is out of range {low:g} to {high:g}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -161,17 +160,19 @@ def asked_recipe(options: argparse.Namespace) -> Recipe:
     """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
     from dataclasses import replace
 
-    from mtkd.recipes import load_recipe, saved_studies
+    from mtkd.recipes import load_recipe, saved_choices
     from mtkd.reproduce import results_folder
     from mtkd.studies import named
 
     settings = list(options.settings)
-    if options.unlabelled:
-        settings.append(f"data.unlabelled={json.dumps(str(Path(options.unlabelled).resolve()))}")
     recipe = load_recipe(options.recipe, settings, options.data_path)
-    wanted = [*recipe.studies, *named(options.studies)]
-    if not any(text.startswith("studies=") for text in options.settings):
-        wanted += saved_studies(results_folder(recipe))
+    saved, text = saved_choices(results_folder(recipe))
+    text = str(Path(options.unlabelled).resolve()) if options.unlabelled else text
+    if text and not any(setting.startswith("data.unlabelled=") for setting in settings):
+        recipe = replace(recipe, data=replace(recipe.data, unlabelled=text))
+    # Saved ones first: a run that two studies share keeps the name that it was made under.
+    kept = [] if any(setting.startswith("studies=") for setting in settings) else saved
+    wanted = [*recipe.studies, *kept, *named(options.studies)]
     return replace(recipe, studies=tuple(dict.fromkeys(wanted)))
 
 

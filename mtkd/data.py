@@ -1,5 +1,6 @@
 """Load a task: the toy benchmark, a folder of files, or the hub."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,14 +65,14 @@ def unlabelled_examples(source: DataSource, task: Task) -> Examples:
     """Text of a task without labels, as much as `source.pool` says or as there is.
 
     Toy: written anew, in the language of the training examples. Else the lines of the file
-    `source.unlabelled`, or the sentences of the test sets.
+    `source.unlabelled`, or the sentences of the test sets. Empty where the file has no such line.
     """
     labelled = load_examples(replace(source, share=1.0), task, "train")
     count = round(source.pool * len(labelled))
     if source.unlabelled is not None:
         found = read_unlabelled(task, Path(source.unlabelled).expanduser())
     elif source.kind == "toy":
-        found = toy_text(task.name, count, seed=source.seed)
+        found = toy_text(task.name, max(count, 1), seed=source.seed)
     else:
         tests = [split for split in task.splits if split.startswith("test")]
         found = joined([load_examples(source, task, split) for split in tests])
@@ -174,6 +175,7 @@ def _read_hub(source: DataSource, task: Task, split: str) -> Examples:
     return from_table(task, split, table, f"{name} {where}")
 
 
+@functools.cache  # every arm of a study asks for it
 def _hub_configs(source: DataSource) -> list[str]:
     import datasets
 

@@ -33,7 +33,8 @@ CAPTIONS = {
     "without; the diamond is the ensemble of teachers itself.",
     "study_generations": "Born again: students taught by an ensemble of students, twice over.",
     "study_unlabelled": "Unlabelled text: mean dev score by how much text the teachers alone have "
-    "labelled, with few labels and with all. Dashed: no teacher, and as many examples seen.",
+    "labelled, with few labels and with all. Dashed: labelled examples again in its place; dotted: "
+    "those without a teacher.",
     "study_few_labels": "Few labels of new tasks: dev accuracy by the share of the labels, from "
     "four models. Dotted and hollow: MT-DNN's paper, whose shares are of larger tasks.",
     "teacher_knowledge": "How sure the teachers are of training examples: entropy of the soft "

@@ -22,6 +22,7 @@ COLUMNS = {
     "cola": ["source", "label", "mark", "sentence"],  # train and dev
     "scitail": ["premise", "hypothesis", "label"],
 }
+LABEL_WORDS = {"scitail": {"entailment": "entails"}}  # as SciTail's SNLI format has it
 UNDECIDED = ("-", -1, "-1")  # labels of SNLI's examples on which the annotators did not agree
 # What the official files call the hub's columns, where the names differ.
 TEXT_NAMES = {
@@ -120,14 +121,13 @@ def read_unlabelled(task: Task, path: Path) -> Examples:
             )
         if name == task.name:
             if len(texts) != len(task.columns) or not all(texts):
+                empty = "" if all(texts) else ", an empty text among them"
                 raise MtkdError(
-                    f"{path}:{number}: {1 + len(texts)} columns; expected {width}: {task.name}, "
-                    f"{', '.join(task.columns)}"
+                    f"{path}:{number}: {1 + len(texts)} columns{empty}; expected {width}: "
+                    f"{task.name}, {', '.join(task.columns)}"
                 )
             rows.append(texts)
-    if not rows:
-        raise MtkdError(f"{path}: no line of {task.name}; expected its text without labels there")
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns = [[row[at] for row in rows] for at in range(len(task.columns))]
     return Examples(
         task=task,
         split=UNLABELLED,
@@ -167,7 +167,7 @@ def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples
     if table.num_rows == 0:
         raise MtkdError(f"{source}: no rows; expected {task.title}'s {split} examples; {RELOAD}")
     names = table.column_names
-    texts = [_find(source, names, (column,)) for column in task.columns]
+    texts = [_find(source, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
     label = _find(source, names, LABEL_NAMES, optional=split.startswith("test"))
     index = _find(source, names, INDEX_NAMES, optional=True)
     labels = None if label is None else table.column(label).to_pylist()
@@ -266,6 +266,7 @@ def _labels(task: Task, values: list[Any], where: Where) -> np.ndarray | None:
 
 
 def _class(task: Task, value: Any, row: int, where: Where) -> int:
+    value = LABEL_WORDS.get(task.name, {}).get(value, value)
     if value in task.labels:
         return task.labels.index(value)
     for at in range(len(task.labels)):

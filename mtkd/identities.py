@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from mtkd.data import DataSource, find_task
 from mtkd.errors import MtkdError
-from mtkd.glue_files import task_folders
+from mtkd.glue_files import task_folders, tsv_name
 from mtkd.settings import Distillation, Teachers
 from mtkd.toy import TRAIN_SIZES
 
@@ -28,7 +29,7 @@ GLUE_SIZES = {
 }
 # Fields that came after the first results: at these values they take no part in an identity.
 LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
-LATER |= {"encoder": None, "taught_by": (), "unlabelled": 0.0, "epochs": None}
+LATER |= {"encoder": None, "taught_by": (), "unlabelled": 0.0, "again": False}
 
 
 def identity(settings: Teachers | Distillation) -> dict[str, Any]:
@@ -59,21 +60,34 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     if source.kind == "toy":
         return common | {"scale": source.scale}
     if source.kind == "hub":
+        if apart := {name: hub for name in tasks if (hub := find_task(name).hub)}:
+            common["apart"] = apart
         return common | {"hub": source.hub, "revision": source.revision}
     files = sorted(
         (f"{folder.name}/{file.name}", file.stat().st_size)
         for task in tasks
         for folder in task_folders(find_task(task), Path(source.path or ""))
         for file in folder.iterdir()
-        if file.suffix in (".tsv", ".parquet")
+        if file.suffix in (".tsv", ".parquet") or file.name in official_names(task)
     )
     return common | {"files": files}
+
+
+def official_names(task: str) -> list[str]:
+    """Names of a task's official files."""
+    return [tsv_name(find_task(task), split) for split in find_task(task).splits]
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file. Raises MtkdError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_once(path, path.stat().st_size, path.stat().st_mtime_ns)
     except OSError as error:
         raise MtkdError(f"{path}: {error.strerror}; expected a file of unlabelled text") from None
+
+
+@functools.cache
+def digest_once(path: Path, size: int, changed: int) -> str:
+    """Every arm of a study asks for it: read the file once while it stays as it is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,8 +7,7 @@ import json
 from dataclasses import replace
 
 from mtkd.arms import Arm, Study, taught, untaught
-from mtkd.identities import train_size
-from mtkd.runs import few_system, new_tasks, present_tasks, teacher_tasks
+from mtkd.runs import few_system, new_tasks
 from mtkd.settings import Recipe
 
 
@@ -76,39 +75,20 @@ def generations(recipe: Recipe) -> Study:
 
 
 def unlabelled(recipe: Recipe) -> Study:
-    """More text, labelled by the teachers alone, when labels are few or many."""
-    asked, arms = recipe.unlabelled, []
+    """More text, labelled by the teachers alone, when labels are few or many.
+
+    Each amount of text has two arms beside it that see the labelled examples again in its place,
+    with the teachers and without.
+    """
+    asked = recipe.unlabelled
+    arms: list[Arm] = []
     for share in asked.shares:
-        first = f"s{share:g}-u{asked.amounts[0]:g}"
         for amount in asked.amounts:
             # The same teachers for every amount of text; with all labels and none of it, the main
             # table's.
-            own = share == 1 and amount == 0
+            own = share == 1 and amount == 0 and recipe.data.share == 1 and not recipe.data.pool
             pool = (f"data.share={share}", f"data.pool={max(asked.amounts)}")
-            changes = () if own else pool
-            name, alone = f"s{share:g}-u{amount:g}", f"none-s{share:g}-u{amount:g}"
-            title = f"{100 * share:g} % of the labels, {amount:g} x text"
-            how = {"unlabelled": amount} if amount else {}
-            epochs = matched_epochs(recipe, share, amount)
-            arms += [
-                replace(
-                    taught(recipe, name, title, *changes, **how),
-                    base=alone,
-                    rival=None if name == first else first,
-                ),
-                replace(
-                    taught(
-                        recipe,
-                        alone,
-                        f"{100 * share:g} % of the labels, no teacher, {epochs} epochs",
-                        *changes,
-                        hard_weight=1.0,
-                        **({"epochs": epochs} if amount else {}),
-                    ),
-                    base=alone,
-                    rival=alone,
-                ),
-            ]
+            arms += text_arms(recipe, share, amount, () if own else pool)
     return Study(
         "unlabelled",
         "Unlabelled text",
@@ -116,8 +96,34 @@ def unlabelled(recipe: Recipe) -> Study:
         "few?",
         tuple(arms),
         base=arms[1].name,
-        against="labels alone, as many examples seen",
-        rivals="the same labels without more text",
+        against="no teacher",
+        rivals="the labelled examples again",
+        budget="An arm, and what it is compared with, see as many examples of every task. Text is "
+        "counted in multiples of a task's training examples, or is as much as there is.",
+    )
+
+
+def text_arms(
+    recipe: Recipe, share: float, amount: float, changes: tuple[str, ...]
+) -> tuple[Arm, ...]:
+    """A student of some labels and some text, one without a teacher, and one without the text."""
+    place = f"s{share:g}-u{amount:g}"
+    labels, alone, again = f"{100 * share:g} % of the labels", f"none-{place}", f"again-{place}"
+    untold = {"hard_weight": 1.0}
+    if not amount:
+        return (
+            replace(taught(recipe, place, labels, *changes), base=alone),
+            replace(taught(recipe, alone, f"{labels}, no teacher", *changes, **untold), base=alone),
+        )
+    title, how = f"{labels}, {amount:g} x", {"unlabelled": amount}
+    seen = how | {"again": True}
+    return (
+        replace(taught(recipe, place, f"{title} text", *changes, **how), base=alone, rival=again),
+        replace(taught(recipe, again, f"{title} labels again", *changes, **seen), base=alone),
+        replace(
+            taught(recipe, alone, f"{title} labels again, no teacher", *changes, **untold, **seen),
+            base=alone,
+        ),
     )
 
 
@@ -127,11 +133,14 @@ def few_labels(recipe: Recipe) -> Study:
     Without arms where the data source has none of the tasks.
     """
     none, paper = untaught(recipe), taught(recipe, "mtdnn-kd", "MT-DNN-KD")
-    starts = (
-        ("bert", "BERT", replace(none, what="bert", changes=())),
-        ("mtdnn", "MT-DNN", replace(none, what="mtdnn", changes=())),
-        ("none", "student without a teacher", none),
-        ("mtdnn-kd", "MT-DNN-KD", paper),
+    known, starts = (
+        new_tasks(recipe),
+        (
+            ("bert", "BERT", replace(none, what="bert", changes=())),
+            ("mtdnn", "MT-DNN", replace(none, what="mtdnn", changes=())),
+            ("none", "student without a teacher", none),
+            ("mtdnn-kd", "MT-DNN-KD", paper),
+        ),
     )
     arms = tuple(
         replace(
@@ -145,7 +154,7 @@ def few_labels(recipe: Recipe) -> Study:
         )
         for name, title, start in starts
         for share in recipe.few_labels.shares
-        if new_tasks(recipe)
+        if known
     )
     return Study(
         "few-labels",
@@ -155,13 +164,7 @@ def few_labels(recipe: Recipe) -> Study:
         base=f"none-{max(recipe.few_labels.shares):g}",
         against="the student without a teacher, the same labels",
         rivals="BERT, the same labels",
+        budget="All models see the same examples of the new tasks, equally often. MT-DNN-KD and "
+        "the student without a teacher were trained alike before; MT-DNN is the model before its "
+        "fine-tuning.",
     )
-
-
-def matched_epochs(recipe: Recipe, share: float, amount: float) -> int:
-    """Epochs on the labels alone that show as many examples as labels and unlabelled text do."""
-    present, _ = present_tasks(recipe)
-    full = replace(recipe.data, share=1.0)
-    labels = share * sum(train_size(full, task) for task in present)
-    text = amount * sum(train_size(full, task) for task in teacher_tasks(recipe, present))
-    return round(recipe.single_stage.epochs * (1 + text / labels))

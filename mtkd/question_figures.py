@@ -70,31 +70,40 @@ def size_figure(
     return figure
 
 
+TEXT_LINES = {  # of `unlabelled`: words, line, shift along x
+    "": ("text", "o-", 0.012),
+    "again": ("labels again", "s--", 0.0),
+    "none": ("labels again, no teacher", "v:", -0.012),
+}
+
+
 @styled
 def unlabelled_figure(study: Study, values: pd.DataFrame) -> Plot:
     """Mean dev score by amount of unlabelled text, one colour per share of the labels.
 
-    Dashed: no teacher, and as many examples seen.
+    Dashed: the labelled examples again in place of the text; dotted: and without a teacher.
     """
     means = values[values["task"] == "mean"].set_index("system")
-    curves: dict[tuple[str, bool], list[list[float]]] = {}
+    curves: dict[tuple[str, str], list[list[float]]] = {}
     for arm in study.arms:
         if arm.name in means.index:
-            *alone, share, amount = arm.name.split("-")
+            kind, share, amount = f"-{arm.name}".split("-")[-3:]
             point = [float(amount[1:]), *means.loc[arm.name, ["value", "low", "high"]]]
-            curves.setdefault((share[1:], not alone), []).append(point)
+            starts = ("", "again") if amount == "u0" and not kind else (kind,)
+            for one in starts:  # both of the teachers' curves begin without text
+                curves.setdefault((share[1:], one), []).append(point)
     figure = Plot(figsize=(6, 3.8), layout="constrained")
     axes = figure.subplots()
     shares = list(dict.fromkeys(share for share, _ in curves))
-    for (share, teachers), points in curves.items():
+    for (share, kind), points in curves.items():
         hue = (ORANGE, GREEN, BLUE, VERMILLION)[shares.index(share) % 4]
+        words, style, shift = TEXT_LINES[kind]
         x, y, low, high = np.array(points, dtype=float).T
-        x = x + 0.012 * max(x.max(), 1e-9) * (1 if teachers else -1)  # intervals side by side
-        style, words = ("-", "teachers") if teachers else ("--", "no teacher")
+        x = x + shift * x.max()  # intervals side by side
         label = f"{100 * float(share):g} % of the labels, {words}"
-        axes.plot(x, y, f"o{style}", color=hue, ms=4.5, label=label)
+        axes.plot(x, y, style, color=hue, ms=4.5, label=label)
         axes.vlines(x, low, high, color=hue, linewidth=1)
-    axes.set_xlabel("unlabelled text, times the training examples of the teacher tasks")
+    axes.set_xlabel("examples beside the labelled ones, times those of the teacher tasks")
     axes.set_ylabel("mean dev score, points")
     grid_lines(axes, "y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)

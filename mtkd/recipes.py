@@ -51,12 +51,13 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     return recipe
 
 
-def saved_studies(results: Path) -> list[str]:
-    """Studies of the recipe that was reproduced in a results folder before."""
+def saved_choices(results: Path) -> tuple[list[str], str | None]:
+    """Studies, and file of unlabelled text, of what was reproduced in a results folder before."""
     path = results / "recipe.yaml"
     saved = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     # Only what this version knows: the folder may be of another one.
-    return [name for name in saved.get("studies", []) if name in STUDY_NAMES]
+    studies = [name for name in saved.get("studies", []) if name in STUDY_NAMES]
+    return studies, saved.get("data", {}).get("unlabelled")
 
 
 def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:

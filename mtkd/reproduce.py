@@ -90,7 +90,8 @@ def snakemake(results: Path, jobs: int, until: str | None, devices: int) -> list
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
     command += ["--directory", str(results), "--cores", str(jobs), "--rerun-incomplete"]
     command += ["--keep-going", "--show-failed-logs", "--nocolor"]
-    command += ["--rerun-triggers", "mtime", "params", "input", "code"]
+    # A run's parameters are in its id, so that they need no look of their own.
+    command += ["--rerun-triggers", "mtime", "input", "code"]
     command += ["--resources", f"gpu={devices or jobs}"]
     config = ["recipe_file=recipe.yaml"] + ([f"until={until}"] if until else [])
     return [*command, "--config", *config]

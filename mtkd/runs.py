@@ -136,6 +136,8 @@ def main_runs(recipe: Recipe) -> list[Run]:
     """The runs of the main table, parents before children."""
     present, _ = present_tasks(recipe)
     data = {"data": data_identity(recipe.data, present), "tasks": list(present)}
+    if recipe.data.pool:
+        data["text of"] = list(teacher_tasks(recipe, present))
     encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
     outline = Outline(recipe, present, data, encoders)
     runs = [Run("glue", "data", 0, data, (), {}, 0), *encoders.values()]
@@ -211,9 +213,10 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
             "teacher_tasks": list(taught),
             "average": recipe.teachers.average,
         }
-        training = recipe.of_student(name)
-        cost = outline.examples(training)
-        cost += outline.full_size(taught) * distillation.unlabelled * training.epochs
+        cost = outline.examples(recipe.single_stage)
+        cost += outline.full_size(taught) * distillation.unlabelled * recipe.single_stage.epochs
+        if any(name in other.taught_by for other in recipe.students.values()):
+            settings["pupils"] = True  # so its predictions on the training examples are stored
         if distillation.finetune:
             settings |= outline.tuning
             cost += outline.examples(recipe.finetuning)
@@ -227,6 +230,10 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
 def transfer_runs(recipe: Recipe) -> list[Run]:
     """The runs that adapt each of `starts` to tasks that it has not seen."""
     asked, data, tasks = recipe.few_labels, recipe.data, new_tasks(recipe)
+    if not tasks:
+        raise MtkdError(
+            f"recipe {recipe.name}: none of {', '.join(asked.tasks)} is in {data.path or data.hub}"
+        )
     settings = {
         "data": data_identity(data, tasks),
         "few_labels": asdict(asked) | {"tasks": list(tasks), "shares": list(asked.shares)},

@@ -83,11 +83,7 @@ class Distillation:
     # Text without labels that the student learns from by soft targets alone, as a multiple of each
     # teacher task's training examples; `data.pool` is how much the teachers have labelled
     unlabelled: float = 0.0
-    epochs: int | None = None  # of the student; None: as many as every system
-
-    def weight(self, done: float) -> float:
-        """Weight of the labels when a share `done` of the training, 0 to 1, is over."""
-        return done if self.anneal else self.hard_weight
+    again: bool = False  # in place of that text, as many of the task's training examples once more
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,8 @@ class Unlabelled:
     """Text without labels in the study `unlabelled`: every amount with every share of labels."""
 
     shares: tuple[float, ...] = (0.1, 0.25, 1.0)  # of the labels
-    amounts: tuple[float, ...] = (0.0, 0.5, 1.0)  # multiples of a task's training examples
+    # None first, then rising multiples of a task's training examples, or all the text that is there
+    amounts: tuple[float, ...] = (0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -205,9 +202,3 @@ class Recipe:
         """How a system without a second, fine-tuning stage is trained: `bert` and the students."""
         more = self.finetuning.epochs if self.equal_passes else 0
         return replace(self.training, epochs=self.training.epochs + more)
-
-    def of_student(self, name: str) -> Training:
-        """How a student is trained, before any fine-tuning."""
-        return replace(
-            self.single_stage, epochs=self.students[name].epochs or self.single_stage.epochs
-        )

@@ -17,6 +17,7 @@ from mtkd.batches import TaskData
 from mtkd.data import missing_tasks
 from mtkd.encoders import load_tokenizer, pretrain
 from mtkd.ensembles import soft_targets
+from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.parts import Bench, finetune, multi_task
 from mtkd.prediction import deployed
@@ -26,7 +27,15 @@ from mtkd.records import Record, Score, Stopwatch
 from mtkd.settings import Distillation
 from mtkd.tasks import GLUE, UNLABELLED, WNLI_LABEL, Examples
 from mtkd.toy_corpus import toy_corpus
-from mtkd.workbench import OpenRun, combine, finish, load_data, read_examples, total_steps
+from mtkd.workbench import (
+    OpenRun,
+    Splits,
+    combine,
+    finish,
+    load_data,
+    read_examples,
+    total_steps,
+)
 
 
 def describe_data(opened: OpenRun) -> Record:
@@ -36,6 +45,7 @@ def describe_data(opened: OpenRun) -> Record:
     watch = Stopwatch()
     sizes: dict[str, dict[str, Any]] = {}
     scores: list[Score] = []
+    mnli = read_examples(opened, "mnli", "train") if "mnli" in opened.tasks else None
     others = [name for name in ("wnli", "ax") if not missing_tasks(opened.recipe.data, [name])]
     for task in (*opened.tasks, *others):
         sizes[task] = {"skipped": 0}
@@ -43,9 +53,9 @@ def describe_data(opened: OpenRun) -> Record:
         for split, examples in splits.items():
             sizes[task][split] = len(examples)
             sizes[task]["skipped"] += examples.skipped
-            # AX has no training examples: MNLI's classes answer it.
-            learnt = splits.get("train") or read_examples(opened, "mnli", "train")
-            if split != "train":
+            # AX has no training examples: MNLI's classes answer it, where there is MNLI.
+            learnt = splits.get("train") or mnli
+            if split != "train" and learnt is not None:
                 scores += majority_scores(examples, learnt)
     return finish(opened, watch, scores, {"sizes": sizes})
 
@@ -129,15 +139,11 @@ def train_student(opened: OpenRun) -> Record:
     distillation = recipe.students[system]
     encoder = distillation.encoder or recipe.encoder
     tokenizer, data = load_data(opened, encoder)
-    extra: dict[str, TaskData] = {}
     for task in opened.teacher_tasks:
         data[task]["train"] = with_soft_targets(opened, data[task]["train"], distillation)
-        if distillation.unlabelled:
-            amount = distillation.unlabelled / recipe.data.pool
-            whole = with_soft_targets(opened, data[task][UNLABELLED], distillation)
-            extra[f"{task}-{UNLABELLED}"] = part_of(whole, amount, head=task)
-    training = recipe.of_student(system)
-    steps = total_steps(data | {name: {"train": item} for name, item in extra.items()}, training)
+    extra = more_text(opened, data, distillation)
+    more = {name: {"train": item} for name, item in extra.items()}
+    steps = total_steps(data | more, recipe.single_stage)
     steps += total_steps(data, recipe.finetuning, alone=True) if distillation.finetune else 0
     with Progress(steps, system) as progress:
         bench = Bench(opened, tokenizer, progress)
@@ -149,7 +155,7 @@ def train_student(opened: OpenRun) -> Record:
                 recipe.dropout,
                 data,
                 distillation=distillation,
-                training=training,
+                training=recipe.single_stage,
                 extra=extra,
                 with_train=any(system in other.taught_by for other in recipe.students.values()),
             )
@@ -161,6 +167,7 @@ def train_student(opened: OpenRun) -> Record:
             ]
     scores, details = combine(parts)
     model = MultiTaskModel.from_pretrained(opened.model_folder)
+    details["more"] = {name: item.units for name, item in extra.items()}
     details["deployed"] = deployed(model, data, tokenizer.pad_token_id)
     return finish(opened, watch, scores, details)
 
@@ -174,7 +181,36 @@ def with_soft_targets(opened: OpenRun, item: TaskData, distillation: Distillatio
     return replace(item, soft=soft)
 
 
-def part_of(item: TaskData, share: float, head: str) -> TaskData:
-    """The first units of a split, for another task's head to learn from."""
+def more_text(
+    opened: OpenRun, data: dict[str, Splits], distillation: Distillation
+) -> dict[str, TaskData]:
+    """What a student learns from beside the training examples, by name.
+
+    Text without labels; or, to tell what that adds from what more steps add, as many of the
+    training examples once more.
+    """
+    if not distillation.unlabelled:
+        return {}
+    share, found = distillation.unlabelled / opened.recipe.data.pool, {}
+    for task in opened.teacher_tasks:
+        if UNLABELLED in data[task]:
+            count = max(1, round(share * data[task][UNLABELLED].units))
+            source = data[task]["train" if distillation.again else UNLABELLED]
+            if not distillation.again:
+                source = with_soft_targets(opened, source, distillation)
+            found[f"{task}-{'again' if distillation.again else UNLABELLED}"] = replace(
+                source, unit_rows=drawn_units(source, count), head=task
+            )
+    if not found:
+        raise MtkdError(
+            f"{opened.recipe.data.unlabelled}: no line of {', '.join(opened.teacher_tasks)}; "
+            "expected text of a task that has teachers"
+        )
+    return found
+
+
+def drawn_units(item: TaskData, count: int) -> tuple[np.ndarray, ...]:
+    """`count` units in random order, what a larger count draws among them; all again if few."""
     rows = item.unit_rows or tuple(np.arange(len(item.encoded))[:, None])
-    return replace(item, unit_rows=rows[: max(1, round(share * len(rows)))], head=head)
+    order = np.random.default_rng(len(rows)).permutation(len(rows))
+    return tuple(rows[order[number % len(rows)]] for number in range(count))

@@ -183,7 +183,7 @@ def write_study(
     notes = [
         reading(study, values),
         f"Mean over {', '.join(map(task_title, tasks))}, dev sets, in points; gains are paired by "
-        "seed, with the 95 % bootstrap interval. All arms have the same budget of training.",
+        f"seed, with the 95 % bootstrap interval. {study.budget}",
     ]
     text = f"{study.question}\n\n{markdown(table)}"
     text += "".join(f"\n- {note}" for note in notes) + "\n"

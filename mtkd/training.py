@@ -154,7 +154,7 @@ def batch_loss(
     """
     if distillation is None or batch.soft is None:
         return objective(outputs, batch, spec, None, 1.0)
-    weight, temperature = distillation.weight(done), distillation.temperature
+    weight, temperature = label_weight(distillation, done), distillation.temperature
     if batch.labels is None:
         return objective(outputs, batch, spec, batch.soft, temperature)
     if distillation.mix == "targets" and spec.kind in ("linear", "san"):
@@ -163,6 +163,11 @@ def batch_loss(
     hard = objective(outputs, batch, spec, None, 1.0)
     soft = objective(outputs, batch, spec, batch.soft, temperature)
     return losses.mixed_loss(hard, soft, weight)
+
+
+def label_weight(distillation: Distillation, done: float) -> float:
+    """Weight of the labels when a share `done` of the training, 0 to 1, is over."""
+    return done if distillation.anneal else distillation.hard_weight
 
 
 def objective(

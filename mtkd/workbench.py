@@ -118,6 +118,8 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
         more = (UNLABELLED,) if opened.recipe.data.pool and task in opened.teacher_tasks else ()
         for split in (*TASKS[task].splits, *more):
             examples = read_examples(opened, task, split)
+            if not len(examples):
+                continue  # a file of unlabelled text need not have some of every task
             encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
             spec = head_spec(TASKS[task], opened.recipe.heads)
             rows = candidate_groups(examples) if spec.kind == "ranking" else None

@@ -16,6 +16,7 @@ from mtkd import encoding
 from mtkd.data import DataSource, load_examples, missing_tasks
 from mtkd.encoding import encode
 from mtkd.errors import MtkdError
+from mtkd.identities import data_identity
 from mtkd.tasks import GLUE, Examples
 
 MNLI_HEAD = [
@@ -282,8 +283,10 @@ def test_test_sentences_or_a_file_are_text_without_labels(tmp_path: Path) -> Non
     assert "more.txt:2: 2 columns; expected 3: rte, sentence1, sentence2" in message
     path.write_text("what is this\n")
     assert "more.txt:1: 'what is this' is no task" in refused(from_file, "rte", "unlabelled")
+    path.write_text("rte\t\tf\n")
+    assert "3 columns, an empty text among them" in refused(from_file, "rte", "unlabelled")
     path.write_text("cola\tone sentence\n")
-    assert "no line of rte" in refused(from_file, "rte", "unlabelled")
+    assert len(load_examples(from_file, "rte", "unlabelled")) == 0
     path.unlink()
     assert "more.txt" in refused(from_file, "rte", "unlabelled")
 
@@ -308,6 +311,10 @@ def test_snli_and_scitail_as_their_authors_have_them(tmp_path: Path) -> None:
     assert scitail.text_b == ["It thaws."]
     table = pa.table({"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": [-1, 2]})
     pq.write_table(table, tmp_path / "SNLI" / "train.parquet")
+    before = data_identity(source, ("snli",))
+    with (tmp_path / "SNLI" / "snli_1.0_dev.txt").open("a") as file:
+        file.write("neutral\t(x)\tE.\tF.\t4\n")
+    assert data_identity(source, ("snli",)) != before  # another version of a file is another source
     hub = load_examples(source, "snli", "train")
     assert hub.label is not None and (hub.label.tolist(), hub.skipped) == ([2], 1)
 

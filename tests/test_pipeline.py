@@ -205,7 +205,7 @@ def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
     born = (results / "tables" / "study_generations.md").read_text()
     assert "| taught by three of those in turn |" in born
     text = (results / "tables" / "study_unlabelled.md").read_text()
-    assert "| 50 % of the labels, 1 x text |" in text
+    assert "| 50 % of the labels, 1 x labels again, no teacher |" in text
     few = (results / "tables" / "study_few_labels.md").read_text()
     assert few.count("| student without a teacher, ") == 2
     page = (results / "report.html").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,9 @@ from mtkd.plans import arm_runs, expand, notices
 from mtkd.recipes import changed, load_recipe
 from mtkd.runs import main_runs
 from mtkd.settings import Distillation, Recipe, Teachers, Training
+from mtkd.stages import drawn_units
 from mtkd.studies import ABLATIONS, STUDIES, arm_recipe, named
+from mtkd.training import label_weight
 from mtkd.transfer import repeated_rows
 from mtkd.workbench import open_run
 
@@ -122,8 +125,8 @@ def test_mixed_targets_and_mixed_losses_are_one_at_temperature_one() -> None:
 
 
 def test_annealing_goes_from_the_teacher_to_the_labels() -> None:
-    assert [Distillation(anneal=True).weight(done) for done in (0, 0.25, 1)] == [0, 0.25, 1]
-    assert [Distillation(hard_weight=0.3).weight(done) for done in (0, 1)] == [0.3, 0.3]
+    assert [label_weight(Distillation(anneal=True), done) for done in (0, 0.25, 1)] == [0, 0.25, 1]
+    assert [label_weight(Distillation(hard_weight=0.3), done) for done in (0, 1)] == [0.3, 0.3]
 
 
 def test_random_teachers_are_drawn_by_the_seed() -> None:
@@ -260,43 +263,69 @@ def test_students_may_be_taught_by_students_above_them() -> None:
         load_recipe("smoke", ["students={a: {taught_by: [b]}, b: {}}"])
 
 
-def test_unlabelled_text_and_labels_alone_have_one_budget(demo: Recipe) -> None:
+def test_text_is_compared_with_the_labels_again(demo: Recipe) -> None:
     study = STUDIES["unlabelled"](demo)
-    assert {arm.base for arm in study.arms} == {a.name for a in study.arms if "none" in a.name}
     teachers: dict[str, set[str]] = {}
     for arm in study.arms:
-        mine, base = (arm_runs(demo, study, one)[0] for one in (arm, study.arm(str(arm.base))))
-        share = float(arm.name.split("-")[-2][1:])
-        own = mine.cost - 2 * 3140 * mine.settings["distillation"]["finetune"]
-        # Whole epochs: half an epoch of the labels is the most that they can differ by.
-        assert abs(own - base.cost) <= 3140 * share / 2
-        found = next(parent for parent in mine.parents if parent.stage == "teachers")
+        run = arm_runs(demo, study, arm)[0]
+        how = run.settings["distillation"]
+        for other in filter(None, (arm.base, arm.rival)):
+            against = arm_runs(demo, study, study.arm(other))[0]
+            told = against.settings["distillation"]
+            assert how.get("unlabelled") == told.get("unlabelled")  # as many examples
+            assert against.settings["training"] == run.settings["training"]
+            assert other == arm.name or told.get("again") or not how.get("unlabelled")
+        found = next(parent for parent in run.parents if parent.stage == "teachers")
         teachers.setdefault(arm.name.split("-")[-2], set()).add(found.run_id)
+    # With all labels and no text the teachers are the main table's.
     assert {share: len(ids) for share, ids in teachers.items()} == {"s0.1": 1, "s0.25": 1, "s1": 2}
     main = {run.run_id for run in main_runs(demo)}
-    whole = arm_runs(demo, study, study.arm("s1-u0"))
-    assert {run.run_id for run in whole} <= main
-    text = arm_runs(demo, study, study.arm("s0.1-u1"))[0]
-    assert text.settings["distillation"]["unlabelled"] == 1
+    assert {run.run_id for run in arm_runs(demo, study, study.arm("s1-u0"))} <= main
     with pytest.raises(MtkdError, match=r"students.kd.unlabelled: 2.0 is out of range 0 to 1"):
         load_recipe("demo", ["students={kd: {unlabelled: 2}}", "data.pool=1"])
+    with pytest.raises(MtkdError, match=r"unlabelled.amounts: \[0.5\]: expected 0 first"):
+        load_recipe("demo", ["unlabelled.amounts=[0.5]"])
+    with pytest.raises(MtkdError, match="ranking needs whole questions"):
+        load_recipe("demo", ["heads.qnli=ranking", "data.share=0.5"])
+
+
+@given(count=st.integers(1, 60), units=st.integers(1, 40))
+def test_a_larger_amount_of_text_holds_the_smaller(count: int, units: int) -> None:
+    lengths = np.full(units, 3)
+    item = SimpleNamespace(unit_rows=None, encoded=lengths)
+    drawn = [int(rows[0]) for rows in drawn_units(item, count)]  # type: ignore[arg-type]
+    more = [int(rows[0]) for rows in drawn_units(item, count + 5)]  # type: ignore[arg-type]
+    assert more[:count] == drawn and len(drawn) == count
+    seen = np.bincount(drawn, minlength=units)
+    assert seen.max() - seen.min() <= 1  # all again before any a third time
+
+
+def test_teachers_that_label_text_are_told_apart_by_their_tasks(demo: Recipe) -> None:
+    def teachers(*settings: str) -> str:
+        runs = main_runs(load_recipe("demo", list(settings)))
+        return next(run.run_id for run in runs if run.stage == "teachers")
+
+    fewer = "teachers.tasks=[rte]"
+    assert teachers() == teachers(fewer)  # they predict every task's own examples
+    assert teachers("data.pool=1") not in (teachers(), teachers("data.pool=1", fewer))
 
 
 def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:
     study = STUDIES["unlabelled"](demo)
     base = [60.0, 61.0, 62.0, 63.0, 64.0]
-    gains = {"none-s0.1-u0": 0, "s0.1-u0": 2, "none-s0.1-u1": 1, "s0.1-u1": 6}
+    gains = {"none-s0.1-u0": 0, "s0.1-u0": 2, "none-s0.1-u1": 1, "again-s0.1-u1": 2, "s0.1-u1": 6}
     points = {arm: [value + gain for value in base] for arm, gain in gains.items()}
     values = study_tables.study_values(study, made_up(study, points), ("mnli", "rte"))
-    row = (
-        study_tables.study_table(study, values).set_index("Arm").loc["10 % of the labels, 1 x text"]
-    )
-    assert row["Gain over labels alone, as many examples seen"] == "+5.0 [+5.0, +5.0]"
-    assert row["Gain over the same labels without more text"] == "+4.0 [+4.0, +4.0]"
+    table = study_tables.study_table(study, values).set_index("Arm")
+    row = table.loc["10 % of the labels, 1 x text"]
+    assert row["Gain over no teacher"] == "+5.0 [+5.0, +5.0]"
+    assert row["Gain over the labelled examples again"] == "+4.0 [+4.0, +4.0]"
     text = study_tables.reading(study, values)
-    assert "10 % of the labels, 1 x text: +4.0 [+4.0, +4.0] points (n = 5) over the same" in text
+    assert (
+        "10 % of the labels, 1 x text: +4.0 [+4.0, +4.0] points (n = 5) over the labelled" in text
+    )
     figure = question_figures.unlabelled_figure(study, values)
-    assert len(figure.axes[0].lines) == 2  # taught and not, one share
+    assert len(figure.axes[0].lines) == 3  # one share: text, labels again, no teacher
 
 
 def test_few_labels_start_from_four_models(demo: Recipe, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd import figures, inspection, plotting, run_figures, table_files, tables
+from mtkd import figures, inspection, plotting, published, run_figures, table_files, tables
 from mtkd.errors import MtkdError
 from mtkd.records import Record, Score, collect
 from mtkd.systems import MAJORITY, SYSTEMS
@@ -108,7 +108,7 @@ def test_wnli_and_the_released_stilts_models_by_hand() -> None:
 
 
 def test_paper_cells_equal_the_file() -> None:
-    cells = tables.read_paper().query("table == 'kd-3'")
+    cells = published.read_paper().query("table == 'kd-3'")
     values = tables.glue_dev_values(SCORES).query("source == @tables.PAPER")
     for (system, task), rows in cells.groupby(["system", "task"]):
         found = values[(values["system"] == system) & (values["task"] == task)]

@@ -11,7 +11,7 @@ from typing import Any
 from mtkd.data import DataSource, find_task
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders, tsv_name
-from mtkd.settings import Distillation, Teachers
+from mtkd.settings import Distillation, Teachers, Training
 from mtkd.toy import TRAIN_SIZES
 
 # Training examples of GLUE today (the hub's dataset card), for cost estimates only.
@@ -30,9 +30,10 @@ GLUE_SIZES = {
 # Fields that came after the first results: at these values they take no part in an identity.
 LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
 LATER |= {"encoder": None, "taught_by": (), "unlabelled": 0.0, "again": False}
+LATER |= {"embedding_rows": "all"}
 
 
-def identity(settings: Teachers | Distillation) -> dict[str, Any]:
+def identity(settings: Teachers | Distillation | Training) -> dict[str, Any]:
     """The settings as they enter a run's identity."""
     fields = asdict(settings)
     return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}

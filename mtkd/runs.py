@@ -101,19 +101,19 @@ class Outline:
     def single(self) -> dict[str, Any]:
         """Identity of the systems without a second stage: baselines and students."""
         recipe = self.recipe
-        own = {"training": asdict(recipe.single_stage), "dropout": recipe.dropout}
+        own = {"training": identity(recipe.single_stage), "dropout": recipe.dropout}
         return self.shared | own | {"encoder": recipe.encoder}
 
     @property
     def multi(self) -> dict[str, Any]:
         """Identity of multi-task training."""
-        return self.shared | {"training": asdict(self.recipe.training)}
+        return self.shared | {"training": identity(self.recipe.training)}
 
     @property
     def tuning(self) -> dict[str, Any]:
         """Identity of fine-tuning per task."""
         recipe = self.recipe
-        return {"finetuning": asdict(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
+        return {"finetuning": identity(recipe.finetuning), "fresh_heads": recipe.fresh_heads}
 
     def examples(self, settings: Training) -> float:
         """Training examples that pass through a model when all tasks are trained."""
@@ -162,7 +162,7 @@ def baseline_runs(outline: Outline, seed: int) -> list[Run]:
     if "bert" in recipe.baselines:
         runs.append(run("bert", (first,), cost, qnli_ranking=recipe.heads.qnli != "ranking"))
     if "stilts" in recipe.baselines:
-        before = asdict(recipe.training)
+        before = identity(recipe.training)
         for task in (task for task in recipe.intermediate if task in outline.present):
             more = train_size(recipe.data, task) * recipe.training.epochs
             own = {"intermediate": task, "before": before}
@@ -237,7 +237,7 @@ def transfer_runs(recipe: Recipe) -> list[Run]:
     settings = {
         "data": data_identity(data, tasks),
         "few_labels": asdict(asked) | {"tasks": list(tasks), "shares": list(asked.shares)},
-        "training": asdict(recipe.single_stage),
+        "training": identity(recipe.single_stage),
         "dropout": recipe.dropout,
         "max_length": recipe.max_length,
     }

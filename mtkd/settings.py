@@ -63,6 +63,10 @@ class Training:
     group_by_length: bool = True  # batches of similar length inside a task
     accumulation: int = 1  # a batch is computed in that many pieces; same gradient, less memory
     precision: Literal["fp32", "bf16"] = "fp32"
+    # Rows of the embedding matrix that a step updates. "read": those that its batch read, the
+    # others when a batch reads them; the same numbers to rounding, sooner where the vocabulary is
+    # large and the encoder small. On a CPU alone; elsewhere as "all"
+    embedding_rows: Literal["all", "read"] = "all"
     keep: Literal["best", "last"] = "best"  # epoch kept: best mean dev score, or the last one
     evaluate_every: int = 1  # epochs between dev scores; the last epoch always has them
 

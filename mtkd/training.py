@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtkd import losses
 from mtkd.batches import Batch, TaskData, batches_per_task, collate, epoch_units
@@ -63,11 +63,8 @@ def train(
     accelerator = Accelerator(
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=len(model.specs) > 1)]
     )
-    parameters = list(model.parameters())
     network = accelerator.prepare(model)  # moves to the device; wraps for several processes
-    optimizer = Adamax(
-        [model.encoder.parameters(), *(h.parameters() for h in model.heads.values())]
-    )
+    optimizer = make_optimizer(model, settings, accelerator)
     plan = steps_per_epoch(data, settings)
     history = History(keep=settings.keep if evaluate else "last")
     best = restore(checkpoint, model, optimizer, history) if checkpoint else None
@@ -95,6 +92,7 @@ def train(
             loss = torch.zeros((), device=accelerator.device)
             for piece, weight in pieces(units, settings.accumulation, accelerator):
                 batch = collate(task, data[task], piece, pad).to(accelerator.device)
+                optimizer.catch_up(batch.tokens)
                 with torch.autocast(
                     accelerator.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
                 ):
@@ -104,7 +102,7 @@ def train(
                 part = weight * loss_here
                 accelerator.backward(part * accelerator.num_processes)  # DDP takes the mean
                 loss += part.detach()
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip, foreach=True)
+            optimizer.clip(settings.clip)
             optimizer.step(learning_rate(settings, step, sum(plan)))
             optimizer.zero_grad()
             totals[task] = totals.get(task, 0) + loss
@@ -122,6 +120,7 @@ def train(
             },
             "steps": sum(counts.values()),
         }
+        optimizer.catch_up()
         if evaluate and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
             entry["scores"] = evaluate()
             entry["score"] = mean_score(entry["scores"])
@@ -137,8 +136,25 @@ def train(
 
     if best is not None:
         model.load_state_dict(best)
+    word_embedding(model).sparse = False
     model.eval()
     return history
+
+
+def make_optimizer(model: MultiTaskModel, settings: Training, accelerator: Accelerator) -> Adamax:
+    """Adamax over the encoder and each head; a CPU may leave embedding rows for later."""
+    groups = [model.encoder.parameters(), *(head.parameters() for head in model.heads.values())]
+    embedding = word_embedding(model)
+    alone = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+    if alone and settings.embedding_rows == "read" and isinstance(embedding, nn.Embedding):
+        embedding.sparse = True  # only the rows that a batch reads have gradients
+        return Adamax(groups, embedding.weight)
+    return Adamax(groups)
+
+
+def word_embedding(model: MultiTaskModel) -> Any:
+    """The encoder's token embedding, of a class that its authors chose."""
+    return model.encoder.get_input_embeddings()
 
 
 def batch_loss(

@@ -87,3 +87,42 @@ def test_a_saved_state_goes_on_as_if_never_stopped(absent: bool, tmp_path: Path)
         optimizer.step(0.01)
     for one, other in zip(whole, again, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("clip", [1e9, 0.5])
+def test_rows_wait_until_they_are_read(clip: float) -> None:
+    """400 steps, longer than the window; some rows are read often, some once, some never."""
+    rng, total = np.random.default_rng(0), 400
+    torch.manual_seed(0)
+    mine = nn.Embedding(50, 6, sparse=True)
+    theirs = nn.Embedding(50, 6)
+    theirs.load_state_dict(mine.state_dict())
+    side = [nn.Parameter(torch.ones(4)) for _ in range(2)]
+    optimizer = Adamax([[mine.weight, side[0]]], mine.weight)
+    reference = torch.optim.Adamax([theirs.weight, side[1]], lr=1.0)
+    start = mine.weight.detach().clone()
+    for step in range(total):
+        rate = 0.01 * (1 + np.sin(step))
+        tokens = torch.from_numpy(rng.zipf(1.3, (3, 5)).clip(1, 45) - 1)
+        if step == 17:
+            tokens[0, 0] = 46  # once, and then not for 383 steps
+        target = torch.from_numpy(rng.normal(size=(3, 5, 6)).astype(np.float32))
+        optimizer.catch_up(tokens)
+        for embedding, other in ((mine, side[0]), (theirs, side[1])):
+            loss = ((embedding(tokens) - target) ** 2).sum() + (other**2).sum()
+            loss.backward()
+        optimizer.clip(clip)
+        nn.utils.clip_grad_norm_([theirs.weight, side[1]], clip)
+        optimizer.step(rate)
+        reference.param_groups[0]["lr"] = rate
+        reference.step()
+        optimizer.zero_grad()
+        reference.zero_grad()
+    optimizer.catch_up()
+    torch.testing.assert_close(mine.weight, theirs.weight, rtol=0, atol=1e-5)
+    torch.testing.assert_close(side[0], side[1], rtol=0, atol=1e-6)
+    assert torch.equal(mine.weight[49], start[49])  # never read
+    state = optimizer.state()
+    found = reference.state[theirs.weight]
+    torch.testing.assert_close(state["0.exp_avg"], found["exp_avg"], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(state["0.exp_inf"], found["exp_inf"], rtol=1e-4, atol=1e-7)

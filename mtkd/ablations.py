@@ -81,7 +81,8 @@ def heads(recipe: Recipe) -> Study:
     what = f"{recipe.encoder}-d{recipe.dropout:g}"
 
     def arm(name: str, title: str, *changes: str) -> Arm:
-        return Arm(name, title, "mtdnn-noft", "mtdnn", what, changes)
+        without = ("finetuning.epochs=0",) if changes else ()  # scores are from before it
+        return Arm(name, title, "mtdnn-noft", "mtdnn", what, (*changes, *without))
 
     steps = recipe.heads.san_steps
     own = f"SAN, {steps} steps" if recipe.heads.pair == "san" else "linear heads"

@@ -133,8 +133,10 @@ def check_ranges(recipe: Recipe) -> str | None:
         bounds.append((f"students.{name}.temperature", student.temperature, 0.01, 1e3))
         bounds.append((f"students.{name}.unlabelled", student.unlabelled, 0, recipe.data.pool))
     for part, settings in (("training", recipe.training), ("finetuning", recipe.finetuning)):
-        for key in ("epochs", "batch_size", "accumulation", "evaluate_every"):
+        for key in ("batch_size", "accumulation", "evaluate_every"):
             bounds.append((f"{part}.{key}", getattr(settings, key), 1, 100_000))
+        least = 1 if part == "training" else 0  # no fine-tuning is a choice, too
+        bounds.append((f"{part}.epochs", settings.epochs, least, 100_000))
         bounds.append((f"{part}.learning_rate", settings.learning_rate, 0, 10))
         bounds.append((f"{part}.warmup", settings.warmup, 0, 1))
         bounds.append((f"{part}.clip", settings.clip, 1e-6, 1e6))

@@ -1,0 +1,364 @@
+"""Training speed beside Hugging Face's Trainer and a loop as the paper's authors have it.
+
+    python benchmarks/training.py                        # 2 layers, 128 wide, one thread
+    python benchmarks/training.py --encoder minilm       # 6 layers, 384 wide
+    python benchmarks/training.py --threads 2 --json training.json
+
+All see the same examples in batches of the same size: random tokens (a Zipf law over BERT's
+vocabulary) in lengths drawn from lengths.csv. They take turns, and each number is the median over
+rounds. Afterwards: where the time of the kit's step goes, and what the machine would allow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from mtkd.batches import TaskData, collate, epoch_units
+from mtkd.encoding import Encoded
+from mtkd.identities import GLUE_SIZES
+from mtkd.model import MultiTaskModel
+from mtkd.optim import Adamax
+from mtkd.progress import Progress
+from mtkd.settings import HeadSpec, Training
+from mtkd.tasks import GLUE
+from mtkd.training import batch_loss, train
+
+ENCODERS = {  # layers, width, attention heads
+    "tiny": (2, 128, 2),
+    "minilm": (6, 384, 12),
+    "base": (12, 768, 12),
+}
+VOCABULARY, LONGEST, BATCH = 30_522, 128, 32
+TASK = "mrpc"  # two classes: all examples are given to one head
+WARM = 10  # steps of each turn that are not counted
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--encoder", choices=ENCODERS, default="tiny")
+    parser.add_argument("--tasks", nargs="+", default=["cola", "rte", "mrpc", "stsb"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=60, help="of one turn, the warm ones included")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the numbers there, too")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    os.environ["MTKD_HEADLESS"] = "1"
+    data = examples(options.tasks, options.steps * BATCH)
+    speeds = race(data, options)
+    found = {
+        "encoder": options.encoder,
+        "threads": options.threads,
+        "tasks": options.tasks,
+        "examples_per_second": speeds,
+        "step_ms": breakdown(data, options),
+        "machine": machine(),
+        "torch": torch.__version__,
+    }
+    found["floor_ms"] = floor(found["machine"], data, options.encoder)
+    show(found)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def examples(tasks: list[str], count: int) -> TaskData:
+    """Made-up examples with the lengths of some tasks, mixed by the tasks' sizes."""
+    rng = np.random.default_rng(0)
+    counted = pd.read_csv(HERE / "lengths.csv")
+    weights = np.array([GLUE_SIZES[task] for task in tasks], float)
+    lengths = []
+    for task in rng.choice(tasks, count, p=weights / weights.sum()):
+        mine = counted[counted["task"] == task]
+        lengths.append(rng.choice(mine["tokens"], p=mine["rows"] / mine["rows"].sum()))
+    sizes = np.minimum(lengths, LONGEST)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    ranks = (rng.random(offsets[-1]) * np.log(VOCABULARY - 1000)).astype(float)
+    tokens = (999 + np.exp(ranks)).astype(np.int32)  # P(rank) ~ 1 / rank
+    encoded = Encoded(
+        task=GLUE[TASK],
+        split="train",
+        idx=np.arange(count),
+        tokens=tokens,
+        segments=np.ones(len(tokens), np.int8),
+        offsets=offsets,
+        label=rng.integers(2, size=count),
+        fingerprint="",
+        truncated=0,
+    )
+    return TaskData(encoded)
+
+
+def config(encoder: str) -> BertConfig:
+    layers, hidden, heads = ENCODERS[encoder]
+    return BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden,
+    )
+
+
+# ------------------------------------------------------------------------------ the systems
+
+
+class Clock(Progress):
+    """Counts steps, and when each was over."""
+
+    def __init__(self) -> None:
+        super().__init__(1, "")
+        self.times: list[float] = []
+
+    def advance(self, steps: int = 1, note: str | None = None) -> None:
+        self.times.append(time.perf_counter())
+
+
+def kit(data: TaskData, encoder: str, rows: str) -> list[float]:
+    model = kit_model(encoder)
+    settings = Training(epochs=1, batch_size=BATCH, keep="last", embedding_rows=rows)  # type: ignore[arg-type]
+    clock = Clock()
+    train(model, {TASK: data}, settings, seed=0, pad=0, progress=clock)
+    return clock.times[1:]  # the first call says that nothing was resumed
+
+
+def kit_model(encoder: str) -> MultiTaskModel:
+    shared = BertModel(config(encoder), add_pooling_layer=False)
+    return MultiTaskModel(shared, {TASK: HeadSpec("linear", GLUE[TASK].labels)})
+
+
+def trainer(data: TaskData, encoder: str, order: str) -> list[float]:
+    """Hugging Face's Trainer with dynamic padding; `order` is its sampling strategy."""
+    encoded = data.encoded
+    rows = [
+        {
+            "input_ids": encoded.tokens[a:b].tolist(),
+            "length": int(b - a),
+            "label": int(encoded.label[i]),
+        }
+        for i, (a, b) in enumerate(zip(encoded.offsets[:-1], encoded.offsets[1:], strict=True))
+        if encoded.label is not None
+    ]
+    times: list[float] = []
+
+    class Tick(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+    model = BertForSequenceClassification(config(encoder))
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=BATCH,
+            num_train_epochs=1,
+            max_grad_norm=1.0,
+            warmup_steps=0.1,
+            train_sampling_strategy=order,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            logging_strategy="no",
+            use_cpu=True,
+        )
+        optimizer = torch.optim.Adamax(model.parameters(), lr=5e-5)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        Trainer(
+            model,
+            arguments,
+            data_collator=DataCollatorWithPadding(Padder()),  # type: ignore[arg-type]
+            train_dataset=rows,
+            optimizers=(optimizer, schedule),
+            callbacks=[Tick()],
+        ).train()
+    return times
+
+
+class Padder:
+    """As much of a tokenizer as the collator asks for; the made-up tokens have none."""
+
+    padding_side = "right"
+
+    def pad(self, rows: list[dict[str, Any]], **_: Any) -> dict[str, Tensor]:
+        longest = max(len(row["input_ids"]) for row in rows)
+        ids = [row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in rows]
+        tokens = torch.tensor(ids)
+        return {
+            "input_ids": tokens,
+            "attention_mask": (tokens > 0).long(),
+            "label": torch.tensor([row["label"] for row in rows]),
+        }
+
+
+def authors(data: TaskData, encoder: str) -> list[float]:
+    """A loop of ours with what costs most in the authors' code.
+
+    Random batches, a pooler, an optimiser that goes through the parameters one by one and takes
+    the larger of two moments by a maximum over a new axis, a loss that is read in every step.
+    """
+    model = BertModel(config(encoder))
+    head = nn.Linear(model.config.hidden_size, 2)
+    parameters = [*model.parameters(), *head.parameters()]
+    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
+    times = []
+    order = epoch_units({TASK: data}, BATCH, seed=0, epoch=1, epochs=1, group_by_length=False)
+    for step, (_, units) in enumerate(order, start=1):
+        batch = collate(TASK, data, units, 0)
+        states = model(batch.tokens, (batch.segments >= 0).long()).pooler_output
+        assert batch.labels is not None
+        loss = nn.functional.cross_entropy(head(states), batch.labels)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        with torch.no_grad():
+            for p, (mean, peak) in zip(parameters, moments, strict=True):
+                if p.grad is None:
+                    continue
+                mean.mul_(0.9).add_(p.grad, alpha=0.1)
+                pair = (peak.mul_(0.999).unsqueeze(0), p.grad.abs().add_(1e-8).unsqueeze(0))
+                peak.copy_(torch.max(torch.cat(pair), 0)[0])
+                p.addcdiv_(mean, peak + 1e-8, value=-5e-5 / (1 - 0.9**step))
+                p.grad = None
+        loss.item()
+        times.append(time.perf_counter())
+    return times
+
+
+def race(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
+    """Examples a second of each system, median over rounds in which they take turns."""
+    name = options.encoder
+    systems: dict[str, Callable[[], list[float]]] = {
+        "mtkd, rows as read": lambda: kit(data, name, "read"),
+        "mtkd, all rows": lambda: kit(data, name, "all"),
+        "Trainer, grouped by length": lambda: trainer(data, name, "group_by_length"),
+        "Trainer": lambda: trainer(data, name, "random"),
+        "authors' loop": lambda: authors(data, name),
+    }
+    speeds: dict[str, list[float]] = {system: [] for system in systems}
+    for turn in range(options.rounds):
+        for system, work in systems.items():
+            torch.manual_seed(turn)
+            times = work()
+            # The mean, not the median step: grouped batches differ in length.
+            seconds = (times[-1] - times[WARM - 1]) / (len(times) - WARM)
+            speeds[system].append(BATCH / seconds)
+            print(f"round {turn + 1}: {system}: {speeds[system][-1]:.0f} examples/s", flush=True)
+    return {system: round(statistics.median(found), 1) for system, found in speeds.items()}
+
+
+# ------------------------------------------------------------------- where a step's time goes
+
+
+def breakdown(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds of each part of the kit's step, mean after the warm steps."""
+    model = kit_model(options.encoder).train()
+    embedding = model.encoder.get_input_embeddings()
+    embedding.sparse = True  # type: ignore[assignment]
+    groups = [model.encoder.parameters(), model.heads.parameters()]
+    optimizer = Adamax(groups, embedding.weight)  # type: ignore[arg-type]
+    spent: dict[str, float] = {}
+    order = epoch_units({TASK: data}, BATCH, seed=0, epoch=1, epochs=1)
+    for number, (_, units) in enumerate(order):
+        marks = [("", time.perf_counter())]
+
+        def mark(part: str, marks: list[tuple[str, float]] = marks) -> None:
+            marks.append((part, time.perf_counter()))
+
+        batch = collate(TASK, data, units, 0)
+        mark("batch")
+        optimizer.catch_up(batch.tokens)
+        mark("optimiser")
+        loss = batch_loss(model(TASK, batch.tokens, batch.segments), batch, model.specs[TASK], None)
+        mark("forward")
+        loss.backward()
+        mark("backward")
+        optimizer.clip(1.0)
+        mark("clip")
+        optimizer.step(5e-5)
+        optimizer.zero_grad()
+        mark("optimiser")
+        if number >= WARM:
+            for (_, before), (part, after) in itertools.pairwise(marks):
+                spent[part] = spent.get(part, 0) + after - before
+    return {part: round(1000 * s / (len(order) - WARM), 2) for part, s in spent.items()}
+
+
+def machine() -> dict[str, float]:
+    """What this machine can do: products of fp32 matrices, and copying memory."""
+    a, large = torch.randn(1024, 1024), torch.randn(1 << 25)
+    out, copy = torch.empty_like(a), torch.empty_like(large)
+
+    def best(work: Callable[[], object]) -> float:
+        seconds = []
+        for _ in range(7):
+            began = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - began)
+        return min(seconds)
+
+    return {
+        "gflops": round(2 * 1024**3 / best(lambda: torch.mm(a, a, out=out)) / 1e9, 1),
+        "gigabytes_per_second": round(8 * len(large) / best(lambda: copy.copy_(large)) / 1e9, 2),
+    }
+
+
+def floor(machine: dict[str, float], data: TaskData, encoder: str) -> float:
+    """Milliseconds that a step would need at the machine's speed, without any overhead.
+
+    Products of the layers' matrices, forward and twice that backward, over real tokens alone; and
+    for the optimiser four arrays read and three written, of the layers and of the rows read.
+    """
+    layers, hidden, _ = ENCODERS[encoder]
+    weights = layers * 12 * hidden**2
+    tokens = BATCH * float(np.mean(data.encoded.lengths))
+    products = 6 * weights * tokens / (machine["gflops"] * 1e9)
+    moved = 7 * 4 * (weights + tokens * hidden) / (machine["gigabytes_per_second"] * 1e9)
+    return round(1000 * (products + moved), 2)
+
+
+def show(found: dict[str, Any]) -> None:
+    table = Table(title=f"{found['encoder']}, {found['threads']} thread(s)", title_justify="left")
+    table.add_column("system")
+    table.add_column("examples/s", justify="right")
+    table.add_column("mtkd is", justify="right")
+    speeds = found["examples_per_second"]
+    ours = max(value for name, value in speeds.items() if name.startswith("mtkd"))
+    for name, value in speeds.items():
+        table.add_row(name, f"{value:,.0f}", f"{ours / value:.2f} x")
+    parts = found["step_ms"]
+    console = Console()
+    console.print(table)
+    console.print(
+        "a step of mtkd: "
+        + ", ".join(f"{name} {value:.1f}" for name, value in parts.items())
+        + f" ms; {sum(parts.values()):.1f} in all, floor {found['floor_ms']:.1f} ms "
+        f"({found['machine']['gflops']:.0f} GFLOP/s, "
+        f"{found['machine']['gigabytes_per_second']:.1f} GB/s)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
-"""How many tokens GLUE's examples have: writes lengths.csv, so that no benchmark needs GLUE's text.
+"""How many tokens GLUE's examples have: writes mtkd/lengths.csv, so that nothing needs the text.
 
     python benchmarks/lengths.py path/to/glue
 
 Counts are of BERT's uncased word pieces, special tokens included, cut at 512. A task whose files
-are not in the folder keeps its rows of the committed lengths.csv, or gets `ASSUMED` ones: a
+are not in the folder keeps its rows of the committed file, or gets `ASSUMED` ones: a
 log-normal curve of about the mean and spread that others report, not a count.
 """
 
@@ -21,7 +21,7 @@ from mtkd.encoders import load_tokenizer
 from mtkd.recipes import encoder_location, load_recipe
 from mtkd.tasks import GLUE
 
-HERE = Path(__file__).parent
+TARGET = Path(__file__).parents[1] / "mtkd" / "lengths.csv"
 LIMIT = 512
 ASSUMED = {"qqp": (30.0, 13.0), "mnli": (39.0, 20.0)}  # mean, standard deviation
 
@@ -34,12 +34,11 @@ def main() -> None:
     tasks = [name for name, task in GLUE.items() if task.trained]
     missing = missing_tasks(source, tasks)
     frames = [count(source, task, tokenizer) for task in tasks if task not in missing]
-    before = HERE / "lengths.csv"
-    kept = pd.read_csv(before) if before.is_file() else pd.DataFrame(columns=["task"])
+    kept = pd.read_csv(TARGET) if TARGET.is_file() else pd.DataFrame(columns=["task"])
     for task in missing:
         rows = kept[kept["task"] == task]
         frames.append(assume(task) if rows.empty and task in ASSUMED else rows)
-    pd.concat(frames).to_csv(HERE / "lengths.csv", index=False, lineterminator="\n")
+    pd.concat(frames).to_csv(TARGET, index=False, lineterminator="\n")
 
 
 def count(source: DataSource, task: str, tokenizer: object) -> pd.DataFrame:

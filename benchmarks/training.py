@@ -5,8 +5,8 @@
     python benchmarks/training.py --threads 2 --json training.json
 
 All see the same examples in batches of the same size: random tokens (a Zipf law over BERT's
-vocabulary) in lengths drawn from lengths.csv. They take turns, and each number is the median over
-rounds. Afterwards: where the time of the kit's step goes, and what the machine would allow.
+vocabulary) in lengths drawn from mtkd/lengths.csv. They take turns, and each number is the median
+over rounds. Afterwards: where the time of the kit's step goes, and what the machine would allow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -39,6 +38,7 @@ from transformers import (
 )
 
 from mtkd.batches import TaskData, collate, epoch_units
+from mtkd.costs import read_lengths
 from mtkd.encoding import Encoded
 from mtkd.identities import GLUE_SIZES
 from mtkd.model import MultiTaskModel
@@ -56,7 +56,6 @@ ENCODERS = {  # layers, width, attention heads
 VOCABULARY, LONGEST, BATCH = 30_522, 128, 32
 TASK = "mrpc"  # two classes: all examples are given to one head
 WARM = 10  # steps of each turn that are not counted
-HERE = Path(__file__).parent
 
 
 def main() -> None:
@@ -90,7 +89,7 @@ def main() -> None:
 def examples(tasks: list[str], count: int) -> TaskData:
     """Made-up examples with the lengths of some tasks, mixed by the tasks' sizes."""
     rng = np.random.default_rng(0)
-    counted = pd.read_csv(HERE / "lengths.csv")
+    counted = read_lengths()
     weights = np.array([GLUE_SIZES[task] for task in tasks], float)
     lengths = []
     for task in rng.choice(tasks, count, p=weights / weights.sum()):

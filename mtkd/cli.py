@@ -85,6 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
             default=os.cpu_count() or 1,
             help="runs side by side (default: one per core)",
         )
+        if run is plan:
+            command.add_argument("--device", help="hours and memory on this device, too: h100")
         command.set_defaults(run=run)
     for name, run, text in (
         ("status", status, "show how far a recipe is"),
@@ -153,7 +155,40 @@ def plan(options: argparse.Namespace) -> int:
 
     recipe = asked_recipe(options)
     show_plan(recipe, upto(expand(recipe), options.until), options.jobs)
+    if options.device:
+        show_costs(recipe, options.device)
     return 0
+
+
+def show_costs(recipe: Recipe, name: str) -> None:
+    """What the main table would cost on a device, and what that rests on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mtkd.costs import DEVICES, stage_costs
+
+    if name not in DEVICES:
+        raise MtkdError(f"--device {name!r}: expected one of {', '.join(DEVICES)}")
+    device = DEVICES[name]
+    costs = stage_costs(recipe, device)
+    console = Console()
+    table = Table(title=f"one {device.title}, without studies", title_justify="left")
+    for head in ("stage", "runs", "training, h", "prediction, h", "memory, GiB"):
+        table.add_column(head, justify="left" if head == "stage" else "right")
+    for cost in costs:
+        hours = (f"{cost.train_hours:.1f}", f"{cost.predict_hours:.1f}")
+        table.add_row(cost.stage, str(cost.runs), *hours, f"{cost.memory_gib:.0f}")
+    both = (sum(c.train_hours for c in costs), sum(c.predict_hours for c in costs))
+    largest = max(cost.memory_gib for cost in costs)
+    runs = sum(cost.runs for cost in costs)
+    table.add_row("all", str(runs), *(f"{hours:.1f}" for hours in both), f"{largest:.0f}")
+    console.print(table)
+    console.print(
+        f"rests on {device.teraflops:g} TFLOP/s, {device.terabytes:g} TB/s and steps at "
+        f"{100 * device.share:g} % of the floor's speed ({device.source}); token counts of "
+        "mtkd/lengths.csv, where QQP and MNLI are assumed",
+        soft_wrap=True,
+    )
 
 
 def asked_recipe(options: argparse.Namespace) -> Recipe:

@@ -10,9 +10,10 @@ import numpy as np
 
 from mtkd.errors import MtkdError
 from mtkd.glue_files import from_table, read_folder, read_unlabelled, task_folders
-from mtkd.tasks import TASKS, UNLABELLED, Examples, Task
+from mtkd.tasks import GLUE, TASKS, UNLABELLED, Examples, Task
 from mtkd.toy import toy_examples, toy_text
 
+HUB = "nyu-mll/glue"
 GLUE_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # of nyu-mll/glue
 
 
@@ -22,7 +23,7 @@ class DataSource:
 
     kind: Literal["toy", "folder", "hub"] = "toy"
     path: str | None = None  # folder: where the task folders are
-    hub: str = "nyu-mll/glue"  # hub: dataset name, or a local folder with the hub's layout
+    hub: str = HUB  # hub: dataset name, or a local folder with the hub's layout
     revision: str | None = GLUE_REVISION  # hub: pinned commit (of no use for a local folder)
     seed: int = 0  # toy: seed of the generator; also of the sample that `limit` takes
     scale: float = 1.0  # toy: multiplies all sizes
@@ -99,7 +100,8 @@ def missing_tasks(source: DataSource, tasks: Sequence[str]) -> list[str]:
     """
     if source.kind == "hub":
         apart = {name for name in tasks if find_task(name).hub}
-        have = apart | set(_hub_configs(source))
+        # GLUE itself has them all: asking would need the network for a mere plan.
+        have = apart | set(GLUE if source.hub == HUB else _hub_configs(source))
     elif source.kind == "folder":
         root = _root(source)
         have = {name for name in tasks if task_folders(find_task(name), root)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mtkd.arms import Arm, Study, taught, untaught
 from mtkd.settings import Recipe
+from mtkd.tasks import TASKS
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75)
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
@@ -63,8 +64,10 @@ def teacher_tasks(recipe: Recipe) -> Study:
     arms = [untaught(recipe)]
     for task in recipe.teachers.tasks:
         if task in recipe.tasks:
-            arms.append(taught(recipe, task, f"{task} alone", f"teachers.tasks=[{task}]"))
-    arms.append(taught(recipe, "paper", f"{', '.join(recipe.teachers.tasks)}"))
+            title = f"{TASKS[task].title} alone"
+            arms.append(taught(recipe, task, title, f"teachers.tasks=[{task}]"))
+    own = ", ".join(TASKS[task].title for task in recipe.teachers.tasks)
+    arms.append(taught(recipe, "paper", own))
     every = f"teachers.tasks=[{','.join(recipe.tasks)}]"
     arms.append(taught(recipe, "all", f"all {len(recipe.tasks)} tasks", every))
     return Study(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from mtkd import records
+from mtkd.tables import said
 
 BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
 CAPTIONS = {
@@ -92,7 +95,20 @@ def readme_block(folder: Path) -> str:
         "directions and not levels. Every task, with the paper's cells: "
         "[scores](results/demo/tables/glue_dev.md), [differences](results/demo/tables/ablation.md)."
     )
-    return "\n\n".join([BLOCK[0], summary, words, figure, BLOCK[1]])
+    return "\n\n".join([BLOCK[0], summary, words + untaught(folder), figure, BLOCK[1]])
+
+
+def untaught(folder: Path) -> str:
+    """What the student gains over itself without a teacher, where the study is there."""
+    path = folder / "tables" / "study_targets.csv"
+    if not path.is_file():
+        return ""
+    values = pd.read_csv(path)
+    (row,) = values[(values["system"] == "w0.5-t1") & (values["task"] == "gain")].to_dict("records")
+    return (
+        f" Not all of the student's gain is the teachers': over the same student, trained as long "
+        f"without them, it is {said(row)} ([study](results/demo/tables/study_targets.md))."
+    )
 
 
 def update_readme(readme: Path, folder: Path) -> None:

@@ -105,7 +105,9 @@ def grid_figure(study: Study, gains: pd.DataFrame) -> Plot:
         if place:
             r, column = place
             grid.add_patch(outline(column - 0.5, r - 0.5))
-            grid.text(column, r + 0.36, word, ha="center", va="center", fontsize=7.5)
+            dark = abs(table[r, column]) > 0.6 * largest and table[r, column] > 0
+            ink = "white" if dark else "black"
+            grid.text(column, r + 0.36, word, ha="center", va="center", fontsize=7.5, color=ink)
     grid.set_xticks(range(len(TEMPERATURES)), [f"{heat:g}" for heat in TEMPERATURES])
     grid.set_yticks(range(len(WEIGHTS)), [f"{weight:g}" for weight in WEIGHTS])
     grid.set(xlabel="temperature", ylabel="weight of the labels")

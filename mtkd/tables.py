@@ -219,12 +219,7 @@ def cell(row: Mapping[Any, Any] | None, *, signed: bool, percent: bool = False) 
         return NOTHING
 
     def show(value: float) -> str:
-        digits = 0 if percent else 1
-        # Half a unit goes away from zero (90.55 is printed 90.6); -0.0 is printed as 0.0.
-        size = np.floor(abs(value) * 10**digits + 0.5 + 1e-9) / 10**digits
-        rounded = float(np.copysign(size, value)) + 0.0
-        sign = "+" if signed and rounded > 0 else ""
-        return f"{sign}{rounded:.{digits}f}"
+        return decimal(value, 0 if percent else 1, signed)
 
     text = show(row["value"]) + (" %" if percent else "")
     if pd.notna(row["n"]) and row["n"] >= FEW:
@@ -234,13 +229,19 @@ def cell(row: Mapping[Any, Any] | None, *, signed: bool, percent: bool = False) 
     return f"{text} ({', '.join(points)})" if len(points) > 1 else text
 
 
+def decimal(value: float, digits: int, signed: bool) -> str:
+    """A number as printed: half a unit goes away from zero, and there is no -0.0."""
+    size = np.floor(abs(value) * 10**digits + 0.5 + 1e-9) / 10**digits
+    rounded = float(np.copysign(size, value)) + 0.0
+    return f"{'+' if signed and rounded > 0 else ''}{rounded:.{digits}f}"
+
+
 def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -> str:
     """A number in a sentence, with interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
-    form = "+.1f" if signed else ".1f"
+    value, low, high = (decimal(row[name], 1, signed) for name in ("value", "low", "high"))
     if row["n"] < FEW:
-        return f"{row['value']:{form}} {unit} (n = {row['n']}, too few for an interval)"
-    ends = f"[{row['low']:{form}}, {row['high']:{form}}]"
-    return f"{row['value']:{form}} {ends} {unit} (n = {row['n']})"
+        return f"{value} {unit} (n = {row['n']}, too few for an interval)"
+    return f"{value} [{low}, {high}] {unit} (n = {row['n']})"
 
 
 def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:

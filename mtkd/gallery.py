@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from mtkd import records
-from mtkd.tables import said
+from mtkd.study_tables import teachers_alone
 
 BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
 CAPTIONS = {
     "dev_scores": "Dev scores of the main systems, task by task. A dot is the mean over seeds, a "
     "bar its 95 % interval, a fine tick one seed. Right: the paper's numbers, on a scale of their "
     "own, for the order of the systems and not for levels.",
-    "gain": "What distillation gains: MT-DNN-KD less MT-DNN, paired by seed. Right of the line the "
+    "gain": "MT-DNN-KD less MT-DNN, paired by seed. Right of the line the "
     "student is better. Shaded tasks have a teacher; the others can gain through the shared "
     "encoder only.",
     "ablation": "Mean dev score less that of MT-DNN with the same seed, system by system; hollow "
@@ -99,16 +99,10 @@ def readme_block(folder: Path) -> str:
 
 
 def untaught(folder: Path) -> str:
-    """What the student gains over itself without a teacher, where the study is there."""
+    """What the teachers alone add, where the study that says so is there."""
     path = folder / "tables" / "study_targets.csv"
-    if not path.is_file():
-        return ""
-    values = pd.read_csv(path)
-    (row,) = values[(values["system"] == "w0.5-t1") & (values["task"] == "gain")].to_dict("records")
-    return (
-        f" Not all of the student's gain is the teachers': over the same student, trained as long "
-        f"without them, it is {said(row)} ([study](results/demo/tables/study_targets.md))."
-    )
+    words = teachers_alone(pd.read_csv(path)) if path.is_file() else ""
+    return f" {words} ([study](results/demo/tables/study_targets.md))" if words else ""
 
 
 def update_readme(readme: Path, folder: Path) -> None:

@@ -37,6 +37,7 @@ from mtkd.report_parts import (
 )
 from mtkd.results import Results, open_teachers, times
 from mtkd.statistics import task_order
+from mtkd.study_tables import teachers_alone
 from mtkd.study_views import StudyView
 from mtkd.systems import is_student, system_order, system_title, task_title
 from mtkd.tasks import GLUE
@@ -103,6 +104,9 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyVi
         notes=[*table_files.notes(scores, results.records), *table_files.dev_notes(scores)],
         differences=table_files.DIFFERENCES,
         studies=[study_part(view) for view in views],
+        teachers_alone=" ".join(
+            teachers_alone(view.values) for view in views if view.study.name == "targets"
+        ),
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),

@@ -162,6 +162,17 @@ def reading(study: Study, values: pd.DataFrame) -> str:
     return text + " The largest of many gains is flattered by having been picked."
 
 
+def teachers_alone(values: pd.DataFrame) -> str:
+    """Of the study `targets`: what the paper's student gains over itself without a teacher."""
+    row = find_row(values, "w0.5-t1", OURS, "gain")
+    if row is None:
+        return ""
+    return (
+        "Not all of the student's gain over MT-DNN is the teachers': over the same student, "
+        f"trained as long without them, it is {said(row)}."
+    )
+
+
 def verdict(row: Mapping[Hashable, Any]) -> str:
     if row["n"] < FEW:
         return "too few seeds to tell"

@@ -238,9 +238,10 @@ def decimal(value: float, digits: int, signed: bool) -> str:
 
 def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -> str:
     """A number in a sentence, with interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
-    value, low, high = (decimal(row[name], 1, signed) for name in ("value", "low", "high"))
+    value = decimal(row["value"], 1, signed)
     if row["n"] < FEW:
         return f"{value} {unit} (n = {row['n']}, too few for an interval)"
+    low, high = decimal(row["low"], 1, signed), decimal(row["high"], 1, signed)
     return f"{value} [{low}, {high}] {unit} (n = {row['n']})"
 
 

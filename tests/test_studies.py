@@ -373,6 +373,8 @@ def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None
     assert "+3.0 [+3.0, +3.0] points (n = 5) more" in text
     row = learnt.noise_table(noise).iloc[0]
     assert row["Wrong labels corrected, %"] == "42.0 [40.8, 43.2]" and row["Task"] == "RTE"
+    one_seed = learnt.reading(noise[:1], habits[habits["seed"] == 0])  # there is no interval
+    assert "40.0 % (n = 1, too few for an interval) of the wrong training labels" in one_seed
     assert learnt.reading(noise[:0], habits[:0]) == "No teachers or students are finished yet."
 
 

@@ -14,9 +14,6 @@ from mtkd import paths
 from mtkd.errors import MtkdError
 
 if TYPE_CHECKING:  # each command imports what it needs, so that `mtkd --help` is quick
-    import pandas as pd
-
-    from mtkd.runs import Run
     from mtkd.settings import Recipe
 
 SUBMIT = "write the zip of test predictions that GLUE's server takes"
@@ -152,43 +149,13 @@ def add_submit(command: argparse.ArgumentParser) -> None:
 def plan(options: argparse.Namespace) -> int:
     """Print the table of stages; imports late, so that `mtkd --help` is quick."""
     from mtkd.plans import expand, upto
+    from mtkd.printing import show_costs, show_plan
 
     recipe = asked_recipe(options)
     show_plan(recipe, upto(expand(recipe), options.until), options.jobs)
     if options.device:
         show_costs(recipe, options.device)
     return 0
-
-
-def show_costs(recipe: Recipe, name: str) -> None:
-    """What the main table would cost on a device, and what that rests on."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from mtkd.costs import DEVICES, stage_costs
-
-    if name not in DEVICES:
-        raise MtkdError(f"--device {name!r}: expected one of {', '.join(DEVICES)}")
-    device = DEVICES[name]
-    costs = stage_costs(recipe, device)
-    console = Console()
-    table = Table(title=f"one {device.title}, without studies", title_justify="left")
-    for head in ("stage", "runs", "training, h", "prediction, h", "memory, GiB"):
-        table.add_column(head, justify="left" if head == "stage" else "right")
-    for cost in costs:
-        hours = (f"{cost.train_hours:.1f}", f"{cost.predict_hours:.1f}")
-        table.add_row(cost.stage, str(cost.runs), *hours, f"{cost.memory_gib:.0f}")
-    both = (sum(c.train_hours for c in costs), sum(c.predict_hours for c in costs))
-    largest = max(cost.memory_gib for cost in costs)
-    runs = sum(cost.runs for cost in costs)
-    table.add_row("all", str(runs), *(f"{hours:.1f}" for hours in both), f"{largest:.0f}")
-    console.print(table)
-    console.print(
-        f"rests on {device.teraflops:g} TFLOP/s, {device.terabytes:g} TB/s and steps at "
-        f"{100 * device.share:g} % of the floor's speed ({device.source}); token counts of "
-        "mtkd/lengths.csv, where QQP and MNLI are assumed",
-        soft_wrap=True,
-    )
 
 
 def asked_recipe(options: argparse.Namespace) -> Recipe:
@@ -199,7 +166,7 @@ def asked_recipe(options: argparse.Namespace) -> Recipe:
     from mtkd.reproduce import results_folder
     from mtkd.studies import named
 
-    settings = list(options.settings)
+    settings = options.settings
     recipe = load_recipe(options.recipe, settings, options.data_path)
     saved, text = saved_choices(results_folder(recipe))
     text = str(Path(options.unlabelled).resolve()) if options.unlabelled else text
@@ -209,37 +176,6 @@ def asked_recipe(options: argparse.Namespace) -> Recipe:
     kept = [] if any(setting.startswith("studies=") for setting in settings) else saved
     wanted = [*recipe.studies, *kept, *named(options.studies)]
     return replace(recipe, studies=tuple(dict.fromkeys(wanted)))
-
-
-def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from mtkd.plans import notices
-    from mtkd.progress import duration
-    from mtkd.reproduce import plan_rows, read_runs, results_folder, seconds_per_example
-
-    results = results_folder(recipe)
-    console = Console()
-    table = Table(title=f"recipe {recipe.name}", title_justify="left")
-    for name in ("stage", "runs", "done", "examples to train on"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    rows = plan_rows(results, runs)
-    for stage, count, done, cost in rows:
-        table.add_row(stage, str(count), str(done), f"{cost:,.0f}")
-    todo = sum(count - done for _, count, done, _ in rows)
-    table.add_row("all", str(len(runs)), str(len(runs) - todo), f"{sum(r[3] for r in rows):,.0f}")
-    console.print(table)
-    for line in notices(recipe):
-        console.print(line, soft_wrap=True)
-    rate = seconds_per_example(read_runs(results, runs))
-    if not todo:
-        console.print("nothing left to run")
-    elif rate is None:
-        console.print("time: not known before the first run has finished on this machine")
-    else:
-        seconds = (sum(r[3] for r in rows) * rate + 6 * todo) / jobs
-        console.print(f"time left, from the runs finished so far: about {duration(seconds)}")
 
 
 def run_reproduce(options: argparse.Namespace) -> int:
@@ -264,6 +200,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     from mtkd.plans import expand
+    from mtkd.printing import show_plan
     from mtkd.recipes import open_recipe
 
     recipe, results = open_recipe(options.recipe)
@@ -315,6 +252,7 @@ def run_submit(options: argparse.Namespace) -> int:
 def run_compare(options: argparse.Namespace) -> int:
     from mtkd.compare import agree, compare, verdict
     from mtkd.compare_tables import notes, printed_cells, printed_summary, title, write_comparison
+    from mtkd.printing import print_frame
     from mtkd.sources import open_sources
 
     sources = open_sources(options.sources)
@@ -334,21 +272,6 @@ def run_compare(options: argparse.Namespace) -> int:
         print(f"comparison.csv, comparison.md and figures are in {options.output}")
     print(verdict(pairs))
     return 0 if agree(pairs, options.exact) else 1
-
-
-def print_frame(frame: pd.DataFrame, title: str) -> None:
-    """A frame of text as a table, first column left and the others right."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for number, name in enumerate(frame.columns):
-        table.add_column(Text(str(name)), justify="right" if number else "left", overflow="fold")
-    for row in frame.to_numpy().tolist():
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
 
 
 def run_tests(options: argparse.Namespace) -> int:

@@ -13,7 +13,13 @@ from rich.text import Text
 from mtkd.errors import MtkdError
 from mtkd.plans import notices
 from mtkd.progress import duration
-from mtkd.reproduce import plan_rows, read_runs, results_folder, seconds_per_example
+from mtkd.reproduce import (
+    KERNEL_COST,
+    plan_rows,
+    read_runs,
+    results_folder,
+    seconds_per_example,
+)
 from mtkd.runs import Run
 from mtkd.settings import Recipe
 
@@ -42,7 +48,7 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     elif rate is None:
         console.print("time: not known before the first run has finished on this machine")
     else:
-        seconds = (sum(r[3] for r in rows) * rate + 6 * todo) / jobs
+        seconds = (sum(r[3] for r in rows) + KERNEL_COST * todo) * rate / jobs
         console.print(f"time left, from the runs finished so far: about {duration(seconds)}")
 
 

@@ -25,6 +25,7 @@ METHOD = {
     "training": "tasks data encoding glue_files toy toy_tasks toy_language heads model losses batches optim training "
     "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
 }
+METHOD["transfer"] = METHOD["training"] + " transfer"
 VIEW = [
     str(PACKAGE / name)
     for name in "systems.py tables.py table_files.py markup.py statistics.py figures.py plotting.py inspection.py "
@@ -32,9 +33,6 @@ VIEW = [
     "report_figures.py arms.py ablations.py open_questions.py studies.py study_tables.py study_views.py study_figures.py question_figures.py published.py ensemble_sizes.py learnt.py "
     "templates/report.html.j2 templates/report.css templates/report.js".split()
 ]
-
-
-METHOD["transfer"] = METHOD["training"] + " transfer"
 
 
 def method(run):

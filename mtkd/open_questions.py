@@ -133,15 +133,13 @@ def few_labels(recipe: Recipe) -> Study:
     Without arms where the data source has none of the tasks.
     """
     none, paper = untaught(recipe), taught(recipe, "mtdnn-kd", "MT-DNN-KD")
-    known, starts = (
-        new_tasks(recipe),
-        (
-            ("bert", "BERT", replace(none, what="bert", changes=())),
-            ("mtdnn", "MT-DNN", replace(none, what="mtdnn", changes=())),
-            ("none", "student without a teacher", none),
-            ("mtdnn-kd", "MT-DNN-KD", paper),
-        ),
+    starts = (
+        ("bert", "BERT", replace(none, what="bert", changes=())),
+        ("mtdnn", "MT-DNN", replace(none, what="mtdnn", changes=())),
+        ("none", "student without a teacher", none),
+        ("mtdnn-kd", "MT-DNN-KD", paper),
     )
+    shares = recipe.few_labels.shares if new_tasks(recipe) else ()
     arms = tuple(
         replace(
             start,
@@ -153,8 +151,7 @@ def few_labels(recipe: Recipe) -> Study:
             rival=f"bert-{share:g}",
         )
         for name, title, start in starts
-        for share in recipe.few_labels.shares
-        if known
+        for share in shares
     )
     return Study(
         "few-labels",

@@ -18,7 +18,7 @@ from mtkd.progress import Progress
 from mtkd.records import Record, Stopwatch
 from mtkd.runs import few_system, new_tasks
 from mtkd.settings import HeadSpec, Training
-from mtkd.tasks import TASKS
+from mtkd.tasks import TASKS, Examples
 from mtkd.workbench import (
     OpenRun,
     Splits,
@@ -42,9 +42,9 @@ def train_transfer(opened: OpenRun) -> Record:
     folder = None if start.stage == "encoders" else opened.results / "models" / start.run_id
     tokenizer = encoder_tokenizer(opened, opened.run.settings["encoder"])
     work = [
-        (task, share, few_splits(opened, tokenizer, task, share))
+        (task, share, splits)
         for task in new_tasks(opened.recipe)
-        for share in opened.recipe.few_labels.shares
+        for share, splits in few_splits(opened, tokenizer, task).items()
     ]
     training = opened.recipe.single_stage
     steps = sum(total_steps({task: splits}, training) for task, _, splits in work)
@@ -62,20 +62,21 @@ def train_transfer(opened: OpenRun) -> Record:
     return finish(opened, watch, scores, details)
 
 
-def few_splits(opened: OpenRun, tokenizer: object, task: str, share: float) -> Splits:
-    """All splits of a task, with a share of its training labels."""
-    splits = {}
-    for split in TASKS[task].splits:
-        examples = read_examples(opened, task, split)
-        if split == "train":
-            examples = first_drawn(examples, round(share * len(examples)), opened.run.seed)
-        encoded = encode(examples, tokenizer, opened.recipe.max_length, opened.results / "cache")
-        splits[split] = TaskData(encoded)
-    train = splits["train"]
-    rows = repeated_rows(
-        len(train.encoded), opened.recipe.single_stage, opened.recipe.few_labels.steps
-    )
-    return splits | {"train": replace(train, unit_rows=rows)}
+def few_splits(opened: OpenRun, tokenizer: object, task: str) -> dict[float, Splits]:
+    """All splits of a task, by the share of its training labels that is there."""
+    recipe = opened.recipe
+
+    def tokens(examples: Examples) -> TaskData:
+        return TaskData(encode(examples, tokenizer, recipe.max_length, opened.results / "cache"))
+
+    splits = {split: read_examples(opened, task, split) for split in TASKS[task].splits}
+    whole = splits.pop("train")
+    others, found = {split: tokens(examples) for split, examples in splits.items()}, {}
+    for share in recipe.few_labels.shares:
+        train = tokens(first_drawn(whole, round(share * len(whole)), opened.run.seed))
+        rows = repeated_rows(len(train.encoded), recipe.single_stage, recipe.few_labels.steps)
+        found[share] = {"train": replace(train, unit_rows=rows), **others}
+    return found
 
 
 def repeated_rows(count: int, training: Training, steps: int) -> tuple[np.ndarray, ...]:

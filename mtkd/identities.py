@@ -14,7 +14,8 @@ from mtkd.glue_files import task_folders, tsv_name
 from mtkd.settings import Distillation, Teachers, Training
 from mtkd.toy import TRAIN_SIZES
 
-# Training examples of GLUE today (the hub's dataset card), for cost estimates only.
+# Training examples of GLUE today (the hub's dataset card), and of SNLI and SciTail (MT-DNN's
+# Table 4), for cost estimates only.
 GLUE_SIZES = {
     "cola": 8551,
     "sst2": 67349,

@@ -183,6 +183,9 @@ def test_committed_tables_and_texts_state_their_own_numbers() -> None:
     recipe = load_recipe("demo")
     written = {study_tables.file_stem(make(recipe)): make(recipe) for make in STUDIES.values()}
     found = sorted(folder.glob("study_*.csv"))
+    assert {STUDIES[name](recipe).name for name in ABLATIONS} <= {
+        written[path.stem].name for path in found
+    }
     for path in found:
         values = pd.read_csv(path, dtype={"points": str})
         values["points"] = [tuple(map(float, text.split())) for text in values["points"]]

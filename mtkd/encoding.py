@@ -20,7 +20,7 @@ from mtkd.tasks import Examples, Task
 
 BATCH = 1024  # rows tokenised at a time
 CHECKSUM = 4  # bytes of CRC-32 at the end of a cache file
-CACHE_LAYOUT = "1"  # part of the fingerprint: raise it when the cache file changes
+CACHE_LAYOUT = "2"  # part of the fingerprint: raise it when the cache file changes
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,14 @@ class Encoded:
         return len(self.idx)
 
 
-def encode(examples: Examples, tokenizer: Any, max_length: int, cache_dir: Path) -> Encoded:
+def encode(
+    examples: Examples, tokenizer: Any, max_length: int, cache_dir: Path, origin: str | None = None
+) -> Encoded:
     """Tokenise a split, or map the file of an earlier call with the same content and tokenizer.
 
     `tokenizer` is a fast Hugging Face tokenizer. Rows longer than `max_length` tokens are cut,
     the longer text first; no example is ever dropped. A corrupt cache file is made again.
+    `origin` tells where the examples come from: with it, `encoded_before` finds them.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise MtkdError(f"{type(tokenizer).__name__} is not a fast tokenizer; expected a fast one")
@@ -58,22 +61,46 @@ def encode(examples: Examples, tokenizer: Any, max_length: int, cache_dir: Path)
     if max_length < special + 2:
         raise MtkdError(f"max_length is {max_length}; expected at least {special + 2}")
     fingerprint = _fingerprint(examples, tokenizer, max_length)
-    path = Path(cache_dir) / f"{examples.task.name}-{examples.split}-{fingerprint[:16]}.arrow"
-    encoded = _read_cache(path, examples, fingerprint)
+    task, split = examples.task, examples.split
+    path = _cache_file(cache_dir, task, split, fingerprint)
+    encoded = _read_cache(path, task, split, fingerprint)
     if encoded is None:
         _write_cache(path, *_tokenise(examples, tokenizer, max_length), fingerprint)
-        encoded = _read_cache(path, examples, fingerprint)
+        encoded = _read_cache(path, task, split, fingerprint)
     if encoded is None:
         raise MtkdError(f"{path}: cannot be read back after writing; expected a sound disk there")
+    if origin is not None:
+        _write_file(_cache_file(cache_dir, task, split, origin, "origin"), fingerprint.encode())
     return encoded
 
 
-def _fingerprint(examples: Examples, tokenizer: Any, max_length: int) -> str:
+def encoded_before(task: Task, split: str, cache_dir: Path, origin: str) -> Encoded | None:
+    """What `encode` made of a split of this origin; None where there is none.
+
+    Without reading the text again: on a large task that takes longer than all else at the start.
+    """
+    note = _cache_file(cache_dir, task, split, origin, "origin")
+    if not note.is_file():
+        return None
+    fingerprint = note.read_text(encoding="utf-8")
+    return _read_cache(_cache_file(cache_dir, task, split, fingerprint), task, split, fingerprint)
+
+
+def _cache_file(folder: Path, task: Task, split: str, key: str, kind: str = "arrow") -> Path:
+    return Path(folder) / f"{task.name}-{split}-{key[:16]}.{kind}"
+
+
+def tokenizer_rules(tokenizer: Any) -> str:
+    """All that decides how a fast tokenizer cuts a text, as JSON."""
     rules = json.loads(tokenizer.backend_tokenizer.to_str())
     # A tokenizer remembers the truncation and padding of its last call: not part of what it is.
     rules.update(truncation=None, padding=None)
-    digest = hashlib.sha256(json.dumps(rules, sort_keys=True).encode())
-    names = [examples.task.name, examples.split, max_length, tokenizer.truncation_side]
+    return json.dumps([rules, tokenizer.truncation_side], sort_keys=True)
+
+
+def _fingerprint(examples: Examples, tokenizer: Any, max_length: int) -> str:
+    digest = hashlib.sha256(tokenizer_rules(tokenizer).encode())
+    names = [examples.task.name, examples.split, max_length]
     digest.update(json.dumps([CACHE_LAYOUT, *names, len(examples)]).encode())
     for texts in (examples.text_a, examples.text_b or []):
         digest.update(np.fromiter(map(len, texts), np.int64, len(texts)).tobytes())
@@ -126,13 +153,19 @@ def _write_cache(path: Path, columns: dict[str, pa.Array], truncated: int, key: 
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     body = sink.getvalue()
+    # The checksum comes after the end of the stream, where Arrow does not look.
+    _write_file(path, body, _checksum(body))
+
+
+def _write_file(path: Path, *parts: Any) -> None:
+    """Write bytes so that readers see the whole file or none."""
     part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.write(body)
-            file.write(_checksum(body))  # after the end of the stream, where Arrow does not look
-        os.replace(part, path)  # readers see the whole file or none
+            for piece in parts:
+                file.write(piece)
+        os.replace(part, path)
     except OSError as error:
         raise MtkdError(f"{path}: {error.strerror}; expected to write the cache here") from error
     finally:
@@ -140,7 +173,7 @@ def _write_cache(path: Path, columns: dict[str, pa.Array], truncated: int, key: 
             part.unlink()
 
 
-def _read_cache(path: Path, examples: Examples, key: str) -> Encoded | None:
+def _read_cache(path: Path, task: Task, split: str, key: str) -> Encoded | None:
     """Map a cache file; None where there is none, or it is not whole and right."""
     if not path.is_file() or path.stat().st_size <= CHECKSUM:
         return None
@@ -155,8 +188,8 @@ def _read_cache(path: Path, examples: Examples, key: str) -> Encoded | None:
         return None
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     return Encoded(
-        task=examples.task,
-        split=examples.split,
+        task=task,
+        split=split,
         idx=columns["idx"].to_numpy(),
         tokens=columns["tokens"].values.to_numpy(),
         segments=columns["segments"].values.to_numpy(),

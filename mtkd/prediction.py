@@ -78,15 +78,22 @@ def timed(model: MultiTaskModel, task: str, item: TaskData, row: int, pad: int) 
 
 
 def evaluate(
-    model: MultiTaskModel, splits: dict[str, dict[str, TaskData]], *, pad: int
+    model: MultiTaskModel,
+    splits: dict[str, dict[str, TaskData]],
+    *,
+    pad: int,
+    outputs: dict[tuple[str, str], np.ndarray] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Scores by task: `splits` maps task -> split -> data; a metric of dev_mm is `accuracy_mm`."""
+    """Scores by task: `splits` maps task -> split -> data; a metric of dev_mm is `accuracy_mm`.
+
+    What the model put out goes into `outputs`, by task and split.
+    """
     scores: dict[str, dict[str, float]] = {}
+    outputs = {} if outputs is None else outputs
     for task, items in splits.items():
         for split, item in items.items():
-            found = metrics.compute(
-                item.encoded.task, predict(model, task, item, pad=pad), item.encoded.label
-            )
+            outputs[task, split] = predict(model, task, item, pad=pad)
+            found = metrics.compute(item.encoded.task, outputs[task, split], item.encoded.label)
             suffix = split.removeprefix("dev")
             scores.setdefault(task, {}).update({m + suffix: v for m, v in found.items()})
     return scores

@@ -17,9 +17,10 @@ from mtkd import metrics, records, targets
 from mtkd.batches import TaskData
 from mtkd.data import load_examples, missing_tasks
 from mtkd.encoders import load_tokenizer
-from mtkd.encoding import encode
+from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
+from mtkd.origins import origin
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import encoder_location, head_spec, open_recipe
@@ -110,25 +111,34 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
 
     With the text that the recipe has teachers label, as one more split of the teacher tasks.
     """
-    tokenizer = encoder_tokenizer(opened, encoder)
-    cache = opened.results / "cache"
+    tokenizer, source = encoder_tokenizer(opened, encoder), opened.recipe.data
+    rules = tokenizer_rules(tokenizer)
     data: dict[str, Splits] = {}
     for task in opened.tasks:
-        data[task] = {}
-        more = (UNLABELLED,) if opened.recipe.data.pool and task in opened.teacher_tasks else ()
-        for split in (*TASKS[task].splits, *more):
-            examples = read_examples(opened, task, split)
-            if not len(examples):
-                continue  # a file of unlabelled text need not have some of every task
-            encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
-            spec = head_spec(TASKS[task], opened.recipe.heads)
-            rows = candidate_groups(examples) if spec.kind == "ranking" else None
-            data[task][split] = TaskData(encoded, None, rows)
-    if "mnli" in data and not missing_tasks(opened.recipe.data, [DIAGNOSTIC]):
-        examples = read_examples(opened, DIAGNOSTIC, "test")
-        encoded = encode(examples, tokenizer, opened.recipe.max_length, cache)
-        data["mnli"][DIAGNOSTIC] = TaskData(encoded)
+        more = (UNLABELLED,) if source.pool and task in opened.teacher_tasks else ()
+        found = {
+            split: load_split(opened, tokenizer, rules, task, split)
+            for split in (*TASKS[task].splits, *more)
+        }
+        # A file of unlabelled text need not have some of every task.
+        data[task] = {split: item for split, item in found.items() if len(item.encoded)}
+    if "mnli" in data and not missing_tasks(source, [DIAGNOSTIC]):
+        data["mnli"][DIAGNOSTIC] = load_split(opened, tokenizer, rules, DIAGNOSTIC, "test")
     return tokenizer, data
+
+
+def load_split(opened: OpenRun, tokenizer: Any, rules: str, task: str, split: str) -> TaskData:
+    """One split in tokens: as an earlier run left them, where nothing about them has changed."""
+    recipe, cache = opened.recipe, opened.results / "cache"
+    found = origin(recipe.data, TASKS[task], rules, recipe.max_length)
+    ranking = head_spec(TASKS[task], recipe.heads).kind == "ranking"
+    if found and not ranking:
+        encoded = encoded_before(TASKS[task], split, cache, found)
+        if encoded is not None:
+            return TaskData(encoded)
+    examples = read_examples(opened, task, split)
+    encoded = encode(examples, tokenizer, recipe.max_length, cache, found)
+    return TaskData(encoded, None, candidate_groups(examples) if ranking else None)
 
 
 def encoder_tokenizer(opened: OpenRun, encoder: str) -> Any:
@@ -230,6 +240,7 @@ def train_part(
     progress.what = f"{opened.run.what} seed {opened.run.seed}: {name}"
     dev = {task: {s: d for s, d in splits.items() if is_dev(s)} for task, splits in data.items()}
     checkpoint = opened.folder / "checkpoints" / name
+    latest: dict[tuple[str, str], np.ndarray] = {}  # outputs of the last look at dev
     history = train(
         model,
         item,
@@ -237,17 +248,21 @@ def train_part(
         seed=seed,
         pad=tokenizer.pad_token_id,
         distillation=distillation,
-        evaluate=lambda: evaluate(model, dev, pad=tokenizer.pad_token_id),
+        evaluate=lambda: evaluate(model, dev, pad=tokenizer.pad_token_id, outputs=latest),
         checkpoint=checkpoint,
         progress=progress,
     )
     if model_folder:
         model.save_pretrained(model_folder, tokenizer)
+    if history.kept_epoch != settings.epochs or answer is not predict:
+        latest.clear()  # another epoch's, or given by other means
     scores = []
     for task, splits in data.items():
         for split, one in splits.items():
             if split != "train" or with_train:
-                outputs = answer(model, task, one, pad=tokenizer.pad_token_id)
+                outputs = latest.get((task, split))
+                if outputs is None:
+                    outputs = answer(model, task, one, pad=tokenizer.pad_token_id)
                 scores += store(opened, system, task, split, one, outputs)
     part = {
         "name": name,

@@ -14,9 +14,10 @@ from transformers import PreTrainedTokenizerFast
 
 from mtkd import encoding
 from mtkd.data import DataSource, load_examples, missing_tasks
-from mtkd.encoding import encode
+from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.errors import MtkdError
 from mtkd.identities import data_identity
+from mtkd.origins import origin
 from mtkd.tasks import GLUE, Examples
 
 MNLI_HEAD = [
@@ -503,6 +504,39 @@ def test_cache_is_used_and_keyed_by_all_that_matters(tmp_path: Path) -> None:
     ]
     assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 6
     assert len(list(tmp_path.iterdir())) == 6  # and no temporary file left
+
+
+def test_origin_stands_for_the_text(tmp_path: Path) -> None:
+    source, task, tokenizer = rte(tmp_path / "glue", *GOOD_RTE), GLUE["rte"], tiny_tokenizer()
+    rules, cache = tokenizer_rules(tokenizer), tmp_path / "cache"
+    first = origin(source, task, rules, 16)
+    assert first is not None and encoded_before(task, "train", cache, first) is None
+    made = encode(load_examples(source, "rte", "train"), tokenizer, 16, cache, first)
+    found = encoded_before(task, "train", cache, first)
+    assert found is not None and found.fingerprint == made.fingerprint
+    assert encoded_before(task, "dev", cache, first) is None
+    copy = rte(tmp_path / "elsewhere", *GOOD_RTE)
+    assert origin(copy, task, rules, 16) == first
+    others = [
+        origin(source, task, tokenizer_rules(tiny_tokenizer("a c b d e f")), 16),
+        origin(source, task, rules, 15),
+        origin(replace(source, limit=1), task, rules, 16),
+        origin(replace(source, share=0.5), task, rules, 16),
+        # As long as before, and another text
+        origin(
+            rte(tmp_path / "new", [*GOOD_RTE[0][:1], "A cow ran.", *GOOD_RTE[0][2:]]),
+            task,
+            rules,
+            16,
+        ),
+        origin(DataSource(kind="toy"), task, rules, 16),
+        origin(DataSource(kind="toy", seed=1), task, rules, 16),
+    ]
+    assert len({first, *others}) == 8
+    assert origin(DataSource(kind="hub", revision=None), task, rules, 16) is None
+    (arrow,) = cache.glob("*.arrow")
+    arrow.write_bytes(arrow.read_bytes()[:-1])
+    assert encoded_before(task, "train", cache, first) is None
 
 
 def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""Where the time of `mtkd reproduce` went, from the records and the executed notebooks.
+
+    python benchmarks/breakdown.py results/demo --jobs 2
+
+Meant for a folder that one command has filled: a pause of more than a minute between two
+notebooks is taken for an interruption and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mtkd.records import read_record
+
+PAUSE = 60.0  # seconds without any notebook after which nothing was running
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path, help="folder with runs/ and executed/")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, as it was made")
+    parser.add_argument("--json", type=Path, help="write the numbers there, too")
+    options = parser.parse_args()
+    found = breakdown(options.results, options.jobs)
+    show(found, options.jobs)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def breakdown(results: Path, jobs: int) -> dict[str, float]:
+    """Seconds of the jobs' time by what it was spent on; `wall` is of the clock.
+
+    Training includes the dev scores after its epochs.
+    """
+    spans = {path.stem: span(path) for path in (results / "executed").glob("*.ipynb")}
+    records = [
+        read_record(results / "runs" / name)
+        for name in spans
+        if (results / "runs" / name / "record.json").is_file()
+    ]
+    runs = {record.run_id for record in records}
+    stages = sum(record.wall_seconds for record in records)
+    training = sum(record.training_seconds for record in records)
+    notebooks = sum(end - begin for name, (begin, end) in spans.items() if name in runs)
+    reports = sum(end - begin for name, (begin, end) in spans.items() if name not in runs)
+    wall = covered(sorted(spans.values()))
+    return {
+        "wall": wall,
+        "training": training,
+        "predictions, reading and writing data": stages - training,
+        "kernels, imports, plots of the runs": notebooks - stages,
+        "notebooks of results": reports,
+        "Snakemake, starting papermill, waiting": wall * jobs - notebooks - reports,
+    }
+
+
+def span(notebook: Path) -> tuple[float, float]:
+    """When papermill began and ended a notebook, in seconds."""
+    times = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["papermill"]
+    begin, end = (datetime.fromisoformat(times[key]) for key in ("start_time", "end_time"))
+    return begin.timestamp(), end.timestamp()
+
+
+def covered(spans: list[tuple[float, float]]) -> float:
+    """Seconds from the first beginning to the last end, without long pauses; `spans` in order."""
+    total, latest = 0.0, spans[0][0]
+    for begin, end in spans:
+        if begin - latest > PAUSE:
+            latest = begin
+        total += max(0.0, end - latest)
+        latest = max(latest, end)
+    return total
+
+
+def show(found: dict[str, float], jobs: int) -> None:
+    capacity = found["wall"] * jobs
+    table = Table(title=f"{found['wall']:,.0f} s on the clock, {jobs} job(s)", title_justify="left")
+    table.add_column("spent on")
+    table.add_column("seconds", justify="right")
+    table.add_column("share", justify="right")
+    for name, seconds in found.items():
+        if name != "wall":
+            table.add_row(name, f"{seconds:,.0f}", f"{100 * seconds / capacity:.1f} %")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,16 +1,17 @@
 """Does cost grow linearly? Time of an example and memory at 1, 4 and 16 times the examples.
 
     python benchmarks/scaling.py [--examples 2500] [--json scaling.json]
+    python benchmarks/scaling.py --only-open --examples 62500    # sixteen times that: a million
 
-Each size has a process of its own: it reads a made-up SST-2 in GLUE's file layout, tokenises it,
-opens the cache again as a second run would, trains an epoch and predicts the training examples.
+Each size has a made-up SST-2 in GLUE's file layout and two processes. The first reads and
+tokenises it, as the first run of a recipe does. The second opens what the first left, as every
+other run does, trains an epoch and predicts the training examples.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,94 +27,135 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from mtkd.batches import TaskData
 from mtkd.data import DataSource, load_examples
-from mtkd.encoding import encode
+from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.model import MultiTaskModel
+from mtkd.origins import origin
 from mtkd.prediction import predict
+from mtkd.records import peak_memory_mib
 from mtkd.settings import HeadSpec, Training
 from mtkd.tasks import GLUE
 from mtkd.training import train
 
 TIMES = (1, 4, 16)
+TASK, LONGEST = GLUE["sst2"], 64
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnpr" for b in "aeiou" for c in "bdfgklmnpr"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=2500, help="at 1 times")
+    parser.add_argument("--only-open", action="store_true", help="neither train nor predict")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # the process of one size
+    # What the processes of one size are told
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=["first", "second"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(measure(options.one)))
+    if options.part:
+        torch.set_num_threads(1)
+        found = first(options) if options.part == "first" else second(options)
+        print(json.dumps(found))
         return
     rows = []
     for times in TIMES:
-        command = [sys.executable, __file__, "--one", str(times * options.examples)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        rows.append(measure(times * options.examples, options.only_open))
         print(f"{times} times: {rows[-1]}", flush=True)
     show(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def measure(count: int) -> dict[str, float]:
-    torch.set_num_threads(1)
+def measure(count: int, only_open: bool) -> dict[str, float]:
+    """Microseconds an example of each part, seconds to open, MiB of memory."""
+    found = {"examples": float(count)}
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("first", "second"):
+            command = [sys.executable, __file__, "--part", part, "--folder", folder]
+            command += ["--examples", str(count), *(["--only-open"] if only_open else [])]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found |= json.loads(done.stdout.splitlines()[-1])
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def first(options: argparse.Namespace) -> dict[str, float]:
+    folder, count = options.folder, options.examples
+    write(folder, count)
+    words = BertWordPieceTokenizer()
+    words.train_from_iterator(WORDS, vocab_size=1000, show_progress=False)
+    words.save(str(folder / "tokenizer.json"))
+    tokenizer, source = open_tokenizer(folder), DataSource(kind="folder", path=str(folder))
+    marks = [time.perf_counter()]
+    examples = load_examples(source, TASK, "train")
+    marks.append(time.perf_counter())
+    encode(examples, tokenizer, LONGEST, folder / "cache", known(source, tokenizer))
+    marks.append(time.perf_counter())
+    return micro(("read", "tokenise"), marks, count)
+
+
+def second(options: argparse.Namespace) -> dict[str, float]:
+    folder, count = options.folder, options.examples
+    tokenizer, source = open_tokenizer(folder), DataSource(kind="folder", path=str(folder))
+    before, began = peak_memory_mib(), time.perf_counter()
+    encoded = encoded_before(TASK, "train", folder / "cache", known(source, tokenizer))
+    assert encoded is not None and len(encoded) == count
+    found = {"open, s": time.perf_counter() - began, "open, MiB": peak_memory_mib() - before}
+    if options.only_open:
+        return found
+    data = TaskData(encoded)
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write(folder, count)
-        source, cache = DataSource(kind="folder", path=str(folder)), folder / "cache"
-        words = BertWordPieceTokenizer()
-        words.train_from_iterator(WORDS, vocab_size=1000, show_progress=False)
-        tokenizer = PreTrainedTokenizerFast(tokenizer_object=words._tokenizer, pad_token="[PAD]")
-        found = {"examples": float(count)}
-        marks = [time.perf_counter()]
-        examples = load_examples(source, "sst2", "train")
-        marks.append(time.perf_counter())
-        encode(examples, tokenizer, 64, cache)
-        marks.append(time.perf_counter())
-        data = TaskData(encode(examples, tokenizer, 64, cache))
-        marks.append(time.perf_counter())
-        config = BertConfig(
-            vocab_size=1000,
-            hidden_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=256,
-        )
-        shared = BertModel(config, add_pooling_layer=False)
-        model = MultiTaskModel(shared, {"sst2": HeadSpec("linear", GLUE["sst2"].labels)})
-        train(model, {"sst2": data}, Training(epochs=1, keep="last"), seed=0, pad=0)
-        marks.append(time.perf_counter())
-        predict(model, "sst2", data, pad=0)
-        marks.append(time.perf_counter())
-        parts = ("read", "tokenise", "open again", "train", "predict")
-        found |= {
-            part: 1e6 * (after - before) / count
-            for part, before, after in zip(parts, marks, marks[1:], strict=False)
-        }
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {key: round(value, 1) for key, value in (found | {"peak MiB": peak}).items()}
+    config = BertConfig(
+        vocab_size=1000,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=256,
+    )
+    shared = BertModel(config, add_pooling_layer=False)
+    model = MultiTaskModel(shared, {TASK.name: HeadSpec("linear", TASK.labels)})
+    marks = [time.perf_counter()]
+    train(model, {TASK.name: data}, Training(epochs=1, keep="last"), seed=0, pad=0)
+    marks.append(time.perf_counter())
+    predict(model, TASK.name, data, pad=0)
+    marks.append(time.perf_counter())
+    return found | micro(("train", "predict"), marks, count) | {"peak MiB": peak_memory_mib()}
+
+
+def micro(parts: tuple[str, ...], marks: list[float], count: int) -> dict[str, float]:
+    """Microseconds an example from mark to mark."""
+    spans = zip(parts, marks, marks[1:], strict=False)
+    return {f"{part}, us": 1e6 * (after - before) / count for part, before, after in spans}
+
+
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]")
+
+
+def known(source: DataSource, tokenizer: PreTrainedTokenizerFast) -> str:
+    """Where the examples come from, as a run of a recipe asks for it."""
+    found = origin(source, TASK, tokenizer_rules(tokenizer), LONGEST)
+    assert found is not None
+    return found
 
 
 def write(folder: Path, count: int) -> None:
     """SST-2's training file: sentences of 5 to 40 made-up words."""
     rng = np.random.default_rng(0)
+    words, lengths = np.array(WORDS), rng.integers(5, 41, count)
     (folder / "SST-2").mkdir()
     with (folder / "SST-2" / "train.tsv").open("w", encoding="utf-8") as file:
         file.write("sentence\tlabel\n")
-        for _ in range(count):
-            words = rng.choice(WORDS, rng.integers(5, 41))
-            file.write(f"{' '.join(words)}\t{rng.integers(2)}\n")
+        for length in lengths:
+            text = " ".join(words[rng.integers(len(words), size=length)])
+            file.write(f"{text}\t{rng.integers(2)}\n")
 
 
 def show(rows: list[dict[str, float]]) -> None:
-    table = Table(title="microseconds an example, one thread", title_justify="left")
+    table = Table(title="an example's cost by the number of examples, one thread")
     for name in rows[0]:
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(*(f"{value:,.0f}" for value in row.values()))
+        table.add_row(
+            *(f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in row.values())
+        )
     Console().print(table)
 
 

@@ -24,11 +24,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import (
+    BATCH,
+    ENCODERS,
+    TASK,
+    Padder,
+    config,
+    examples,
+    kit_model,
+    machine,
+    padding,
+    rows_of,
+)
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
-    BertConfig,
     BertForSequenceClassification,
     BertModel,
     DataCollatorWithPadding,
@@ -38,23 +49,12 @@ from transformers import (
 )
 
 from mtkd.batches import TaskData, collate, epoch_units
-from mtkd.costs import read_lengths
-from mtkd.encoding import Encoded
-from mtkd.identities import GLUE_SIZES
-from mtkd.model import MultiTaskModel
 from mtkd.optim import Adamax
 from mtkd.progress import Progress
-from mtkd.settings import HeadSpec, Training
-from mtkd.tasks import GLUE
+from mtkd.records import peak_memory_mib
+from mtkd.settings import Training
 from mtkd.training import batch_loss, train
 
-ENCODERS = {  # layers, width, attention heads
-    "tiny": (2, 128, 2),
-    "minilm": (6, 384, 12),
-    "base": (12, 768, 12),
-}
-VOCABULARY, LONGEST, BATCH = 30_522, 128, 32
-TASK = "mrpc"  # two classes: all examples are given to one head
 WARM = 10  # steps of each turn that are not counted
 
 
@@ -78,6 +78,11 @@ def main() -> None:
         "examples_per_second": speeds,
         "step_ms": breakdown(data, options),
         "machine": machine(),
+        "padding": {
+            "grouped by length": padding(data, batches(data, grouped=True)),
+            "random": padding(data, batches(data, grouped=False)),
+        },
+        "peak_memory_mib": peak_memory_mib(),
         "torch": torch.__version__,
     }
     found["floor_ms"] = floor(found["machine"], data, options.encoder)
@@ -86,42 +91,10 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def examples(tasks: list[str], count: int) -> TaskData:
-    """Made-up examples with the lengths of some tasks, mixed by the tasks' sizes."""
-    rng = np.random.default_rng(0)
-    counted = read_lengths()
-    weights = np.array([GLUE_SIZES[task] for task in tasks], float)
-    lengths = []
-    for task in rng.choice(tasks, count, p=weights / weights.sum()):
-        mine = counted[counted["task"] == task]
-        lengths.append(rng.choice(mine["tokens"], p=mine["rows"] / mine["rows"].sum()))
-    sizes = np.minimum(lengths, LONGEST)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    ranks = (rng.random(offsets[-1]) * np.log(VOCABULARY - 1000)).astype(float)
-    tokens = (999 + np.exp(ranks)).astype(np.int32)  # P(rank) ~ 1 / rank
-    encoded = Encoded(
-        task=GLUE[TASK],
-        split="train",
-        idx=np.arange(count),
-        tokens=tokens,
-        segments=np.ones(len(tokens), np.int8),
-        offsets=offsets,
-        label=rng.integers(2, size=count),
-        fingerprint="",
-        truncated=0,
-    )
-    return TaskData(encoded)
-
-
-def config(encoder: str) -> BertConfig:
-    layers, hidden, heads = ENCODERS[encoder]
-    return BertConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * hidden,
-    )
+def batches(data: TaskData, grouped: bool) -> list[np.ndarray]:
+    """The rows of an epoch's batches."""
+    dealt = epoch_units({TASK: data}, BATCH, seed=0, epoch=1, epochs=1, group_by_length=grouped)
+    return [rows for _, rows in dealt]
 
 
 # ------------------------------------------------------------------------------ the systems
@@ -146,23 +119,8 @@ def kit(data: TaskData, encoder: str, rows: str) -> list[float]:
     return clock.times[1:]  # the first call says that nothing was resumed
 
 
-def kit_model(encoder: str) -> MultiTaskModel:
-    shared = BertModel(config(encoder), add_pooling_layer=False)
-    return MultiTaskModel(shared, {TASK: HeadSpec("linear", GLUE[TASK].labels)})
-
-
 def trainer(data: TaskData, encoder: str, order: str) -> list[float]:
     """Hugging Face's Trainer with dynamic padding; `order` is its sampling strategy."""
-    encoded = data.encoded
-    rows = [
-        {
-            "input_ids": encoded.tokens[a:b].tolist(),
-            "length": int(b - a),
-            "label": int(encoded.label[i]),
-        }
-        for i, (a, b) in enumerate(zip(encoded.offsets[:-1], encoded.offsets[1:], strict=True))
-        if encoded.label is not None
-    ]
     times: list[float] = []
 
     class Tick(TrainerCallback):
@@ -190,27 +148,11 @@ def trainer(data: TaskData, encoder: str, order: str) -> list[float]:
             model,
             arguments,
             data_collator=DataCollatorWithPadding(Padder()),  # type: ignore[arg-type]
-            train_dataset=rows,
+            train_dataset=rows_of(data),
             optimizers=(optimizer, schedule),
             callbacks=[Tick()],
         ).train()
     return times
-
-
-class Padder:
-    """As much of a tokenizer as the collator asks for; the made-up tokens have none."""
-
-    padding_side = "right"
-
-    def pad(self, rows: list[dict[str, Any]], **_: Any) -> dict[str, Tensor]:
-        longest = max(len(row["input_ids"]) for row in rows)
-        ids = [row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in rows]
-        tokens = torch.tensor(ids)
-        return {
-            "input_ids": tokens,
-            "attention_mask": (tokens > 0).long(),
-            "label": torch.tensor([row["label"] for row in rows]),
-        }
 
 
 def authors(data: TaskData, encoder: str) -> list[float]:
@@ -305,25 +247,6 @@ def breakdown(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     return {part: round(1000 * s / (len(order) - WARM), 2) for part, s in spent.items()}
 
 
-def machine() -> dict[str, float]:
-    """What this machine can do: products of fp32 matrices, and copying memory."""
-    a, large = torch.randn(1024, 1024), torch.randn(1 << 25)
-    out, copy = torch.empty_like(a), torch.empty_like(large)
-
-    def best(work: Callable[[], object]) -> float:
-        seconds = []
-        for _ in range(7):
-            began = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - began)
-        return min(seconds)
-
-    return {
-        "gflops": round(2 * 1024**3 / best(lambda: torch.mm(a, a, out=out)) / 1e9, 1),
-        "gigabytes_per_second": round(8 * len(large) / best(lambda: copy.copy_(large)) / 1e9, 2),
-    }
-
-
 def floor(machine: dict[str, float], data: TaskData, encoder: str) -> float:
     """Milliseconds that a step would need at the machine's speed, without any overhead.
 
@@ -355,8 +278,11 @@ def show(found: dict[str, Any]) -> None:
         + ", ".join(f"{name} {value:.1f}" for name, value in parts.items())
         + f" ms; {sum(parts.values()):.1f} in all, floor {found['floor_ms']:.1f} ms "
         f"({found['machine']['gflops']:.0f} GFLOP/s, "
-        f"{found['machine']['gigabytes_per_second']:.1f} GB/s)"
+        f"{found['machine']['gigabytes_per_second']:.1f} GB/s), of which it reaches "
+        f"{found['floor_ms'] / sum(parts.values()):.0%}"
     )
+    shares = ", ".join(f"{share:.1%} {name}" for name, share in found["padding"].items())
+    console.print(f"padding: {shares}; peak memory {found['peak_memory_mib']:,.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -53,9 +53,10 @@ class Adamax:
     def clip(self, largest: float) -> None:
         """Scale the next step's gradients to a global norm of `largest` at the most."""
         grads = [p.grad for p in self.parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(
-            [g.coalesce().values() if g.is_sparse else g for g in grads], foreach=True
-        )
+        dense = [g.coalesce().values() if g.is_sparse else g for g in grads]
+        # Where it is at hand, but for CPUs, where torch does not take it unless told to
+        foreach = True if dense[0].device.type == "cpu" else None
+        norm = nn.utils.get_total_norm(dense, foreach=foreach)
         self.scale = (largest / (norm + 1e-6)).clamp(max=1.0)
 
     def step(self, learning_rate: float) -> None:

@@ -16,9 +16,11 @@ from torch import Tensor
 from mtkd import losses
 from mtkd.batches import TaskData, collate, epoch_units
 from mtkd.model import MultiTaskModel
+from mtkd.optim import Adamax
 from mtkd.prediction import predict
 from mtkd.progress import Progress
 from mtkd.settings import Distillation, Training
+from mtkd.tasks import GLUE
 from mtkd.training import (
     History,
     Scores,
@@ -388,3 +390,29 @@ def test_two_processes_train_the_same_model(
         told_loss = {k: float(found.pop(f"loss.{k}")) for k in loss}
         assert apart(weights(alone), found) < 1e-5
         assert told_loss == pytest.approx(loss, rel=1e-4)
+
+
+def test_a_step_waits_for_no_value(make_model: MakeModel, make_data: MakeData) -> None:
+    """On a GPU a step that looks at a value waits for it; on `meta` there is none to look at.
+
+    Without a mask: transformers itself looks whether a batch's mask is needed.
+    """
+    meta = torch.device("meta")
+    model = make_model(TASKS, dropout=0.1).to(meta).train()
+    groups = [model.encoder.parameters(), *(head.parameters() for head in model.heads.values())]
+    optimizer = Adamax(groups)
+    for task in TASKS:
+        data = make_data(task)
+        soft = np.full((len(data.encoded), max(len(GLUE[task].labels), 1)), 0.5, np.float32)
+        batch = collate(task, replace(data, soft=soft), np.arange(4), pad=0).to(
+            torch.device("meta")
+        )
+        states = model.encoder(input_ids=batch.tokens).last_hidden_state
+        outputs = model.heads[task](states, batch.segments).float()
+        loss = batch_loss(outputs, batch, model.specs[task], Distillation(temperature=2.0))
+        loss.backward()
+        optimizer.clip(1.0)
+        optimizer.step(1e-3)
+        optimizer.zero_grad()
+        with pytest.raises(RuntimeError, match="meta"):
+            loss.item()

@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ from mtkd.records import peak_memory_mib
 from mtkd.settings import Training
 from mtkd.training import batch_loss, train
 
+OURS = Training(epochs=1, batch_size=BATCH, keep="last", embedding_rows="read")
 WARM = 10  # steps of each turn that are not counted
 
 
@@ -77,6 +79,7 @@ def main() -> None:
         "tasks": options.tasks,
         "examples_per_second": speeds,
         "step_ms": breakdown(data, options),
+        "optimiser_ms": optimisers(data, options),
         "machine": machine(),
         "padding": {
             "grouped by length": padding(data, batches(data, grouped=True)),
@@ -111,9 +114,8 @@ class Clock(Progress):
         self.times.append(time.perf_counter())
 
 
-def kit(data: TaskData, encoder: str, rows: str) -> list[float]:
+def kit(data: TaskData, encoder: str, settings: Training) -> list[float]:
     model = kit_model(encoder)
-    settings = Training(epochs=1, batch_size=BATCH, keep="last", embedding_rows=rows)  # type: ignore[arg-type]
     clock = Clock()
     train(model, {TASK: data}, settings, seed=0, pad=0, progress=clock)
     return clock.times[1:]  # the first call says that nothing was resumed
@@ -192,8 +194,10 @@ def race(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     """Examples a second of each system, median over rounds in which they take turns."""
     name = options.encoder
     systems: dict[str, Callable[[], list[float]]] = {
-        "mtkd, rows as read": lambda: kit(data, name, "read"),
-        "mtkd, all rows": lambda: kit(data, name, "all"),
+        "mtkd": lambda: kit(data, name, OURS),
+        "mtkd, all embedding rows": lambda: kit(data, name, replace(OURS, embedding_rows="all")),
+        "mtkd, random batches": lambda: kit(data, name, replace(OURS, group_by_length=False)),
+        "mtkd, bf16": lambda: kit(data, name, replace(OURS, precision="bf16")),
         "Trainer, grouped by length": lambda: trainer(data, name, "group_by_length"),
         "Trainer": lambda: trainer(data, name, "random"),
         "authors' loop": lambda: authors(data, name),
@@ -211,6 +215,47 @@ def race(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
 
 
 # ------------------------------------------------------------------- where a step's time goes
+
+
+def optimisers(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds of clipping and one Adamax step, median, of gradients of the same batches."""
+    models = {name: kit_model(options.encoder).train() for name in ("torch", "mtkd", "rows")}
+    embedding = models["rows"].encoder.get_input_embeddings()
+    embedding.sparse = True  # type: ignore[assignment]
+    theirs = list(models["torch"].parameters())
+    peer = torch.optim.Adamax(theirs, lr=5e-5, foreach=True)
+    ours = {
+        "mtkd": Adamax([models["mtkd"].parameters()]),
+        "rows": Adamax([models["rows"].parameters()], embedding.weight),  # type: ignore[arg-type]
+    }
+
+    def step(name: str) -> None:
+        if name == "torch":
+            nn.utils.clip_grad_norm_(theirs, 1.0, foreach=True)
+            peer.step()
+        else:
+            ours[name].clip(1.0)
+            ours[name].step(5e-5)
+
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for rows in batches(data, grouped=True)[: 2 * WARM]:
+        batch = collate(TASK, data, rows, 0)
+        for name, model in models.items():
+            model.zero_grad()
+            began = time.perf_counter()
+            if name in ours:
+                ours[name].catch_up(batch.tokens)
+            caught = time.perf_counter() - began
+            outputs = model(TASK, batch.tokens, batch.segments)
+            batch_loss(outputs, batch, model.specs[TASK], None).backward()
+            began = time.perf_counter()
+            step(name)
+            seconds[name].append(caught + time.perf_counter() - began)
+    titles = {"torch": "torch, foreach", "mtkd": "mtkd, all rows", "rows": "mtkd, rows as read"}
+    return {
+        titles[name]: round(1000 * statistics.median(found[WARM // 2 :]), 2)
+        for name, found in seconds.items()
+    }
 
 
 def breakdown(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
@@ -267,9 +312,8 @@ def show(found: dict[str, Any]) -> None:
     table.add_column("examples/s", justify="right")
     table.add_column("mtkd is", justify="right")
     speeds = found["examples_per_second"]
-    ours = max(value for name, value in speeds.items() if name.startswith("mtkd"))
     for name, value in speeds.items():
-        table.add_row(name, f"{value:,.0f}", f"{ours / value:.2f} x")
+        table.add_row(name, f"{value:,.0f}", f"{speeds['mtkd'] / value:.2f} x")
     parts = found["step_ms"]
     console = Console()
     console.print(table)
@@ -281,6 +325,8 @@ def show(found: dict[str, Any]) -> None:
         f"{found['machine']['gigabytes_per_second']:.1f} GB/s), of which it reaches "
         f"{found['floor_ms'] / sum(parts.values()):.0%}"
     )
+    optimiser = ", ".join(f"{name} {value:.1f}" for name, value in found["optimiser_ms"].items())
+    console.print(f"clipping and Adamax: {optimiser} ms")
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["padding"].items())
     console.print(f"padding: {shares}; peak memory {found['peak_memory_mib']:,.0f} MiB")
 

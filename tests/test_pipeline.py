@@ -82,6 +82,15 @@ def test_second_run_has_nothing_to_do(whole):
     assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("record.json")}
 
 
+def test_breakdown_of_the_time_adds_up(whole, tmp_path):
+    script, target = paths.ROOT / "benchmarks" / "breakdown.py", tmp_path / "found.json"
+    command = [sys.executable, str(script), str(whole), "--jobs", "2", "--json", str(target)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = json.loads(target.read_text())
+    wall = found.pop("wall")
+    assert sum(found.values()) == pytest.approx(2 * wall) and min(found.values()) >= 0
+
+
 def test_kill_in_mid_run_then_the_same_command_gives_the_same_scores(whole, tmp_path):
     process = subprocess.Popen(
         REPRODUCE,

@@ -1,0 +1,39 @@
+"""The benchmarks run, and their numbers add up; how large these are is not for a test to say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def run(name: str, arguments: str, folder: Path) -> Any:
+    target = folder / "found.json"
+    command = [sys.executable, str(FOLDER / name), *arguments.split(), "--json", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(target.read_text())
+
+
+def test_training(tmp_path: Path) -> None:
+    found = run("training.py", "--steps 12 --rounds 1", tmp_path)
+    assert len(found["examples_per_second"]) == 7
+    assert min(found["examples_per_second"].values()) > 0
+    assert 0 < found["floor_ms"] < sum(found["step_ms"].values())
+    assert 0 <= found["padding"]["grouped by length"] < found["padding"]["random"] < 1
+
+
+def test_inference(tmp_path: Path) -> None:
+    found = run("inference.py", "--examples 64 --rounds 1", tmp_path)
+    assert min(found["examples_per_second"].values()) > 0
+
+
+@pytest.mark.parametrize("arguments", ["", "--only-open"])
+def test_scaling(arguments: str, tmp_path: Path) -> None:
+    rows = run("scaling.py", f"--examples 40 {arguments}", tmp_path)
+    assert [row["examples"] for row in rows] == [40, 160, 640]
+    assert ("train, us" in rows[0]) == (arguments == "")

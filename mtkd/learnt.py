@@ -136,8 +136,8 @@ def reading(noise: pd.DataFrame, found: pd.DataFrame) -> str:
         change = in_points(errors["mtdnn-kd"] - errors["mtdnn"])
         closer = in_points(alike["mtdnn-kd"] - alike["mtdnn"])
         sentences.append(
-            f"The student's calibration error is {change} against MT-DNN's, and it "
-            f"answers as the ensemble does on {closer} more of the examples."
+            f"Student less MT-DNN: calibration error {change}, share of the examples "
+            f"answered as the ensemble answers them {closer}."
         )
     return " ".join(sentences) or "No teachers or students are finished yet."
 

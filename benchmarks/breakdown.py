@@ -36,9 +36,12 @@ def main() -> None:
 def breakdown(results: Path, jobs: int) -> dict[str, float]:
     """Seconds of the jobs' time by what it was spent on; `wall` is of the clock.
 
-    Training includes the dev scores after its epochs.
+    From the first notebook's beginning to the last one's end: not Snakemake's own start, some two
+    seconds. Training includes the dev scores after its epochs. Raises SystemExit without notebooks.
     """
     spans = {path.stem: span(path) for path in (results / "executed").glob("*.ipynb")}
+    if not spans:
+        raise SystemExit(f"{results}/executed: no executed notebooks; `mtkd reproduce` makes them")
     records = [
         read_record(results / "runs" / name)
         for name in spans
@@ -47,16 +50,19 @@ def breakdown(results: Path, jobs: int) -> dict[str, float]:
     runs = {record.run_id for record in records}
     stages = sum(record.wall_seconds for record in records)
     training = sum(record.training_seconds for record in records)
+    # Encoders keep no history: all of their time is pre-training, or they were only looked at.
+    encoders = sum(record.wall_seconds for record in records if record.stage == "encoders")
     notebooks = sum(end - begin for name, (begin, end) in spans.items() if name in runs)
     reports = sum(end - begin for name, (begin, end) in spans.items() if name not in runs)
     wall = covered(sorted(spans.values()))
     return {
         "wall": wall,
         "training": training,
-        "predictions, reading and writing data": stages - training,
+        "pre-training": encoders,
+        "predictions, reading and writing data": stages - training - encoders,
         "kernels, imports, plots of the runs": notebooks - stages,
         "notebooks of results": reports,
-        "Snakemake, starting papermill, waiting": wall * jobs - notebooks - reports,
+        "between notebooks: Snakemake, waiting": wall * jobs - notebooks - reports,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,12 @@ def machine() -> dict[str, float]:
         "gflops": round(2 * 1024**3 / best(lambda: torch.mm(a, a, out=out)) / 1e9, 1),
         "gigabytes_per_second": round(8 * len(large) / best(lambda: copy.copy_(large)) / 1e9, 2),
     }
+
+
+def memory_mib(field: str) -> float:
+    """This process's resident memory now ("VmRSS") or at its largest ("VmHWM"); Linux alone.
+
+    Not getrusage's: a child process inherits its parent's peak there.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import memory_mib
 from rich.console import Console
 from rich.table import Table
 from tokenizers import BertWordPieceTokenizer
@@ -29,9 +30,8 @@ from mtkd.batches import TaskData
 from mtkd.data import DataSource, load_examples
 from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.model import MultiTaskModel
-from mtkd.origins import origin
+from mtkd.origins import data_origin
 from mtkd.prediction import predict
-from mtkd.records import peak_memory_mib
 from mtkd.settings import HeadSpec, Training
 from mtkd.tasks import GLUE
 from mtkd.training import train
@@ -73,7 +73,7 @@ def measure(count: int, only_open: bool) -> dict[str, float]:
             command += ["--examples", str(count), *(["--only-open"] if only_open else [])]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found |= json.loads(done.stdout.splitlines()[-1])
-    return {name: round(value, 2) for name, value in found.items()}
+    return {name: round(value, 4) for name, value in found.items()}
 
 
 def first(options: argparse.Namespace) -> dict[str, float]:
@@ -94,10 +94,10 @@ def first(options: argparse.Namespace) -> dict[str, float]:
 def second(options: argparse.Namespace) -> dict[str, float]:
     folder, count = options.folder, options.examples
     tokenizer, source = open_tokenizer(folder), DataSource(kind="folder", path=str(folder))
-    before, began = peak_memory_mib(), time.perf_counter()
+    before, began = memory_mib("VmRSS"), time.perf_counter()
     encoded = encoded_before(TASK, "train", folder / "cache", known(source, tokenizer))
     assert encoded is not None and len(encoded) == count
-    found = {"open, s": time.perf_counter() - began, "open, MiB": peak_memory_mib() - before}
+    found = {"open, s": time.perf_counter() - began, "open, MiB": memory_mib("VmRSS") - before}
     if options.only_open:
         return found
     data = TaskData(encoded)
@@ -116,7 +116,7 @@ def second(options: argparse.Namespace) -> dict[str, float]:
     marks.append(time.perf_counter())
     predict(model, TASK.name, data, pad=0)
     marks.append(time.perf_counter())
-    return found | micro(("train", "predict"), marks, count) | {"peak MiB": peak_memory_mib()}
+    return found | micro(("train", "predict"), marks, count) | {"peak MiB": memory_mib("VmHWM")}
 
 
 def micro(parts: tuple[str, ...], marks: list[float], count: int) -> dict[str, float]:
@@ -131,7 +131,7 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 def known(source: DataSource, tokenizer: PreTrainedTokenizerFast) -> str:
     """Where the examples come from, as a run of a recipe asks for it."""
-    found = origin(source, TASK, tokenizer_rules(tokenizer), LONGEST)
+    found = data_origin(source, TASK, tokenizer_rules(tokenizer), LONGEST)
     assert found is not None
     return found
 
@@ -154,7 +154,7 @@ def show(rows: list[dict[str, float]]) -> None:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
-            *(f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in row.values())
+            *(f"{value:,.3f}" if value < 10 else f"{value:,.0f}" for value in row.values())
         )
     Console().print(table)
 

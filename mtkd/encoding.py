@@ -20,7 +20,7 @@ from mtkd.tasks import Examples, Task
 
 BATCH = 1024  # rows tokenised at a time
 CHECKSUM = 4  # bytes of CRC-32 at the end of a cache file
-CACHE_LAYOUT = "2"  # part of the fingerprint: raise it when the cache file changes
+CACHE_LAYOUT = "2"  # part of fingerprint and origin: raise it when the cache file changes
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def encode(
 def encoded_before(task: Task, split: str, cache_dir: Path, origin: str) -> Encoded | None:
     """What `encode` made of a split of this origin; None where there is none.
 
-    Without reading the text again: on a large task that takes longer than all else at the start.
+    The text is not parsed again, which takes longest when a run on a large task starts.
     """
     note = _cache_file(cache_dir, task, split, origin, "origin")
     if not note.is_file():
         return None
-    fingerprint = note.read_text(encoding="utf-8")
+    fingerprint = note.read_text(encoding="utf-8", errors="replace")  # a damaged one fits no file
     return _read_cache(_cache_file(cache_dir, task, split, fingerprint), task, split, fingerprint)
 
 

@@ -12,6 +12,7 @@ from mtkd.data import DataSource, find_task
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders, tsv_name
 from mtkd.settings import Distillation, Teachers, Training
+from mtkd.tasks import Task
 from mtkd.toy import TRAIN_SIZES
 
 # Training examples of GLUE today (the hub's dataset card), and of SNLI and SciTail (MT-DNN's
@@ -66,18 +67,22 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
             common["apart"] = apart
         return common | {"hub": source.hub, "revision": source.revision}
     files = sorted(
-        (f"{folder.name}/{file.name}", file.stat().st_size)
+        (f"{file.parent.name}/{file.name}", file.stat().st_size)
         for task in tasks
-        for folder in task_folders(find_task(task), Path(source.path or ""))
-        for file in folder.iterdir()
-        if file.suffix in (".tsv", ".parquet") or file.name in official_names(task)
+        for file in source_files(source, find_task(task))
     )
     return common | {"files": files}
 
 
-def official_names(task: str) -> list[str]:
-    """Names of a task's official files."""
-    return [tsv_name(find_task(task), split) for split in find_task(task).splits]
+def source_files(source: DataSource, task: Task) -> list[Path]:
+    """The files of a folder that may hold a task's examples, in order."""
+    official = [tsv_name(task, split) for split in task.splits]
+    return sorted(
+        file
+        for folder in task_folders(task, Path(source.path or "").expanduser())
+        for file in folder.iterdir()
+        if file.suffix in (".tsv", ".parquet") or file.name in official
+    )
 
 
 def file_digest(path: Path) -> str:

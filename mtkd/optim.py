@@ -54,8 +54,8 @@ class Adamax:
         """Scale the next step's gradients to a global norm of `largest` at the most."""
         grads = [p.grad for p in self.parameters if p.grad is not None]
         dense = [g.coalesce().values() if g.is_sparse else g for g in grads]
-        # Where it is at hand, but for CPUs, where torch does not take it unless told to
-        foreach = True if dense[0].device.type == "cpu" else None
+        # torch takes the norms together by itself on a GPU, on a CPU only if told to.
+        foreach = True if self.parameters[0].device.type == "cpu" else None
         norm = nn.utils.get_total_norm(dense, foreach=foreach)
         self.scale = (largest / (norm + 1e-6)).clamp(max=1.0)
 

@@ -1,50 +1,58 @@
-"""Where a split's examples come from: enough to know them without reading them again."""
+"""Where a split's examples come from: enough to know them without parsing them again."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from mtkd import encoding
 from mtkd.data import DataSource
-from mtkd.glue_files import task_folders
-from mtkd.identities import digest_once, file_digest
+from mtkd.errors import MtkdError
+from mtkd.identities import digest_once, file_digest, source_files
 from mtkd.tasks import Task
 
 PACKAGE = Path(__file__).parent
 READERS = ("data", "glue_files", "tasks", "toy", "toy_tasks", "toy_language")  # .py
+COMMIT = re.compile("[0-9a-f]{40}")  # a branch or a tag may move
 
 
-def origin(source: DataSource, task: Task, rules: str, max_length: int) -> str | None:
+def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> str | None:
     """Digest of all that decides the tokens of a task's splits; None where that is not known.
 
     The files' content, wherever they lie, the code that reads or writes the examples, the
-    tokenizer's `rules` and the longest length. Not known: a dataset of no fixed revision.
+    tokenizer's `rules` and the longest length. Not known: no files, or no commit of the hub's.
+    Raises MtkdError if a file cannot be read.
     """
-    fixed = source.revision is not None and task.hub is None and not Path(source.hub).is_dir()
-    if source.kind == "hub" and not fixed:
+    pinned = COMMIT.fullmatch(source.revision or "") and not Path(source.hub).is_dir()
+    if source.kind == "hub" and (task.hub is not None or not pinned):
         return None
     facts = asdict(source) | {"path": None, "unlabelled": None}
-    files: list[object] = []
+    files = []
     if source.kind == "folder":
-        files = [content(path) for path in task_files(task, Path(source.path or "").expanduser())]
-    if source.unlabelled is not None:
-        files.append(file_digest(Path(source.unlabelled).expanduser()))
-    everything = [task.name, facts, files, readers_digest(), rules, max_length]
+        files = [content(path) for path in source_files(source, task)]
+        if not files:
+            return None
+    if source.pool and source.unlabelled is not None:
+        files.append(["unlabelled", file_digest(Path(source.unlabelled).expanduser())])
+    versions = [encoding.CACHE_LAYOUT, np.__version__, readers_digest()]
+    everything = [task.name, facts, files, versions, rules, max_length]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
-def task_files(task: Task, root: Path) -> list[Path]:
-    """All files in a task's folders, in order."""
-    return sorted(f for folder in task_folders(task, root) for f in folder.iterdir() if f.is_file())
-
-
 def content(path: Path) -> list[str]:
-    """Name and digest of a file."""
-    found = path.stat()
-    return [f"{path.parent.name}/{path.name}", digest_once(path, found.st_size, found.st_mtime_ns)]
+    """Name and digest of a file. Raises MtkdError if it cannot be read."""
+    try:
+        found = path.stat()
+        digest = digest_once(path, found.st_size, found.st_mtime_ns)
+    except OSError as error:
+        raise MtkdError(f"{path}: {error.strerror}; expected a data file there") from None
+    return [f"{path.parent.name}/{path.name}", digest]
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from mtkd.encoders import load_tokenizer
 from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
-from mtkd.origins import origin
+from mtkd.origins import data_origin
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import encoder_location, head_spec, open_recipe
@@ -116,12 +116,12 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
     data: dict[str, Splits] = {}
     for task in opened.tasks:
         more = (UNLABELLED,) if source.pool and task in opened.teacher_tasks else ()
-        found = {
+        splits = {
             split: load_split(opened, tokenizer, rules, task, split)
             for split in (*TASKS[task].splits, *more)
         }
         # A file of unlabelled text need not have some of every task.
-        data[task] = {split: item for split, item in found.items() if len(item.encoded)}
+        data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
     if "mnli" in data and not missing_tasks(source, [DIAGNOSTIC]):
         data["mnli"][DIAGNOSTIC] = load_split(opened, tokenizer, rules, DIAGNOSTIC, "test")
     return tokenizer, data
@@ -130,14 +130,14 @@ def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
 def load_split(opened: OpenRun, tokenizer: Any, rules: str, task: str, split: str) -> TaskData:
     """One split in tokens: as an earlier run left them, where nothing about them has changed."""
     recipe, cache = opened.recipe, opened.results / "cache"
-    found = origin(recipe.data, TASKS[task], rules, recipe.max_length)
+    origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
     ranking = head_spec(TASKS[task], recipe.heads).kind == "ranking"
-    if found and not ranking:
-        encoded = encoded_before(TASKS[task], split, cache, found)
+    if origin and not ranking:  # ranking needs the text: which candidates belong to a question
+        encoded = encoded_before(TASKS[task], split, cache, origin)
         if encoded is not None:
             return TaskData(encoded)
     examples = read_examples(opened, task, split)
-    encoded = encode(examples, tokenizer, recipe.max_length, cache, found)
+    encoded = encode(examples, tokenizer, recipe.max_length, cache, origin)
     return TaskData(encoded, None, candidate_groups(examples) if ranking else None)
 
 

@@ -17,8 +17,8 @@ from mtkd.data import DataSource, load_examples, missing_tasks
 from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.errors import MtkdError
 from mtkd.identities import data_identity
-from mtkd.origins import origin
-from mtkd.tasks import GLUE, Examples
+from mtkd.origins import data_origin
+from mtkd.tasks import GLUE, TASKS, Examples
 
 MNLI_HEAD = [
     *("index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse"),
@@ -486,6 +486,11 @@ def test_encode_agrees_with_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
     assert encoded.truncated == cut > 0
 
 
+def test_encode_nothing(tmp_path: Path) -> None:
+    none = Examples(GLUE["rte"], "train", np.arange(0), [], [], None)
+    assert len(encode(none, tiny_tokenizer(), 16, tmp_path)) == 0
+
+
 def test_cache_is_used_and_keyed_by_all_that_matters(tmp_path: Path) -> None:
     texts = [("a b", "c"), ("d", "e")]
     tokenizer = tiny_tokenizer()
@@ -509,34 +514,51 @@ def test_cache_is_used_and_keyed_by_all_that_matters(tmp_path: Path) -> None:
 def test_origin_stands_for_the_text(tmp_path: Path) -> None:
     source, task, tokenizer = rte(tmp_path / "glue", *GOOD_RTE), GLUE["rte"], tiny_tokenizer()
     rules, cache = tokenizer_rules(tokenizer), tmp_path / "cache"
-    first = origin(source, task, rules, 16)
+    first = data_origin(source, task, rules, 16)
     assert first is not None and encoded_before(task, "train", cache, first) is None
     made = encode(load_examples(source, "rte", "train"), tokenizer, 16, cache, first)
     found = encoded_before(task, "train", cache, first)
     assert found is not None and found.fingerprint == made.fingerprint
     assert encoded_before(task, "dev", cache, first) is None
-    copy = rte(tmp_path / "elsewhere", *GOOD_RTE)
-    assert origin(copy, task, rules, 16) == first
-    others = [
-        origin(source, task, tokenizer_rules(tiny_tokenizer("a c b d e f")), 16),
-        origin(source, task, rules, 15),
-        origin(replace(source, limit=1), task, rules, 16),
-        origin(replace(source, share=0.5), task, rules, 16),
-        # As long as before, and another text
-        origin(
-            rte(tmp_path / "new", [*GOOD_RTE[0][:1], "A cow ran.", *GOOD_RTE[0][2:]]),
-            task,
-            rules,
-            16,
-        ),
-        origin(DataSource(kind="toy"), task, rules, 16),
-        origin(DataSource(kind="toy", seed=1), task, rules, 16),
-    ]
-    assert len({first, *others}) == 8
-    assert origin(DataSource(kind="hub", revision=None), task, rules, 16) is None
     (arrow,) = cache.glob("*.arrow")
     arrow.write_bytes(arrow.read_bytes()[:-1])
     assert encoded_before(task, "train", cache, first) is None
+
+
+def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of(source: DataSource, rules: str = "rules", longest: int = 16) -> str | None:
+        return data_origin(source, GLUE["rte"], rules, longest)
+
+    source, hub = rte(tmp_path / "glue", *GOOD_RTE), DataSource(kind="hub")
+    first = of(source)
+    assert of(rte(tmp_path / "elsewhere", *GOOD_RTE)) == first
+    index, _, *rest = GOOD_RTE[0]
+    text = tmp_path / "text.tsv"
+    text.write_text("rte\ta\tb\n")
+    others = [
+        of(source, rules="other rules"),
+        of(source, longest=15),
+        of(replace(source, limit=1)),
+        of(replace(source, share=0.5)),
+        of(replace(source, pool=1.0)),
+        of(replace(source, pool=1.0, unlabelled=str(text))),
+        of(rte(tmp_path / "new", [index, "A cow ran.", *rest])),  # as long as before
+        of(DataSource()),
+        of(DataSource(seed=1)),
+        of(hub),
+        of(replace(hub, revision="0" * 40)),
+    ]
+    text.write_text("rte\ta\tc\n")
+    others.append(of(replace(source, pool=1.0, unlabelled=str(text))))
+    monkeypatch.setattr(encoding, "CACHE_LAYOUT", "another")
+    others.append(of(source))
+    assert None not in others and len({first, *others}) == 14
+    # What may change without a sign has no origin, and text that is not used need not be there.
+    assert of(replace(hub, revision="main")) is None and of(replace(hub, revision=None)) is None
+    assert of(replace(hub, hub=str(tmp_path))) is None
+    assert of(DataSource(kind="folder", path=str(tmp_path))) is None
+    assert data_origin(hub, TASKS["snli"], "rules", 16) is None
+    assert of(replace(source, unlabelled="/no/such")) is not None
 
 
 def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mtkd.arms import Study
 from mtkd.plotting import (
@@ -55,13 +57,18 @@ def size_figure(
             mine = [name for name in names if name.startswith("none") != taught]
             places = costs.loc[mine, column].sort_values()
             mine = list(places.index)
-            axes.plot(places, means.loc[mine, "value"], "o-", color=hue, ms=4.5, label=label)
+            # Speed does not rise with size alone: points without a line
+            style = "o-" if column == "parameters" else "o"
+            axes.plot(places, means.loc[mine, "value"], style, color=hue, ms=4.5, label=label)
             for name in mine:
                 low, high = means.loc[name, ["low", "high"]]
                 axes.plot([places[name]] * 2, [low, high], color=hue, linewidth=1)
         label = f"ensemble of {many}"
         axes.plot([place], [ensemble["value"]], "D", color=GREEN, ms=6, label=label)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         grid_lines(axes, "both")
     panels[0].set(xlabel="parameters", ylabel="mean dev score, points")
     panels[1].set_xlabel("examples a second, one thread of this machine")
@@ -70,6 +77,7 @@ def size_figure(
     return figure
 
 
+HUES = (ORANGE, GREEN, BLUE, VERMILLION)  # of the shares of the labels
 TEXT_LINES = {  # of `unlabelled`: words, line, shift along x
     "": ("text", "o-", 0.012),
     "again": ("labels again", "s--", 0.0),
@@ -96,17 +104,23 @@ def unlabelled_figure(study: Study, values: pd.DataFrame) -> Plot:
     axes = figure.subplots()
     shares = list(dict.fromkeys(share for share, _ in curves))
     for (share, kind), points in curves.items():
-        hue = (ORANGE, GREEN, BLUE, VERMILLION)[shares.index(share) % 4]
-        words, style, shift = TEXT_LINES[kind]
+        hue = HUES[shares.index(share) % len(HUES)]
+        _, style, shift = TEXT_LINES[kind]
         x, y, low, high = np.array(points, dtype=float).T
         x = x + shift * x.max()  # intervals side by side
-        label = f"{100 * float(share):g} % of the labels, {words}"
-        axes.plot(x, y, style, color=hue, ms=4.5, label=label)
+        axes.plot(x, y, style, color=hue, ms=4.5)
         axes.vlines(x, low, high, color=hue, linewidth=1)
     axes.set_xlabel("examples beside the labelled ones, times those of the teacher tasks")
     axes.set_ylabel("mean dev score, points")
     grid_lines(axes, "y")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    marks = [
+        Line2D([], [], color=HUES[at % len(HUES)], label=f"{100 * float(share):g} % of the labels")
+        for at, share in enumerate(shares)
+    ]
+    for kind in dict.fromkeys(kind for _, kind in curves):
+        words, style, _ = TEXT_LINES[kind]
+        marks += axes.plot([], [], style, color=GREY, ms=4.5, label=words)
+    figure.legend(handles=marks, loc="outside lower center", ncols=2)
     return figure
 
 

@@ -119,7 +119,9 @@ def unlabelled_figure(study: Study, values: pd.DataFrame) -> Plot:
     ]
     for kind in dict.fromkeys(kind for _, kind in curves):
         words, style, _ = TEXT_LINES[kind]
-        marks += axes.plot([], [], style, color=GREY, ms=4.5, label=words)
+        mark = Line2D([], [], color=GREY, label=words)
+        mark.set(marker=style[0], linestyle=style[1:], markersize=4.5)
+        marks.append(mark)
     figure.legend(handles=marks, loc="outside lower center", ncols=2)
     return figure
 

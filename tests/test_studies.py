@@ -372,8 +372,8 @@ def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None
     )
     text = learnt.reading(noise, habits)
     assert "42.0 [40.8, 43.2] % (n = 5) of the wrong training labels" in text
-    assert "-2.0 [-2.0, -2.0] points (n = 5) against MT-DNN's" in text
-    assert "+3.0 [+3.0, +3.0] points (n = 5) more" in text
+    assert "Student less MT-DNN: calibration error -2.0 [-2.0, -2.0] points (n = 5)" in text
+    assert "as the ensemble answers them +3.0 [+3.0, +3.0] points (n = 5)" in text
     row = learnt.noise_table(noise).iloc[0]
     assert row["Wrong labels corrected, %"] == "42.0 [40.8, 43.2]" and row["Task"] == "RTE"
     one_seed = learnt.reading(noise[:1], habits[habits["seed"] == 0])  # there is no interval

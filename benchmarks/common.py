@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.table import Table
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
@@ -126,6 +128,30 @@ def machine() -> dict[str, float]:
         "gflops": round(2 * 1024**3 / best(lambda: torch.mm(a, a, out=out)) / 1e9, 1),
         "gigabytes_per_second": round(8 * len(large) / best(lambda: copy.copy_(large)) / 1e9, 2),
     }
+
+
+def asked(doc: str) -> argparse.ArgumentParser:
+    """The options that every race has; `doc` is the script's own text."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--encoder", choices=ENCODERS, default="tiny")
+    parser.add_argument("--tasks", nargs="+", default=["cola", "rte", "mrpc", "stsb"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the numbers there, too")
+    return parser
+
+
+def speed_table(what: str, found: dict[str, Any]) -> Table:
+    """Examples a second of all systems, and how many times as fast "mtkd" is."""
+    title = f"{what}, {found['encoder']}, {found['threads']} thread(s)"
+    table = Table(title=title, title_justify="left")
+    table.add_column("system")
+    table.add_column("examples/s", justify="right")
+    table.add_column("mtkd is", justify="right")
+    speeds = found["examples_per_second"]
+    for name, value in speeds.items():
+        table.add_row(name, f"{value:,.0f}", f"{speeds['mtkd'] / value:.2f} x")
+    return table
 
 
 def memory_mib(field: str) -> float:

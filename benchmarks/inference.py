@@ -15,13 +15,22 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from common import BATCH, ENCODERS, TASK, Padder, config, examples, kit_model, machine, rows_of
+from common import (
+    BATCH,
+    TASK,
+    Padder,
+    asked,
+    config,
+    examples,
+    kit_model,
+    machine,
+    rows_of,
+    speed_table,
+)
 from rich.console import Console
-from rich.table import Table
 from transformers import (
     BertForSequenceClassification,
     DataCollatorWithPadding,
@@ -34,13 +43,8 @@ from mtkd.batches import TaskData
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--encoder", choices=ENCODERS, default="tiny")
-    parser.add_argument("--tasks", nargs="+", default=["cola", "rte", "mrpc", "stsb"])
-    parser.add_argument("--threads", type=int, default=1)
+    parser = asked(str(__doc__))
     parser.add_argument("--examples", type=int, default=60 * BATCH)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the numbers there, too")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = examples(options.tasks, options.examples)
@@ -52,7 +56,7 @@ def main() -> None:
         "machine": machine(),
         "torch": torch.__version__,
     }
-    show(found)
+    Console().print(speed_table("prediction", found))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -93,19 +97,6 @@ def trainer(encoder: str, folder: str) -> Trainer:
     model = BertForSequenceClassification(config(encoder))
     collator = DataCollatorWithPadding(Padder())  # type: ignore[arg-type]
     return Trainer(model, arguments, data_collator=collator)
-
-
-def show(found: dict[str, Any]) -> None:
-    table = Table(
-        title=f"prediction, {found['encoder']}, {found['threads']} thread(s)", title_justify="left"
-    )
-    table.add_column("system")
-    table.add_column("examples/s", justify="right")
-    table.add_column("mtkd is", justify="right")
-    speeds = found["examples_per_second"]
-    for name, value in speeds.items():
-        table.add_row(name, f"{value:,.0f}", f"{speeds['mtkd'] / value:.2f} x")
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -23,16 +23,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from common import (
     BATCH,
     ENCODERS,
     TASK,
     Padder,
+    asked,
     config,
     examples,
     kit_model,
@@ -40,9 +41,9 @@ from common import (
     memory_mib,
     padding,
     rows_of,
+    speed_table,
 )
 from rich.console import Console
-from rich.table import Table
 from torch import nn
 from transformers import (
     BertForSequenceClassification,
@@ -54,23 +55,17 @@ from transformers import (
 )
 
 from mtkd.batches import TaskData, collate, epoch_units
-from mtkd.optim import Adamax
 from mtkd.progress import Progress
 from mtkd.settings import Training
-from mtkd.training import batch_loss, train
+from mtkd.training import batch_loss, make_optimizer, train
 
 OURS = Training(epochs=1, batch_size=BATCH, keep="last", embedding_rows="read")
 WARM = 10  # steps of each turn that are not counted
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--encoder", choices=ENCODERS, default="tiny")
-    parser.add_argument("--tasks", nargs="+", default=["cola", "rte", "mrpc", "stsb"])
-    parser.add_argument("--threads", type=int, default=1)
+    parser = asked(str(__doc__))
     parser.add_argument("--steps", type=int, default=60, help="of one turn, the warm ones included")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the numbers there, too")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -238,13 +233,11 @@ def race(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
 def optimisers(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of clipping and one Adamax step, median, of gradients of the same batches."""
     models = {name: kit_model(options.encoder).train() for name in ("torch", "mtkd", "rows")}
-    embedding = models["rows"].encoder.get_input_embeddings()
-    embedding.sparse = True  # type: ignore[assignment]
     theirs = list(models["torch"].parameters())
     peer = torch.optim.Adamax(theirs, lr=5e-5, foreach=True)
     ours = {
-        "mtkd": Adamax([models["mtkd"].parameters()]),
-        "rows": Adamax([models["rows"].parameters()], embedding.weight),  # type: ignore[arg-type]
+        "mtkd": make_optimizer(models["mtkd"], replace(OURS, embedding_rows="all"), Accelerator()),
+        "rows": make_optimizer(models["rows"], OURS, Accelerator()),
     }
 
     def step(name: str) -> None:
@@ -279,10 +272,7 @@ def optimisers(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
 def breakdown(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of each part of the kit's step, mean after the warm steps."""
     model = kit_model(options.encoder).train()
-    embedding = model.encoder.get_input_embeddings()
-    embedding.sparse = True  # type: ignore[assignment]
-    groups = [model.encoder.parameters(), model.heads.parameters()]
-    optimizer = Adamax(groups, embedding.weight)  # type: ignore[arg-type]
+    optimizer = make_optimizer(model, OURS, Accelerator())
     spent: dict[str, float] = {}
     order = epoch_units({TASK: data}, BATCH, seed=0, epoch=1, epochs=1)
     for number, (_, units) in enumerate(order):
@@ -325,16 +315,9 @@ def floor(machine: dict[str, float], data: TaskData, encoder: str) -> float:
 
 
 def show(found: dict[str, Any]) -> None:
-    table = Table(title=f"{found['encoder']}, {found['threads']} thread(s)", title_justify="left")
-    table.add_column("system")
-    table.add_column("examples/s", justify="right")
-    table.add_column("mtkd is", justify="right")
-    speeds = found["examples_per_second"]
-    for name, value in speeds.items():
-        table.add_row(name, f"{value:,.0f}", f"{speeds['mtkd'] / value:.2f} x")
     parts = found["step_ms"]
     console = Console()
-    console.print(table)
+    console.print(speed_table("training", found))
     console.print(
         "a step of mtkd: "
         + ", ".join(f"{name} {value:.1f}" for name, value in parts.items())

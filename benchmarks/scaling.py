@@ -36,7 +36,6 @@ from mtkd.settings import HeadSpec, Training
 from mtkd.tasks import GLUE
 from mtkd.training import train
 
-TIMES = (1, 4, 16)
 TASK, LONGEST = GLUE["sst2"], 64
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnpr" for b in "aeiou" for c in "bdfgklmnpr"]
 
@@ -44,6 +43,7 @@ WORDS = [f"{a}{b}{c}" for a in "bdfgklmnpr" for b in "aeiou" for c in "bdfgklmnp
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=2500, help="at 1 times")
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--only-open", action="store_true", help="neither train nor predict")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     # What the processes of one size are told
@@ -56,7 +56,7 @@ def main() -> None:
         print(json.dumps(found))
         return
     rows = []
-    for times in TIMES:
+    for times in options.times:
         rows.append(measure(times * options.examples, options.only_open))
         print(f"{times} times: {rows[-1]}", flush=True)
     show(rows)

@@ -36,13 +36,15 @@ def train_teachers(opened: OpenRun) -> Record:
     chosen = choose(ranking, recipe.teachers, opened.run.seed)
     parts, members = [], []
     default = f"{recipe.encoder}-d{recipe.dropout:g}"
-    loaded = {c["encoder"]: load_data(opened, c["encoder"]) for c in chosen}
-    work = [c for c in chosen if c["what"] != default]
+    loaded = {c["encoder"]: load_data(opened, c["encoder"], text=True) for c in chosen}
+    # The default candidate was fine-tuned as the system `mtdnn`, in the same way; but that run
+    # knows nothing of text without labels, so that it serves all amounts of it.
+    done = [c for c in chosen if c["what"] == default and not recipe.data.pool]
+    work = [c for c in chosen if c not in done]
     steps = sum(total_steps(loaded[c["encoder"]][1], recipe.finetuning, alone=True) for c in work)
     with Progress(max(steps, 1), "teachers") as progress:
         for candidate in chosen:
-            # The default candidate was fine-tuned as the system `mtdnn`, in the same way.
-            if candidate["what"] == default:
+            if candidate in done:
                 members.append((candidate["run_id"], "mtdnn"))
                 continue
             tokenizer, data = loaded[candidate["encoder"]]

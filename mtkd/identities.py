@@ -51,15 +51,11 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     """What tells one data source from another, wherever it lies.
 
     For a folder: names and sizes of the files, so that a copy elsewhere is the same source and
-    another version of a file is not.
+    another version of a file is not. Text without labels has an identity of its own.
     """
     common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
     if source.share < 1:
         common["share"] = source.share
-    if source.pool:
-        common["pool"] = source.pool
-        if source.unlabelled is not None:
-            common["unlabelled"] = file_digest(Path(source.unlabelled).expanduser())
     if source.kind == "toy":
         return common | {"scale": source.scale}
     if source.kind == "hub":
@@ -72,6 +68,16 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
         for file in source_files(source, find_task(task))
     )
     return common | {"files": files}
+
+
+def text_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
+    """What tells the text without labels that teachers of `tasks` label; empty without any."""
+    if not source.pool:
+        return {}
+    text: dict[str, Any] = {"pool": source.pool, "text of": list(tasks)}
+    if source.unlabelled is not None:
+        text["unlabelled"] = file_digest(Path(source.unlabelled).expanduser())
+    return text
 
 
 def source_files(source: DataSource, task: Task) -> list[Path]:

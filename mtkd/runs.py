@@ -12,7 +12,7 @@ from typing import Any
 
 from mtkd.data import missing_tasks
 from mtkd.errors import MtkdError
-from mtkd.identities import data_identity, identity, train_size
+from mtkd.identities import data_identity, identity, text_identity, train_size
 from mtkd.recipes import head_spec, pretraining_of
 from mtkd.settings import Recipe, Training
 from mtkd.tasks import GLUE
@@ -136,8 +136,6 @@ def main_runs(recipe: Recipe) -> list[Run]:
     """The runs of the main table, parents before children."""
     present, _ = present_tasks(recipe)
     data = {"data": data_identity(recipe.data, present), "tasks": list(present)}
-    if recipe.data.pool:
-        data["text of"] = list(teacher_tasks(recipe, present))
     encoders = {name: encoder_run(recipe, name) for name in used_encoders(recipe)}
     outline = Outline(recipe, present, data, encoders)
     runs = [Run("glue", "data", 0, data, (), {}, 0), *encoders.values()]
@@ -195,8 +193,11 @@ def teachers_run(outline: Outline, models: list[Run], seed: int) -> Run:
     settings = outline.multi | outline.tuning
     settings["teachers"] = identity(recipe.teachers) | {"tasks": None}
     settings["pool"] = [f"{name}-d{dropout:g}" for name, dropout in pool_of(recipe)]
-    # The default candidate is fine-tuned already, and is a member in about half of the cases.
-    cost = outline.examples(recipe.finetuning) * (count - 0.5)
+    # Of all models the teachers alone, and who learns from them, need to know of more text.
+    if text := text_identity(recipe.data, teacher_tasks(recipe, outline.present)):
+        settings["text"] = text
+    # The default candidate is mostly fine-tuned already, and a member in about half of the cases.
+    cost = outline.examples(recipe.finetuning) * (count if text else count - 0.5)
     what = f"{recipe.teachers.order}{count}"
     return Run("teachers", what, seed, settings, tuple(models), {"seed": seed}, cost)
 

@@ -138,10 +138,13 @@ def train_student(opened: OpenRun) -> Record:
     watch, recipe, system = Stopwatch(), opened.recipe, opened.run.what
     distillation = recipe.students[system]
     encoder = distillation.encoder or recipe.encoder
-    tokenizer, data = load_data(opened, encoder)
+    teaches = any(system in other.taught_by for other in recipe.students.values())
+    tokenizer, data = load_data(opened, encoder, text=True)
     for task in opened.teacher_tasks:
         data[task]["train"] = with_soft_targets(opened, data[task]["train"], distillation)
     extra = more_text(opened, data, distillation)
+    if not teaches:  # nobody asks what it makes of text without labels
+        data = {t: {s: d for s, d in data[t].items() if s != UNLABELLED} for t in data}
     more = {name: {"train": item} for name, item in extra.items()}
     steps = total_steps(data | more, recipe.single_stage)
     steps += total_steps(data, recipe.finetuning, alone=True) if distillation.finetune else 0
@@ -157,7 +160,7 @@ def train_student(opened: OpenRun) -> Record:
                 distillation=distillation,
                 training=recipe.single_stage,
                 extra=extra,
-                with_train=any(system in other.taught_by for other in recipe.students.values()),
+                with_train=teaches,
             )
         ]
         if distillation.finetune:

@@ -119,11 +119,7 @@ def study_costs(results: Results, study: Study) -> pd.DataFrame:
             if (folder / "record.json").exists():
                 found = records.read_record(folder).details.get("deployed")
                 rows += [{"arm": arm.name, **found}] if found else []
-    costs = pd.DataFrame(rows, columns=["arm", *COSTS]).groupby("arm", sort=False).mean()
-    # A run of the main table may be older than this measuring; it is as large as the base arm's.
-    if study.paper is not None and study.paper not in costs.index and study.base in costs.index:
-        costs.loc[study.paper] = costs.loc[study.base]
-    return costs
+    return pd.DataFrame(rows, columns=["arm", *COSTS]).groupby("arm", sort=False).mean()
 
 
 def with_costs(study: Study, table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:

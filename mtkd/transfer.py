@@ -6,25 +6,27 @@ Domain adaptation of MT-DNN (arXiv:1901.11504, section 5.5).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from mtkd import records
 from mtkd.batches import TaskData
 from mtkd.data import first_drawn
-from mtkd.encoding import encode
+from mtkd.encoding import encode, tokenizer_rules
 from mtkd.parts import Bench, single_task
 from mtkd.progress import Progress
 from mtkd.records import Record, Stopwatch
 from mtkd.runs import few_system, new_tasks
 from mtkd.settings import HeadSpec, Training
-from mtkd.tasks import TASKS, Examples
+from mtkd.tasks import TASKS
 from mtkd.workbench import (
     OpenRun,
     Splits,
     combine,
     encoder_tokenizer,
     finish,
+    load_splits,
     read_examples,
     total_steps,
 )
@@ -62,20 +64,17 @@ def train_transfer(opened: OpenRun) -> Record:
     return finish(opened, watch, scores, details)
 
 
-def few_splits(opened: OpenRun, tokenizer: object, task: str) -> dict[float, Splits]:
+def few_splits(opened: OpenRun, tokenizer: Any, task: str) -> dict[float, Splits]:
     """All splits of a task, by the share of its training labels that is there."""
-    recipe = opened.recipe
-
-    def tokens(examples: Examples) -> TaskData:
-        return TaskData(encode(examples, tokenizer, recipe.max_length, opened.results / "cache"))
-
-    splits = {split: read_examples(opened, task, split) for split in TASKS[task].splits}
-    whole = splits.pop("train")
-    others, found = {split: tokens(examples) for split, examples in splits.items()}, {}
+    recipe, cache = opened.recipe, opened.results / "cache"
+    others = [split for split in TASKS[task].splits if split != "train"]
+    found, rest = {}, load_splits(opened, tokenizer, tokenizer_rules(tokenizer), task, others)
+    whole = read_examples(opened, task, "train")
     for share in recipe.few_labels.shares:
-        train = tokens(first_drawn(whole, round(share * len(whole)), opened.run.seed))
+        drawn = first_drawn(whole, round(share * len(whole)), opened.run.seed)
+        train = TaskData(encode(drawn, tokenizer, recipe.max_length, cache))
         rows = repeated_rows(len(train.encoded), recipe.single_stage, recipe.few_labels.steps)
-        found[share] = {"train": replace(train, unit_rows=rows), **others}
+        found[share] = {"train": replace(train, unit_rows=rows), **rest}
     return found
 
 

@@ -106,39 +106,45 @@ def word_counts(opened: OpenRun, task: str) -> np.ndarray:
     )
 
 
-def load_data(opened: OpenRun, encoder: str) -> tuple[Any, dict[str, Splits]]:
+def load_data(
+    opened: OpenRun, encoder: str, *, text: bool = False
+) -> tuple[Any, dict[str, Splits]]:
     """Tokenizer of an encoder, and every split of every task in its tokens.
 
-    With the text that the recipe has teachers label, as one more split of the teacher tasks.
+    With `text`, what the recipe has teachers label is one more split of the teacher tasks.
     """
     tokenizer, source = encoder_tokenizer(opened, encoder), opened.recipe.data
     rules = tokenizer_rules(tokenizer)
     data: dict[str, Splits] = {}
     for task in opened.tasks:
-        more = (UNLABELLED,) if source.pool and task in opened.teacher_tasks else ()
-        splits = {
-            split: load_split(opened, tokenizer, rules, task, split)
-            for split in (*TASKS[task].splits, *more)
-        }
+        more = (UNLABELLED,) if text and source.pool and task in opened.teacher_tasks else ()
+        splits = load_splits(opened, tokenizer, rules, task, (*TASKS[task].splits, *more))
         # A file of unlabelled text need not have some of every task.
         data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
     if "mnli" in data and not missing_tasks(source, [DIAGNOSTIC]):
-        data["mnli"][DIAGNOSTIC] = load_split(opened, tokenizer, rules, DIAGNOSTIC, "test")
+        diagnostic = load_splits(opened, tokenizer, rules, DIAGNOSTIC, ["test"])
+        data["mnli"][DIAGNOSTIC] = diagnostic["test"]
     return tokenizer, data
 
 
-def load_split(opened: OpenRun, tokenizer: Any, rules: str, task: str, split: str) -> TaskData:
-    """One split in tokens: as an earlier run left them, where nothing about them has changed."""
+def load_splits(
+    opened: OpenRun, tokenizer: Any, rules: str, task: str, splits: Sequence[str]
+) -> Splits:
+    """Splits of a task in tokens: as an earlier run left them, where nothing has changed."""
     recipe, cache = opened.recipe, opened.results / "cache"
     origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
     ranking = head_spec(TASKS[task], recipe.heads).kind == "ranking"
-    if origin and not ranking:  # ranking needs the text: which candidates belong to a question
-        encoded = encoded_before(TASKS[task], split, cache, origin)
-        if encoded is not None:
-            return TaskData(encoded)
-    examples = read_examples(opened, task, split)
-    encoded = encode(examples, tokenizer, recipe.max_length, cache, origin)
-    return TaskData(encoded, None, candidate_groups(examples) if ranking else None)
+
+    def load(split: str) -> TaskData:
+        if origin and not ranking:  # ranking needs the text: a question's candidates
+            encoded = encoded_before(TASKS[task], split, cache, origin)
+            if encoded is not None:
+                return TaskData(encoded)
+        examples = read_examples(opened, task, split)
+        encoded = encode(examples, tokenizer, recipe.max_length, cache, origin)
+        return TaskData(encoded, None, candidate_groups(examples) if ranking else None)
+
+    return {split: load(split) for split in splits}
 
 
 def encoder_tokenizer(opened: OpenRun, encoder: str) -> Any:

@@ -33,8 +33,10 @@ def test_inference(tmp_path: Path) -> None:
     assert min(found["examples_per_second"].values()) > 0
 
 
-@pytest.mark.parametrize("arguments", ["", "--only-open"])
-def test_scaling(arguments: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments, sizes", [("--times 1 3", [40, 120]), ("--only-open --times 1", [40])]
+)
+def test_scaling(arguments: str, sizes: list[int], tmp_path: Path) -> None:
     rows = run("scaling.py", f"--examples 40 {arguments}", tmp_path)
-    assert [row["examples"] for row in rows] == [40, 160, 640]
-    assert ("train, us" in rows[0]) == (arguments == "")
+    assert [row["examples"] for row in rows] == sizes
+    assert ("train, us" in rows[0]) == ("--only-open" not in arguments)

@@ -304,13 +304,20 @@ def test_a_larger_amount_of_text_holds_the_smaller(count: int, units: int) -> No
 
 
 def test_teachers_that_label_text_are_told_apart_by_their_tasks(demo: Recipe) -> None:
-    def teachers(*settings: str) -> str:
+    def ids(stage: str, *settings: str) -> list[str]:
         runs = main_runs(load_recipe("demo", list(settings)))
-        return next(run.run_id for run in runs if run.stage == "teachers")
+        return [run.run_id for run in runs if run.stage == stage]
+
+    def teachers(*settings: str) -> str:
+        return ids("teachers", *settings)[0]
 
     fewer = "teachers.tasks=[rte]"
     assert teachers() == teachers(fewer)  # they predict every task's own examples
     assert teachers("data.pool=1") not in (teachers(), teachers("data.pool=1", fewer))
+    # Models that never see the text are the same whatever there is of it.
+    for stage in ("baselines", "mtdnn"):
+        assert ids(stage, "data.pool=1") == ids(stage)
+    assert not set(ids("distill", "data.pool=1")) & set(ids("distill"))
 
 
 def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:

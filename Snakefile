@@ -22,7 +22,7 @@ REPORTS = [] if config.get("until") else REPORTS
 METHOD = {
     "glue": "tasks data encoding glue_files toy toy_tasks toy_language metrics stages",
     "encoders": "toy_corpus toy_tasks toy_language encoders",
-    "training": "tasks data encoding origins glue_files toy toy_tasks toy_language heads model losses batches optim training "
+    "training": "tasks data encoding origins glue_files toy toy_tasks toy_language heads model losses batches optim dropout training "
     "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
 }
 METHOD["transfer"] = METHOD["training"] + " transfer"

@@ -6,8 +6,9 @@
 
 All see the same examples in batches of the same size: random tokens (a Zipf law over BERT's
 vocabulary) in lengths drawn from mtkd/lengths.csv. They take turns, and each number is the median
-over rounds. "mtkd" is the kit with `embedding_rows: read`; its default has a row of its own.
-Afterwards: where the time of the kit's step goes, and what the machine would allow.
+over rounds. "mtkd" is the kit with `embedding_rows: read` and `dropout_masks: bits`; what each
+gives has a row of its own. Afterwards: where the time of the kit's step goes, and what the machine
+would allow.
 """
 
 from __future__ import annotations
@@ -55,11 +56,14 @@ from transformers import (
 )
 
 from mtkd.batches import TaskData, collate, epoch_units
+from mtkd.dropout import draw_masks
 from mtkd.progress import Progress
 from mtkd.settings import Training
 from mtkd.training import batch_loss, make_optimizer, train
 
-OURS = Training(epochs=1, batch_size=BATCH, keep="last", embedding_rows="read")
+OURS = Training(
+    epochs=1, batch_size=BATCH, keep="last", embedding_rows="read", dropout_masks="bits"
+)
 WARM = 10  # steps of each turn that are not counted
 
 
@@ -208,6 +212,7 @@ def race(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     name = options.encoder
     systems: dict[str, Callable[[], list[float]]] = {
         "mtkd": lambda: kit(data, name, OURS),
+        "mtkd, dropout by torch": lambda: kit(data, name, replace(OURS, dropout_masks="torch")),
         "mtkd, all embedding rows": lambda: kit(data, name, replace(OURS, embedding_rows="all")),
         "mtkd, random batches": lambda: kit(data, name, replace(OURS, group_by_length=False)),
         "mtkd, bf16": lambda: kit(data, name, replace(OURS, precision="bf16")),
@@ -272,6 +277,7 @@ def optimisers(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
 def breakdown(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of each part of the kit's step, mean after the warm steps."""
     model = kit_model(options.encoder).train()
+    draw_masks(model, OURS.dropout_masks)
     optimizer = make_optimizer(model, OURS, Accelerator())
     spent: dict[str, float] = {}
     order = epoch_units({TASK: data}, BATCH, seed=0, epoch=1, epochs=1)

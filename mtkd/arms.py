@@ -12,7 +12,7 @@ STUDENT = "mtdnn-kd"  # name of the student in the arms that have one of their o
 
 @dataclass(frozen=True)
 class Arm:
-    """One setting of a study, answered by one system of one run per seed."""
+    """One setting of a study, answered by one system of one run per seed, or by other arms."""
 
     name: str  # "w0.25-t2"
     title: str
@@ -22,6 +22,7 @@ class Arm:
     changes: tuple[str, ...] = ()  # to the recipe, as `--set` takes them
     base: str | None = None  # arm to compare with; None: the study's
     rival: str | None = None  # arm to be ahead of; None: the paper's
+    of: tuple[str, ...] = ()  # arms whose mean, seed by seed, this one is; it has no run then
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,11 @@ def readme_block(folder: Path) -> str:
 
 def untaught(folder: Path) -> str:
     """What the teachers alone add, where the study that says so is there."""
-    path = folder / "tables" / "study_targets.csv"
-    words = teachers_alone(pd.read_csv(path)) if path.is_file() else ""
-    return f" {words} ([study](results/demo/tables/study_targets.md))" if words else ""
+    tables = {name: folder / "tables" / f"study_{name}.csv" for name in ("targets", "generations")}
+    values = {name: pd.read_csv(path) for name, path in tables.items() if path.is_file()}
+    words = teachers_alone(values)
+    links = ", ".join(f"[{name}](results/demo/tables/study_{name}.md)" for name in values)
+    return f" {words} (studies: {links})" if words else ""
 
 
 def update_readme(readme: Path, folder: Path) -> None:

@@ -32,7 +32,7 @@ GLUE_SIZES = {
 # Fields that came after the first results: at these values they take no part in an identity.
 LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
 LATER |= {"encoder": None, "taught_by": (), "unlabelled": 0.0, "again": False}
-LATER |= {"embedding_rows": "all"}
+LATER |= {"embedding_rows": "all", "dropout_masks": "torch"}
 
 
 def identity(settings: Teachers | Distillation | Training) -> dict[str, Any]:

@@ -56,8 +56,11 @@ def generations(recipe: Recipe) -> Study:
     }
     changes = (f"students={json.dumps(students)}",)
 
-    def born(name: str, title: str, what: str) -> Arm:
-        return Arm(name, title, what, what=what, changes=changes)
+    def born(name: str, title: str) -> Arm:
+        return Arm(name, title, name, what=name, changes=changes)
+
+    def mean(name: str, title: str, *of: str) -> Arm:
+        return Arm(name, title, "", of=of)
 
     return Study(
         "generations",
@@ -66,9 +69,12 @@ def generations(recipe: Recipe) -> Study:
         (
             untaught(recipe),
             taught(recipe, "paper", "taught by the ensemble"),
-            born("first", "the same, first of three", "first-1"),
-            born("second", "taught by three of those", "second-1"),
-            born("third", "taught by three of those in turn", "third"),
+            # How far apart are students that differ in their random numbers alone?
+            *(born(name, f"the same, draw {name[-1]}") for name in first),
+            mean("draws", "mean of these four", "paper", *first),
+            *(born(name, f"students of draws 1 to 3, no. {name[-1]}") for name in second),
+            mean("second", "mean of these three", *second),
+            born("third", "student of these three"),
         ),
         paper="paper",
     )

@@ -50,7 +50,9 @@ def urgency(runs: Sequence[Run]) -> dict[str, int]:
 
 
 def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
-    """The runs whose scores answer for an arm, one per seed."""
+    """The runs whose scores answer for an arm, one per seed; none for a mean of other arms."""
+    if arm.of:
+        return []
     runs = runs_of(changed(recipe, arm.changes), arm.stage)
     found = [run for run in runs if arm.what in (None, run.what)]
     if len(found) != len(recipe.seeds):

@@ -67,6 +67,9 @@ class Training:
     # others when a batch reads them; the same numbers to rounding, sooner where the vocabulary is
     # large and the encoder small. On a CPU alone; elsewhere as "all"
     embedding_rows: Literal["all", "read"] = "all"
+    # Who draws what dropout drops. "bits": sixteen bits an element, four elements to a draw, in a
+    # third of the time; other random numbers. On a CPU alone; elsewhere as "torch"
+    dropout_masks: Literal["torch", "bits"] = "torch"
     keep: Literal["best", "last"] = "best"  # epoch kept: best mean dev score, or the last one
     evaluate_every: int = 1  # epochs between dev scores; the last epoch always has them
 

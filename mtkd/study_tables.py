@@ -49,6 +49,12 @@ def study_scores(results: Results, study: Study) -> pd.DataFrame:
     return records.collect(found)
 
 
+def arm_scores(study: Study, scores: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Score matrix of an arm; seeds that one of its `of` has not are missing."""
+    found = [score_matrix(scores, each) for each in study.arm(name).of or (name,)]
+    return sum(found[1:], start=found[0]) / len(found)
+
+
 def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str]) -> pd.DataFrame:
     """Dev scores as numbers, one row per arm and task, columns as `tables.glue_dev_values`.
 
@@ -63,8 +69,8 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
         groups |= {"taught": taught, "untaught": [t for t in tasks if t not in taught]}
     rows = []
     for arm in study.arms:
-        matrix = score_matrix(scores, arm.name)
-        base = score_matrix(scores, arm.base or study.base)
+        matrix = arm_scores(study, scores, arm.name)
+        base = arm_scores(study, scores, arm.base or study.base)
         rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
         for name, group in groups.items():
@@ -73,7 +79,7 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
                 rows.append(row_of(arm.name, OURS, name, estimate(gain)))
         rival = arm.rival or study.paper
         if rival not in (None, arm.name):
-            other = score_matrix(scores, str(rival))
+            other = arm_scores(study, scores, str(rival))
             ahead = paired(mean_score(matrix, tasks), mean_score(other, tasks))
             rows.append(row_of(arm.name, OURS, "ahead", estimate(ahead)))
     return frame_of(rows)
@@ -161,15 +167,29 @@ def reading(study: Study, values: pd.DataFrame) -> str:
     return text + " The largest of many gains is flattered by having been picked."
 
 
-def teachers_alone(values: pd.DataFrame) -> str:
-    """Of the study `targets`: what the paper's student gains over itself without a teacher."""
-    row = find_row(values, "w0.5-t1", OURS, "gain")
+def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
+    """What the paper's student gains over itself without a teacher; `values` by study.
+
+    With the study `generations`, over several draws of that student, too.
+    """
+    row = find_row(values["targets"], "w0.5-t1", OURS, "gain") if "targets" in values else None
     if row is None:
         return ""
-    return (
+    text = (
         "Not all of the student's gain over MT-DNN is the teachers': over the same student, "
         f"trained as long without them, it is {said(row)}."
     )
+    again = values.get("generations", frame_of([]))
+    if draws := find_row(again, "draws", OURS, "gain"):
+        text += (
+            " Averaged over four draws of that student per seed, which differ in their random "
+            f"numbers alone, it is {said(draws)}: {verdict(draws)}"
+        )
+        taught = find_row(again, "draws", OURS, "taught")
+        text += (
+            f"; on the tasks with a teacher {said(taught)}: {verdict(taught)}." if taught else "."
+        )
+    return text
 
 
 def verdict(row: Mapping[Hashable, Any]) -> str:

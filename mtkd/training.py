@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mtkd import losses
 from mtkd.batches import Batch, TaskData, batches_per_task, collate, epoch_units
+from mtkd.dropout import draw_masks
 from mtkd.model import MultiTaskModel
 from mtkd.optim import Adamax
 from mtkd.progress import Progress
@@ -65,6 +66,7 @@ def train(
     )
     network = accelerator.prepare(model)  # moves to the device; wraps for several processes
     optimizer = make_optimizer(model, settings, accelerator)
+    draw_masks(model, settings.dropout_masks if accelerator.device.type == "cpu" else "torch")
     plan = steps_per_epoch(data, settings)
     history = History(keep=settings.keep if evaluate else "last")
     best = restore(checkpoint, model, optimizer, history) if checkpoint else None
@@ -137,6 +139,7 @@ def train(
     if best is not None:
         model.load_state_dict(best)
     word_embedding(model).sparse = False
+    draw_masks(model, "torch")
     model.eval()
     return history
 

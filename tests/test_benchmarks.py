@@ -21,7 +21,7 @@ def run(name: str, arguments: str, folder: Path) -> Any:
 
 def test_training(tmp_path: Path) -> None:
     found = run("training.py", "--steps 12 --rounds 1", tmp_path)
-    assert len(found["examples_per_second"]) == 7
+    assert len(found["examples_per_second"]) == 8
     assert min(found["examples_per_second"].values()) > 0
     assert found["floor_ms"] > 0 and sum(found["step_ms"].values()) > 0
     assert len(found["optimiser_ms"]) == 3 and found["peak_memory_mib"] > 100

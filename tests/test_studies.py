@@ -320,6 +320,25 @@ def test_teachers_that_label_text_are_told_apart_by_their_tasks(demo: Recipe) ->
     assert not set(ids("distill", "data.pool=1")) & set(ids("distill"))
 
 
+def test_an_arm_may_be_the_mean_of_others(demo: Recipe) -> None:
+    study = STUDIES["generations"](demo)
+    base = [60.0, 61.0, 62.0, 63.0, 64.0]
+    gains = {"none": [0, 0, 0, 0, 0], "paper": [4, 4, 4, 4, 4], "first-1": [0, 0, 0, 0, 4]}
+    gains |= {"first-2": [0, 0, 0, 4, 0], "first-3": [0, 4, 0, 0, 0]}
+    points = {arm: list(np.add(base, more)) for arm, more in gains.items()}
+    values = study_tables.study_values(study, made_up(study, points), ("mnli", "rte"))
+    row = values[(values["system"] == "draws") & (values["task"] == "gain")].iloc[0]
+    assert row["value"] == pytest.approx(np.mean([1, 2, 1, 2, 2])) and row["n"] == 5
+    said = study_tables.teachers_alone({"targets": values, "generations": values})
+    assert said == ""  # no study of the targets, nothing to say
+    alone = values.assign(system=values["system"].replace("paper", "w0.5-t1"))
+    said = study_tables.teachers_alone({"targets": alone, "generations": values})
+    assert "it is +4.0 [+4.0, +4.0] points (n = 5). Averaged over four draws" in said
+    gain = "+1.6 [+1.2, +2.0] points (n = 5): a gain"
+    assert said.endswith(f"alone, it is {gain}; on the tasks with a teacher {gain}.")
+    assert not arm_runs(demo, study, study.arm("draws"))
+
+
 def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:
     study = STUDIES["unlabelled"](demo)
     base = [60.0, 61.0, 62.0, 63.0, 64.0]

@@ -70,6 +70,7 @@ WARM = 10  # steps of each turn that are not counted
 def main() -> None:
     parser = asked(str(__doc__))
     parser.add_argument("--steps", type=int, default=60, help="of one turn, the warm ones included")
+    parser.add_argument("--systems", nargs="+", help="those with these names alone, and mtkd")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -220,6 +221,11 @@ def race(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
         "Trainer": lambda: trainer(data, name, "random"),
         "authors' loop": lambda: authors(data, name),
     }
+    if options.systems:
+        unknown = set(options.systems) - set(systems)
+        if unknown:
+            raise SystemExit(f"--systems {sorted(unknown)}: expected some of {list(systems)}")
+        systems = {s: work for s, work in systems.items() if s in ("mtkd", *options.systems)}
     speeds: dict[str, list[float]] = {system: [] for system in systems}
     for turn in range(options.rounds):
         for system, work in systems.items():

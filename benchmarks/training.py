@@ -56,7 +56,7 @@ from transformers import (
 )
 
 from mtkd.batches import TaskData, collate, epoch_units
-from mtkd.dropout import draw_masks
+from mtkd.dropout import draw_masks, drop
 from mtkd.progress import Progress
 from mtkd.settings import Training
 from mtkd.training import batch_loss, make_optimizer, train
@@ -88,6 +88,7 @@ def main() -> None:
         "examples_per_second": speeds,
         "step_ms": breakdown(data, options),
         "optimiser_ms": optimisers(data, options),
+        "dropout_ns": masks(),
         "machine": machine(),
         "padding": {
             "grouped by length": padding(data, batches(data, grouped=True)),
@@ -280,6 +281,19 @@ def optimisers(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     }
 
 
+def masks() -> dict[str, float]:
+    """Nanoseconds an element of dropout with torch's masks and with the kit's, median."""
+    x = torch.randn(1 << 20)
+    ways = {"torch": lambda: nn.functional.dropout(x, 0.1), "mtkd, bits": lambda: drop(x, 0.1)}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(2 * WARM):
+        for name, work in ways.items():
+            began = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: round(1e9 * statistics.median(s) / len(x), 2) for name, s in seconds.items()}
+
+
 def breakdown(data: TaskData, options: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of each part of the kit's step, mean after the warm steps."""
     model = kit_model(options.encoder).train()
@@ -340,6 +354,8 @@ def show(found: dict[str, Any]) -> None:
     )
     optimiser = ", ".join(f"{name} {value:.1f}" for name, value in found["optimiser_ms"].items())
     console.print(f"clipping and Adamax: {optimiser} ms")
+    dropout = ", ".join(f"{name} {value:.1f}" for name, value in found["dropout_ns"].items())
+    console.print(f"dropout: {dropout} ns an element")
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["padding"].items())
     console.print(f"padding: {shares}; peak memory {found['peak_memory_mib']:,.0f} MiB")
 

@@ -153,10 +153,11 @@ def collate(task: str, item: TaskData, units: np.ndarray, pad: int) -> Batch:
 
 def pad_rows(encoded: Encoded, rows: np.ndarray, pad: int) -> tuple[Tensor, Tensor]:
     """Tokens int64 and segments int8 of some rows, padded to the longest of them."""
-    lengths = encoded.lengths[rows]
+    starts = encoded.offsets[rows]
+    lengths = encoded.offsets[rows + 1] - starts  # not of the whole split, in every batch
     columns = np.arange(lengths.max())
     real = columns < lengths[:, None]
-    places = np.where(real, encoded.offsets[rows][:, None] + columns, 0)
+    places = np.where(real, starts[:, None] + columns, 0)
     tokens = np.where(real, encoded.tokens[places], pad).astype(np.int64)
     segments = np.where(real, encoded.segments[places], -1).astype(np.int8)
     return torch.from_numpy(tokens), torch.from_numpy(segments)

@@ -15,7 +15,7 @@ from mtkd.errors import MtkdError
 from mtkd.identities import train_size
 from mtkd.published import read_paper
 from mtkd.recipes import pretraining_of
-from mtkd.runs import Run, main_runs, present_tasks
+from mtkd.runs import Run, main_runs, present_tasks, tuned_teachers
 from mtkd.settings import Recipe
 
 
@@ -121,13 +121,16 @@ def predicted(recipe: Recipe, run: Run, sizes: dict[str, int]) -> float:
     """
     dev, test = (sum(split_sizes(kind, sizes)) for kind in ("dev", "test"))
     models, tuned = 1.0, 0.0
+    labelled = 0.0  # text that teachers label
     if run.stage == "teachers":
-        models, tuned = 0.0, recipe.teachers.choose - 0.5
+        models, tuned = 0.0, tuned_teachers(recipe)
+        taught = sum(sizes.get(task, 0) for task in recipe.teachers.tasks)
+        labelled = recipe.data.pool * taught / recipe.data.share
     elif "finetuning" in run.settings:
         tuned = 1.0
     once = dev * (recipe.training.epochs / recipe.training.evaluate_every + 1) + test
     more = dev * (recipe.finetuning.epochs / recipe.finetuning.evaluate_every + 1) + test
-    return models * once + tuned * (more + sum(sizes.values()))
+    return models * once + tuned * (more + sum(sizes.values()) + labelled)
 
 
 def split_sizes(kind: str, sizes: dict[str, int]) -> list[float]:

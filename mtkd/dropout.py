@@ -46,11 +46,13 @@ def attention(
     """softmax(Q K^T scaling) V with the masks of `drop`; (B, heads, T, width) in.
 
     torch's own where nothing is dropped, or where a model asks for more than these arguments.
-    `attention_mask` is true where a position may be looked at. Returns (B, T, heads, width).
+    `attention_mask` is true where a position may be looked at. Returns (B, T, heads, width). In
+    bf16 it is torch's, too: that one takes the softmax in fp32.
     """
-    more = [name for name, given in options.items() if given is not None and given is not False]
-    causal = getattr(module, "is_causal", False)
-    if not dropout or more or causal or scaling is None or key.shape[1] != query.shape[1]:
+    asked = [name for name, given in options.items() if given is not None and given is not False]
+    own = query.dtype == torch.float32 and scaling is not None and key.shape == query.shape
+    own = own and (attention_mask is None or attention_mask.dtype == torch.bool)
+    if not dropout or asked or not own or getattr(module, "is_causal", False):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **options
         )

@@ -70,11 +70,14 @@ def generations(recipe: Recipe) -> Study:
             untaught(recipe),
             taught(recipe, "paper", "taught by the ensemble"),
             # How far apart are students that differ in their random numbers alone?
-            *(born(name, f"the same, draw {name[-1]}") for name in first),
-            mean("draws", "mean of these four", "paper", *first),
-            *(born(name, f"students of draws 1 to 3, no. {name[-1]}") for name in second),
-            mean("second", "mean of these three", *second),
-            born("third", "student of these three"),
+            *(
+                born(name, f"taught by the ensemble, draw {number}")
+                for number, name in enumerate(first, 2)
+            ),
+            mean("draws", "taught by the ensemble, mean of the four", "paper", *first),
+            *(born(name, f"taught by draws 2 to 4, draw {name[-1]}") for name in second),
+            mean("second", "taught by draws 2 to 4, mean of the three", *second),
+            born("third", "taught by three that students taught"),
         ),
         paper="paper",
     )

@@ -196,10 +196,18 @@ def teachers_run(outline: Outline, models: list[Run], seed: int) -> Run:
     # Of all models the teachers alone, and who learns from them, need to know of more text.
     if text := text_identity(recipe.data, teacher_tasks(recipe, outline.present)):
         settings["text"] = text
-    # The default candidate is mostly fine-tuned already, and a member in about half of the cases.
-    cost = outline.examples(recipe.finetuning) * (count if text else count - 0.5)
+    cost = outline.examples(recipe.finetuning) * tuned_teachers(recipe)
     what = f"{recipe.teachers.order}{count}"
     return Run("teachers", what, seed, settings, tuple(models), {"seed": seed}, cost)
+
+
+def tuned_teachers(recipe: Recipe) -> float:
+    """How many models the teachers' run fine-tunes, about.
+
+    The default candidate, a member in about half of the cases, is fine-tuned already, unless there
+    is text to label.
+    """
+    return recipe.teachers.choose - (0 if recipe.data.pool else 0.5)
 
 
 def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:

@@ -45,6 +45,8 @@ def arm_recipe(recipe: Recipe, name: str) -> tuple[Recipe, Arm]:
     if study not in STUDIES:
         raise MtkdError(f"unknown study {study!r}; expected one of {', '.join(STUDIES)}")
     arm = STUDIES[study](recipe).arm(arm_name)
+    if arm.of:
+        raise MtkdError(f"{name} is a mean and has no run; open one of {', '.join(arm.of)}")
     return changed(recipe, arm.changes), arm
 
 

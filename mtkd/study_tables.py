@@ -78,7 +78,7 @@ def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str
                 gain = paired(mean_score(matrix, group), mean_score(base, group))
                 rows.append(row_of(arm.name, OURS, name, estimate(gain)))
         rival = arm.rival or study.paper
-        if rival not in (None, arm.name):
+        if rival not in (None, arm.name, *arm.of):
             other = arm_scores(study, scores, str(rival))
             ahead = paired(mean_score(matrix, tasks), mean_score(other, tasks))
             rows.append(row_of(arm.name, OURS, "ahead", estimate(ahead)))
@@ -146,7 +146,9 @@ def arm_title(study: Study, arm: Arm) -> str:
 
 def reading(study: Study, values: pd.DataFrame) -> str:
     """What the numbers say, in sentences made from them."""
-    gains = values[values["task"] == "gain"].sort_values("value", ascending=False, kind="stable")
+    means = [arm for arm in study.arms if arm.of]
+    gains = values[(values["task"] == "gain") & ~values["system"].isin([a.name for a in means])]
+    gains = gains.sort_values("value", ascending=False, kind="stable")
     if gains.empty:
         return "No arm has a seed in common with the base arm yet."
     rows = gains.to_dict("records")
@@ -161,6 +163,9 @@ def reading(study: Study, values: pd.DataFrame) -> str:
             text += f" The paper's setting has {said(row)}"
             ahead = find_row(values, str(best["system"]), OURS, "ahead")
             text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
+    for arm in means:
+        if gain := find_row(values, arm.name, OURS, "gain"):
+            text += f" {arm.title[0].upper()}{arm.title[1:]}: {said(gain)}, {verdict(gain)}."
     for arm in study.arms if study.rivals else ():
         if ahead := find_row(values, arm.name, OURS, "ahead"):
             text += f" {arm.title}: {said(ahead)} over {study.rivals}, {verdict(ahead)}."
@@ -176,19 +181,19 @@ def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
     if row is None:
         return ""
     text = (
-        "Not all of the student's gain over MT-DNN is the teachers': over the same student, "
+        "How much of the student's gain over MT-DNN is the teachers'? Over the same student, "
         f"trained as long without them, it is {said(row)}."
     )
     again = values.get("generations", frame_of([]))
     if draws := find_row(again, "draws", OURS, "gain"):
         text += (
-            " Averaged over four draws of that student per seed, which differ in their random "
-            f"numbers alone, it is {said(draws)}: {verdict(draws)}"
+            " Of four such students a seed, which differ in their random numbers alone, against "
+            f"that one without teachers: {said(draws)}, {verdict(draws)}"
         )
-        taught = find_row(again, "draws", OURS, "taught")
-        text += (
-            f"; on the tasks with a teacher {said(taught)}: {verdict(taught)}." if taught else "."
-        )
+        for name, where in (("taught", "tasks with a teacher"), ("untaught", "other tasks")):
+            if part := find_row(again, "draws", OURS, name):
+                text += f"; {where} {said(part)}, {verdict(part)}"
+        text += "."
     return text
 
 

@@ -24,6 +24,7 @@ def test_training(tmp_path: Path) -> None:
     assert len(found["examples_per_second"]) == 8
     assert min(found["examples_per_second"].values()) > 0
     assert found["floor_ms"] > 0 and sum(found["step_ms"].values()) > 0
+    assert min(found["dropout_ns"].values()) > 0
     assert len(found["optimiser_ms"]) == 3 and found["peak_memory_mib"] > 100
     assert 0 <= found["padding"]["grouped by length"] < found["padding"]["random"] < 1
 

@@ -195,6 +195,28 @@ def test_record_of_another_schema_is_refused(whole, tmp_path):
         read_record(tmp_path)
 
 
+def compare_tuned_again(results):
+    """Teachers of further text fine-tune the default candidate again: the very same outputs."""
+    from mtkd.records import read_record
+    from mtkd.targets import read_predictions
+
+    compared = 0
+    for path in (results / "runs").glob("teachers-*/record.json"):
+        record = read_record(path.parent)
+        if "text" not in record.settings:
+            continue
+        for run_id, system in record.details["members"]:
+            what = system.removeprefix("teacher-")
+            parent = next(p for p in record.parents if p.startswith(f"mtdnn-{what}-"))
+            for file in (results / "predictions" / run_id / system).glob("*.safetensors"):
+                before = results / "predictions" / parent / "mtdnn" / file.name
+                if before.exists():
+                    theirs, mine = (read_predictions(p).logits for p in (before, file))
+                    assert (theirs == mine).all()
+                    compared += 1
+    assert compared
+
+
 def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "smoke", copy_function=shutil.copy2)
     done = reproduce(tmp_path, "--with", "open-questions")
@@ -212,7 +234,9 @@ def test_studies_run_beside_the_main_table_and_share_its_runs(whole, tmp_path):
     parameters = [int(line.split(" | ")[-3].replace(",", "")) for line in (row, whole_row)]
     assert parameters[0] < parameters[1]
     born = (results / "tables" / "study_generations.md").read_text()
-    assert "| taught by three of those in turn |" in born
+    assert "| taught by three that students taught |" in born
+    assert "| taught by the ensemble, mean of the four |" in born
+    compare_tuned_again(results)
     text = (results / "tables" / "study_unlabelled.md").read_text()
     assert "| 50 % of the labels, 1 x labels again, no teacher |" in text
     few = (results / "tables" / "study_few_labels.md").read_text()

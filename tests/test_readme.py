@@ -4,6 +4,7 @@ import re
 
 from mtkd import paths, recipes
 from mtkd.gallery import CAPTIONS, gallery, readme_block
+from mtkd.plans import expand
 from mtkd.runs import NOTEBOOKS
 from mtkd.studies import named
 
@@ -34,6 +35,14 @@ def test_files_and_recipes_that_the_readme_names_are_there():
         assert named([words])
     for notebook in re.findall(r"`(\d\d_\w+)`", README):
         assert (paths.NOTEBOOKS / f"{notebook}.ipynb").is_file()
+
+
+def test_numbers_of_runs_in_the_readme():
+    main = len(expand(recipes.load_recipe("demo")))
+    assert f"the {main} runs of `demo`" in README
+    for words, count in re.findall(r"--with ([\w-]+)` \| (\d+) runs more", README):
+        studies = f"studies=[{','.join(named([words]))}]"
+        assert len(expand(recipes.load_recipe("demo", [studies]))) - main == int(count)
 
 
 def test_settings_in_the_readme_are_accepted():

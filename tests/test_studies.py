@@ -333,10 +333,15 @@ def test_an_arm_may_be_the_mean_of_others(demo: Recipe) -> None:
     assert said == ""  # no study of the targets, nothing to say
     alone = values.assign(system=values["system"].replace("paper", "w0.5-t1"))
     said = study_tables.teachers_alone({"targets": alone, "generations": values})
-    assert "it is +4.0 [+4.0, +4.0] points (n = 5). Averaged over four draws" in said
-    gain = "+1.6 [+1.2, +2.0] points (n = 5): a gain"
-    assert said.endswith(f"alone, it is {gain}; on the tasks with a teacher {gain}.")
+    assert "it is +4.0 [+4.0, +4.0] points (n = 5). Of four such students" in said
+    gain = "+1.6 [+1.2, +2.0] points (n = 5), a gain"
+    assert said.endswith(f"{gain}; tasks with a teacher {gain}; other tasks {gain}.")
+    text = study_tables.reading(study, values)
+    assert "Largest gain of 4 arms: taught by the ensemble, +4.0" in text
+    assert f"Taught by the ensemble, mean of the four: {gain}." in text
     assert not arm_runs(demo, study, study.arm("draws"))
+    with pytest.raises(MtkdError, match="draws is a mean and has no run; open one of paper, f"):
+        arm_recipe(demo, "generations/draws")
 
 
 def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:

@@ -50,9 +50,10 @@ def attention(
     bf16 it is torch's, too: that one takes the softmax in fp32.
     """
     asked = [name for name, given in options.items() if given is not None and given is not False]
-    own = query.dtype == torch.float32 and scaling is not None and key.shape == query.shape
+    own = query.dtype == torch.float32 and key.shape == query.shape
     own = own and (attention_mask is None or attention_mask.dtype == torch.bool)
-    if not dropout or asked or not own or getattr(module, "is_causal", False):
+    causal = getattr(module, "is_causal", False)
+    if not dropout or asked or not own or causal or scaling is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **options
         )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from mtkd.arms import Arm, Study, taught, untaught
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mtkd import runs
+from mtkd.arms import Arm, Contrast, Study, taught, untaught
 from mtkd.settings import Recipe
 from mtkd.tasks import TASKS
 
@@ -29,6 +33,9 @@ def targets(recipe: Recipe) -> Study:
         "temperature?",
         tuple(arms),
         paper="w0.5-t1",
+        contrasts=(
+            Contrast("losses mixed, temperature 2", {"mixed-t2": "w0.5-t2"}, told=("mixed-t2",)),
+        ),
     )
 
 
@@ -56,27 +63,39 @@ def ensembles(recipe: Recipe) -> Study:
         "How many teachers, chosen how, averaged how? Is one strong teacher enough?",
         tuple(arms),
         paper="paper",
+        contrasts=tuple(
+            Contrast(arm.title, {"paper": arm.name}, told=("paper",))
+            for arm in arms
+            if arm.name.startswith(("best-", "random-", "all-"))
+        ),
     )
 
 
 def teacher_tasks(recipe: Recipe) -> Study:
-    """Which tasks have teachers: none, each alone, the recipe's, all."""
+    """Which tasks have teachers: none, each alone, the recipe's, all; of those that are there."""
+    present, _ = runs.present_tasks(recipe)
+    own = tuple(task for task in recipe.teachers.tasks if task in present)
     arms = [untaught(recipe)]
-    for task in recipe.teachers.tasks:
-        if task in recipe.tasks:
-            title = f"{TASKS[task].title} alone"
-            arms.append(taught(recipe, task, title, f"teachers.tasks=[{task}]"))
-    own = ", ".join(TASKS[task].title for task in recipe.teachers.tasks)
-    arms.append(taught(recipe, "paper", own))
-    every = f"teachers.tasks=[{','.join(recipe.tasks)}]"
-    arms.append(taught(recipe, "all", f"all {len(recipe.tasks)} tasks", every))
+    for task in own if len(own) > 1 else ():
+        alone = taught(recipe, task, f"{titled([task])} alone", f"teachers.tasks=[{task}]")
+        arms.append(replace(alone, tasks=(task,)))
+    arms.append(taught(recipe, "paper", titled(own)))
+    if set(own) != set(present):
+        every = f"teachers.tasks=[{','.join(present)}]"
+        whole = taught(recipe, "all", f"all {len(present)} tasks", every)
+        arms.append(replace(whole, tasks=present))
     return Study(
         "teacher-tasks",
         "Which tasks have teachers",
         "Do tasks without a teacher gain, too, and would more teachers help?",
         tuple(arms),
         paper="paper",
+        contrasts=(Contrast(titled(own), {"all": "paper"}, told=("all",)),),
     )
+
+
+def titled(tasks: Sequence[str]) -> str:
+    return ", ".join(TASKS[task].title for task in tasks)
 
 
 def heads(recipe: Recipe) -> Study:
@@ -85,7 +104,7 @@ def heads(recipe: Recipe) -> Study:
 
     def arm(name: str, title: str, *changes: str) -> Arm:
         without = ("finetuning.epochs=0",) if changes else ()  # scores are from before it
-        return Arm(name, title, "mtdnn-noft", "mtdnn", what, (*changes, *without))
+        return Arm(name, title, "mtdnn-noft", "mtdnn", what, (*changes, *without), tasks=())
 
     steps = recipe.heads.san_steps
     own = f"SAN, {steps} steps" if recipe.heads.pair == "san" else "linear heads"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mtkd.errors import MtkdError
 from mtkd.settings import Distillation, Recipe
 
+PAPERS = "the paper's setting"
 STUDENT = "mtdnn-kd"  # name of the student in the arms that have one of their own
 
 
@@ -21,8 +23,18 @@ class Arm:
     what: str | None = None  # of the run; None where the stage has one run per seed
     changes: tuple[str, ...] = ()  # to the recipe, as `--set` takes them
     base: str | None = None  # arm to compare with; None: the study's
-    rival: str | None = None  # arm to be ahead of; None: the paper's
+    tasks: tuple[str, ...] | None = None  # that have a teacher; None: the recipe's
     of: tuple[str, ...] = ()  # arms whose mean, seed by seed, this one is; it has no run then
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Arms less others, beside the comparison with the base arm."""
+
+    title: str  # of the others: "BERT, the same labels"
+    pairs: Mapping[str, str]  # the other by arm
+    told: tuple[str, ...] = ()  # arms of which the reading says it
+    column: bool = False  # whether the table has it
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,16 @@ class Study:
     base: str = "none"  # arm that the others are compared with
     paper: str | None = None  # arm that is the paper's setting
     against: str = ""  # what gains are measured against, where it is not one arm for all
-    rivals: str = ""  # what arms with a rival of their own are to be ahead of
+    contrasts: tuple[Contrast, ...] = ()
     budget: str = "All arms have the same budget of training."
+
+    @property
+    def own_contrasts(self) -> tuple[Contrast, ...]:
+        """The study's, and every arm that is measured by the base arm against the paper's."""
+        if self.paper is None or self.against:
+            return self.contrasts
+        others = (arm.name for arm in self.arms if self.paper not in (arm.name, *arm.of))
+        return (*self.contrasts, Contrast(PAPERS, {name: self.paper for name in others}))
 
     @property
     def compared(self) -> str:
@@ -56,7 +76,8 @@ def taught(recipe: Recipe, name: str, title: str, *changes: str, **how: object) 
     """An arm that trains a student; one of the recipe's own students, where it is the same."""
     wanted = replace(Distillation(), **how)  # type: ignore[arg-type]
     for own, distillation in recipe.students.items():
-        if not changes and replace(distillation, finetune=False) == wanted:
+        alike = distillation.twin_of in (None, STUDENT)  # the random numbers of other arms, too
+        if alike and not changes and replace(distillation, finetune=False, twin_of=None) == wanted:
             return Arm(name, title, own, what=own)
     fields = ", ".join(f"{key}: {yaml_value(value)}" for key, value in how.items())
     return Arm(

@@ -45,6 +45,8 @@ def check_names(recipe: Recipe) -> str | None:
     for name, student in recipe.students.items():
         if unknown := [teacher for teacher in student.taught_by if teacher not in above]:
             return f"students.{name}.taught_by: {unknown[0]!r} is no student above it"
+        if student.twin_of not in (None, *above):
+            return f"students.{name}.twin_of: {student.twin_of!r} is no student above it"
         above.append(name)
     taken = sorted(set(SYSTEM_NAMES) & recipe.students.keys())
     return f"students: {taken[0]!r} is the name of another system" if taken else None
@@ -68,8 +70,10 @@ def check_tasks(recipe: Recipe) -> str | None:
     for name in recipe.few_labels.tasks:
         if name not in others:
             return f"few_labels.tasks: unknown task {name!r}; expected some of {', '.join(others)}"
-    if recipe.heads.qnli == "ranking" and (recipe.data.share < 1 or recipe.data.pool):
-        return "heads.qnli: ranking needs whole questions, so neither data.share nor data.pool"
+    if recipe.heads.qnli == "ranking" and (
+        recipe.data.limit or recipe.data.share < 1 or recipe.data.pool
+    ):
+        return "heads.qnli: ranking needs whole questions: no data.limit, data.share or data.pool"
     if recipe.heads.qnli == "ranking" and "qnli" in recipe.teachers.tasks:
         for name, student in recipe.students.items():
             if student.temperature != 1:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mtkd.markup import latex, markdown, values_csv
 from mtkd.published import read_paper
-from mtkd.records import write_text
+from mtkd.records import read_record, write_text
 from mtkd.statistics import Estimate, estimate, mean_score, paired, score_matrix, task_order
 from mtkd.systems import PUBLISHED, majority, system_order, system_title
 from mtkd.tables import OURS, columns_of, frame_of, printed, row_of, wnli_score
@@ -127,6 +127,20 @@ def qnli(scores: pd.DataFrame) -> pd.DataFrame:
     return table.replace({"System": titles}).rename(columns={"System": "QNLI, single task"})
 
 
+def torn_questions(scores: pd.DataFrame, folder: Path) -> str:
+    """A note on how few questions `data.limit` or `data.share` left to the ranking, else empty."""
+    for run in scores.loc[scores["system"] == "qnli-ranking", "run_id"].unique():
+        if (folder / "runs" / run / "record.json").is_file():
+            record = read_record(folder / "runs" / run)
+            data, count = record.settings["data"], record.details["qnli_questions"]
+            if data["limit"] or data.get("share", 1) < 1:  # the same questions for every seed
+                return (
+                    "\n- `data.limit` or `data.share` tears questions apart: the ranking was "
+                    f"trained on the {count:,} that still have one right and a wrong candidate.\n"
+                )
+    return ""
+
+
 def slices(found: pd.DataFrame) -> pd.DataFrame:
     """Dev scores on named slices as printed: a row per system, a column per task and slice.
 
@@ -155,9 +169,10 @@ def write_comparisons(scores: pd.DataFrame, found: pd.DataFrame, folder: Path) -
         texts["glue_test.tex"] = latex(
             test, "GLUE-shaped test scores.", "tab:glue-test", TEST_NOTES
         )
+    notes = {"stilts": "", "qnli": torn_questions(scores, folder)}
     for name, table in (("stilts", stilts(scores)), ("qnli", qnli(scores))):
         if len(table):
-            texts[f"{name}.md"] = markdown(table)
+            texts[f"{name}.md"] = markdown(table) + notes[name]
     if len(found):
         texts["slices.csv"] = found.round({"value": 4}).to_csv(index=False, lineterminator="\n")
         texts["slices.md"] = markdown(slices(found))

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from mtkd import metrics, records, targets
 from mtkd.ablations import ensembles
@@ -14,6 +15,8 @@ from mtkd.evaluations import Gold, dev_labels
 from mtkd.plans import arm_runs
 from mtkd.results import Results
 from mtkd.runs import Run
+from mtkd.statistics import estimate
+from mtkd.tables import OURS, cell, row_of, said
 from mtkd.targets import Predictions
 from mtkd.tasks import GLUE
 from mtkd.workbench import prediction_file, run_folder
@@ -22,13 +25,13 @@ SUBSETS = 20  # ensembles of one size, at the most
 Member = dict[tuple[str, str], Predictions]  # by task and split
 
 
-def ensemble_sizes(results: Results) -> pd.DataFrame:
-    """Dev score by ensemble size, columns seed, size, best, any, disagreement.
+def ensembles_by_size(results: Results) -> pd.DataFrame:
+    """Ensembles of candidates of every size: all of a size, or 20 drawn ones, and the best.
 
-    `best` is the mean over tasks of the average of the candidates that rank highest; `any` that of
-    ensembles of candidates however they rank (the mean over all of them, or over 20 drawn ones);
-    `disagreement` the share of dev examples, in percent, on which two of the best differ, mean
-    over pairs and tasks. Empty without finished runs of the study `ensembles`.
+    One row per ensemble, columns seed, size, `best` (its members rank highest), `drawn`, `score`
+    (mean dev score in points), `gain` (less the mean of its members' own scores), `disagreement`
+    (% of dev examples that two members answer differently, mean over pairs and tasks). Empty
+    without finished runs of the study `ensembles`.
     """
     gold, rows = dev_labels(results), []
     for run in widest_teachers(results):
@@ -37,18 +40,82 @@ def ensemble_sizes(results: Results) -> pd.DataFrame:
             read_member(results, run_id, system, gold)
             for run_id, system in record.details["members"]
         ]
+        alone = [ensemble_score([member], gold) for member in members]
+        apart = {
+            pair: disagreement(members[pair[0]], members[pair[1]])
+            for pair in combinations(range(len(members)), 2)
+        }
         for size in range(1, len(members) + 1):
-            some = [ensemble_score(group, gold) for group in drawn(members, size, run.seed)]
-            rows.append(
-                {
-                    "seed": run.seed,
-                    "size": size,
-                    "best": ensemble_score(members[:size], gold),
-                    "any": float(np.mean(some)),
-                    "disagreement": disagreement(members[:size]),
-                }
-            )
-    return pd.DataFrame(rows, columns=["seed", "size", "best", "any", "disagreement"])
+            best, groups = tuple(range(size)), drawn(len(members), size, run.seed)
+            for group in dict.fromkeys([best, *groups]):
+                score = ensemble_score([members[at] for at in group], gold)
+                shares = [apart[pair] for pair in combinations(group, 2)]
+                rows.append(
+                    {
+                        "seed": run.seed,
+                        "size": size,
+                        "best": group == best,
+                        "drawn": group in groups,
+                        "score": score,
+                        "gain": score - float(np.mean([alone[at] for at in group])),
+                        "disagreement": float(np.mean(shares)) if shares else float("nan"),
+                    }
+                )
+    columns = ["seed", "size", "best", "drawn", "score", "gain", "disagreement"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_seed(found: pd.DataFrame) -> pd.DataFrame:
+    """A row per seed and size of `ensembles_by_size`: `best`, `any`, `gain` and `disagreement`.
+
+    The score of the best ensemble, and means over the drawn ones.
+    """
+    keys = ["seed", "size"]
+    best = found[found["best"]].set_index(keys)["score"].rename("best")
+    means = found[found["drawn"]].groupby(keys)[["score", "gain", "disagreement"]].mean()
+    return best.to_frame().join(means.rename(columns={"score": "any"})).reset_index()
+
+
+def size_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Ensembles by size as printed: means over seeds with their intervals."""
+    titles = {
+        "best": ("The best", False),
+        "any": ("Any", False),
+        "gain": ("Any, less its members' mean", True),
+        "disagreement": ("Two members differ, %", False),
+    }
+    table = []
+    for size, rows in by_seed(found).groupby("size"):
+        line = {"Teachers": str(size)}
+        for name, (title, signed) in titles.items():
+            numbers = estimate(rows[name])
+            row = row_of("", OURS, name, numbers) if numbers.n else None
+            line[title] = cell(row, signed=signed)
+        table.append(line | {"Seeds": str(rows["seed"].nunique())})
+    return pd.DataFrame(table)
+
+
+def diversity(found: pd.DataFrame, size: int) -> pd.Series:
+    """Rank correlation of disagreement and gain among ensembles of one size, by seed (Spearman)."""
+    mine = found[(found["size"] == size) & found["drawn"]]
+    ranks = {
+        seed: spearmanr(rows["disagreement"], rows["gain"]).statistic
+        for seed, rows in mine.groupby("seed")
+        if rows["disagreement"].nunique() > 1 and rows["gain"].nunique() > 1
+    }
+    return pd.Series(ranks, dtype=np.float64)
+
+
+def diversity_said(found: pd.DataFrame, size: int) -> str:
+    """Whether members that differ more make a better ensemble, in words."""
+    numbers = estimate(diversity(found, size))
+    if not numbers.n:
+        return ""
+    words = said(row_of("", OURS, "", numbers), unit="")
+    return (
+        f"Ensembles of {size} whose members differ more gain more over them, or less: rank "
+        f"correlation of disagreement and gain {' '.join(words.split())}."
+    )
 
 
 def widest_teachers(results: Results) -> list[Run]:
@@ -71,11 +138,11 @@ def read_member(results: Results, run_id: str, system: str, gold: Gold) -> Membe
     }
 
 
-def drawn(members: Sequence[Member], size: int, seed: int) -> list[Sequence[Member]]:
+def drawn(members: int, size: int, seed: int) -> list[tuple[int, ...]]:
     """All ensembles of one size, or 20 of them, drawn."""
-    groups = list(combinations(members, size))
+    groups = list(combinations(range(members), size))
     if len(groups) <= SUBSETS:
-        return list(groups)
+        return groups
     picked = np.random.default_rng((seed, size)).choice(len(groups), SUBSETS, replace=False)
     return [groups[number] for number in picked]
 
@@ -90,11 +157,10 @@ def ensemble_score(members: Sequence[Member], gold: Gold) -> float:
     return float(np.mean([np.mean(values) for values in scores.values()]))
 
 
-def disagreement(members: Sequence[Member]) -> float:
-    """Share of examples, in percent, that two members answer differently; NaN for one member."""
+def disagreement(first: Member, second: Member) -> float:
+    """Share of examples, in percent, that two members answer differently, mean over the sets."""
     shares = [
         100 * float(np.mean(first[key].logits.argmax(1) != second[key].logits.argmax(1)))
-        for first, second in combinations(members, 2)
         for key in first
         if GLUE[key[0]].labels
     ]

@@ -45,7 +45,7 @@ from mtkd.tables import OURS, PAPER, RELEASED, ablation_values, glue_dev_values
 # In the tables, but not in the plot of dev scores, which would be too full.
 ASIDE = ("metal-ensemble", "mtdnn-noft", "mtdnn-kd-ft")
 TEACHER_TASKS = ("mnli", "qqp", "rte", "qnli")  # KD paper, section 4.1
-CURVES = ("mtdnn-noft", "mtdnn-kd", "mtdnn-kd-soft")
+CURVES = ("mtdnn-noft", "untaught", "mtdnn-kd", "mtdnn-kd-soft")
 
 
 # ---------------------------------------------------------------------------- results

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from mtkd import records
 from mtkd.study_tables import teachers_alone
+from mtkd.tables import directions, read_values
 
 BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
 CAPTIONS = {
@@ -25,15 +24,17 @@ CAPTIONS = {
     "a teacher, by the weight of the labels and the temperature. Boxed: the paper's way (losses "
     "averaged) and a review's (soft targets alone). Right: what is not on the grid.",
     "study_ensembles": "The ensemble: gain of the student by who taught it; right, the score of "
-    "the ensemble itself by its size, of the best candidates and of any.",
+    "the ensemble itself by its size, of the best candidates and of any; and what ensembles of "
+    "three gain over their members by how often two members differ.",
     "study_teacher_tasks": "Which tasks have teachers: gain of the student over no teacher.",
     "study_heads": "Heads and mixing, no teacher: multi-task training with other pair heads and "
     "other laws of mixing, less the recipe's.",
     "learnt": "What is learnt beside the score. Left: wrong training labels that the soft targets "
-    "correct (green) and right ones that they contradict (red). Middle: how often a system answers "
-    "as the ensemble does. Right: its calibration error.",
-    "study_sizes": "Smaller students: mean dev score by parameters and by speed, with teachers and "
-    "without; the diamond is the ensemble of teachers itself.",
+    "correct (green) and right ones that they contradict (orange). Middle: how often a system "
+    "answers as the ensemble does. Right: its calibration error.",
+    "study_sizes": "Smaller students: mean dev score by parameters, speed and latency (the best "
+    "of all runs of a size), with teachers and without; labels are layers x width. The diamond is "
+    "the ensemble: three models for each task, reckoned as three times one model's cost.",
     "study_generations": "Born again: students taught by an ensemble of students, twice over.",
     "study_unlabelled": "Unlabelled text: mean dev score by how much text the teachers alone have "
     "labelled, with few labels and with all. Dashed: labelled examples again in its place; dotted: "
@@ -50,7 +51,7 @@ TABLES = {
     "ablation.md": "differences from MT-DNN, paired by seed",
     "stilts.md": "gain of an intermediate task over BERT",
     "qnli.md": "QNLI by classification, by ranking, and merged",
-    "slices.md": "dev scores on questions and negation",
+    "slices.md": "dev scores on slices: negation, and questions where a task has them",
     "study_targets.md": "study: weight of the labels by temperature",
     "study_ensembles.md": "study: how many teachers, chosen how, averaged how",
     "study_teacher_tasks.md": "study: which tasks have teachers",
@@ -87,7 +88,7 @@ def gallery(folder: Path) -> str:
 
 def readme_block(folder: Path) -> str:
     """What the README shows of the demo: its main figure and the summary, as committed."""
-    figure = "![Dev scores of all systems](results/demo/figures/dev_scores.png)"
+    figure = "![Dev scores of the main systems](results/demo/figures/dev_scores.png)"
     summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
     words = (
         "Dev scores in points: mean over seeds, 95 % bootstrap interval. Gains are over MT-DNN, "
@@ -95,16 +96,19 @@ def readme_block(folder: Path) -> str:
         "directions and not levels. Every task, with the paper's cells: "
         "[scores](results/demo/tables/glue_dev.md), [differences](results/demo/tables/ablation.md)."
     )
-    return "\n\n".join([BLOCK[0], summary, words + untaught(folder), figure, BLOCK[1]])
+    lines = directions(read_values(folder / "tables" / "ablation.csv"))
+    compared = "\n".join(f"- {line}" for line in lines)
+    parts = [BLOCK[0], summary, words, compared, untaught(folder), figure, BLOCK[1]]
+    return "\n\n".join(part for part in parts if part)
 
 
 def untaught(folder: Path) -> str:
     """What the teachers alone add, where the study that says so is there."""
     tables = {name: folder / "tables" / f"study_{name}.csv" for name in ("targets", "generations")}
-    values = {name: pd.read_csv(path) for name, path in tables.items() if path.is_file()}
+    values = {name: read_values(path) for name, path in tables.items() if path.is_file()}
     words = teachers_alone(values)
     links = ", ".join(f"[{name}](results/demo/tables/study_{name}.md)" for name in values)
-    return f" {words} (studies: {links})" if words else ""
+    return f"{words} (studies: {links})" if words else ""
 
 
 def update_readme(readme: Path, folder: Path) -> None:

@@ -6,6 +6,7 @@ marks that are text, broken rows (QQP), labels as names in one file and numbers 
 """
 
 import codecs
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     """Read one official TSV file.
 
     Broken rows of QQP's train and dev, and SNLI's rows without a label, are skipped and counted.
+    Raises MtkdError for any other, and for a last line that is cut inside a column.
     """
     lines = _lines(path)
     headless = task.name in COLUMNS and (task.name, split) != ("cola", "test")
@@ -85,8 +87,14 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     kept: list[list[str | None]] = []  # the wanted cells of each row
     numbers: list[int] = []  # and the row's line
     skipped = 0
+    last = len(names) - 1
     for number, line, ended in lines:
         cells = line.split("\t")
+        if not (ended or cells[-1]) and len(cells) == len(names) and last in (*texts, label):
+            raise MtkdError(
+                f"{path}:{number}: empty {names[last][:40]}, and the last line does not end in a "
+                f"line break; expected a value; {RELOAD}"
+            )
         if len(cells) == len(names) and undecided(task, None if label is None else cells[label]):
             skipped += 1
         elif len(cells) == len(names):
@@ -104,7 +112,7 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     *columns, labels, ids = (list(column) for column in zip(*kept, strict=True))
     found = None if label is None else labels
     return _examples(
-        task, split, columns, found, ids, lambda row: f"{path}:{numbers[row]}", skipped
+        task, split, columns, found, ids, path, lambda row: f"{path}:{numbers[row]}", skipped
     )
 
 
@@ -163,13 +171,17 @@ def read_parquet(task: Task, split: str, files: Sequence[Path]) -> Examples:
 
 
 def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples:
-    """Examples of a table with the hub's columns; `source` names it in error lines."""
+    """Examples of a table with the hub's columns; `source` names it in error lines.
+
+    Where the table names its classes, the names decide which is which, whatever their order.
+    """
     if table.num_rows == 0:
         raise MtkdError(f"{source}: no rows; expected {task.title}'s {split} examples; {RELOAD}")
     names = table.column_names
     texts = [_find(source, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
     label = _find(source, names, LABEL_NAMES, optional=split.startswith("test"))
     index = _find(source, names, INDEX_NAMES, optional=True)
+    class_names = {} if label is None else _class_names(task, table, names[label], source)
     labels = None if label is None else table.column(label).to_pylist()
     places = [row for row, value in enumerate(labels or ()) if not undecided(task, value)]
     places = places if labels else list(range(table.num_rows))
@@ -181,11 +193,31 @@ def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples
         task,
         split,
         [column(at) for at in texts],
-        None if label is None else column(label),
+        None if label is None else [class_names.get(value, value) for value in column(label)],
         None if index is None else column(index),
+        source,
         lambda row: f"{source}, row {places[row]}",
         table.num_rows - len(places),
     )
+
+
+def _class_names(task: Task, table: pa.Table, column: str, source: str) -> dict[int, str]:
+    """Name of each class by its number, as `datasets` keeps them beside a table; else empty.
+
+    Raises MtkdError for other names than the task's.
+    """
+    facts = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = facts.get("info", {}).get("features", {}).get(column, {})
+    names: list[str] = feature.get("names") or []
+    if not task.labels or names == [str(at) for at in range(len(task.labels))]:
+        return {}  # numbers in place of names are those of the hub
+    words = LABEL_WORDS.get(task.name, {})
+    if names and sorted(words.get(name, name) for name in names) != sorted(task.labels):
+        raise MtkdError(
+            f"{source}: column {column} has classes {', '.join(names)}; expected "
+            f"{', '.join(task.labels)}, in any order: is it a file of {task.title}?"
+        )
+    return dict(enumerate(names))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
@@ -236,8 +268,9 @@ def _examples(
     columns: list[list[Any]],
     labels: list[Any] | None,
     ids: list[Any] | None,
+    source: Path | str,
     where: Where,
-    skipped: int = 0,
+    skipped: int,
 ) -> Examples:
     for column in columns:
         for row, text in enumerate(column):
@@ -254,7 +287,17 @@ def _examples(
         text_b=columns[1] if len(columns) > 1 else None,
         label=label,
         skipped=skipped,
+        notice=_count_notice(task, split, len(columns[0]), source),
     )
+
+
+def _count_notice(task: Task, split: str, count: int, source: Path | str) -> str:
+    """A line where GLUE has fewer or more examples: extracts are read, and a cut file looks so."""
+    known = task.sizes.get(split, count)
+    if count == known:
+        return ""
+    why = "cut short" if count < known else "another version"
+    return f"{source}: {count:,} examples, GLUE has {known:,}; {why}? (used as it is)"
 
 
 def _labels(task: Task, values: list[Any], where: Where) -> np.ndarray | None:

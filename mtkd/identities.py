@@ -12,27 +12,18 @@ from mtkd.data import DataSource, find_task
 from mtkd.errors import MtkdError
 from mtkd.glue_files import task_folders, tsv_name
 from mtkd.settings import Distillation, Teachers, Training
-from mtkd.tasks import Task
+from mtkd.tasks import GLUE, Task
 from mtkd.toy import TRAIN_SIZES
 
-# Training examples of GLUE today (the hub's dataset card), and of SNLI and SciTail (MT-DNN's
-# Table 4), for cost estimates only.
-GLUE_SIZES = {
-    "cola": 8551,
-    "sst2": 67349,
-    "mrpc": 3668,
-    "stsb": 5749,
-    "qqp": 363846,
-    "mnli": 392702,
-    "qnli": 104743,
-    "rte": 2490,
-    "snli": 549367,
-    "scitail": 23596,
-}
+# Training examples of GLUE today, and of SNLI and SciTail (MT-DNN's Table 4), for cost estimates
+# only.
+GLUE_SIZES = {name: task.sizes["train"] for name, task in GLUE.items() if task.trained}
+GLUE_SIZES |= {"snli": 549367, "scitail": 23596}
 # Fields that came after the first results: at these values they take no part in an identity.
 LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
-LATER |= {"encoder": None, "taught_by": (), "unlabelled": 0.0, "again": False}
+LATER |= {"encoder": None, "taught_by": (), "twin_of": None, "unlabelled": 0.0, "again": False}
 LATER |= {"embedding_rows": "all", "dropout_masks": "torch"}
+UNLABELLED_FILE = "a file of unlabelled text"
 
 
 def identity(settings: Teachers | Distillation | Training) -> dict[str, Any]:
@@ -50,8 +41,9 @@ def train_size(source: DataSource, task: str) -> int:
 def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     """What tells one data source from another, wherever it lies.
 
-    For a folder: names and sizes of the files, so that a copy elsewhere is the same source and
-    another version of a file is not. Text without labels has an identity of its own.
+    For a folder: names and digests of the files, so that a copy elsewhere is the same source and
+    another version of a file is not. Text without labels has an identity of its own. Raises
+    MtkdError if a file cannot be read.
     """
     common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
     if source.share < 1:
@@ -63,9 +55,7 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
             common["apart"] = apart
         return common | {"hub": source.hub, "revision": source.revision}
     files = sorted(
-        (f"{file.parent.name}/{file.name}", file.stat().st_size)
-        for task in tasks
-        for file in source_files(source, find_task(task))
+        content(file) for task in tasks for file in source_files(source, find_task(task))
     )
     return common | {"files": files}
 
@@ -76,7 +66,7 @@ def text_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
         return {}
     text: dict[str, Any] = {"pool": source.pool, "text of": list(tasks)}
     if source.unlabelled is not None:
-        text["unlabelled"] = file_digest(Path(source.unlabelled).expanduser())
+        text["unlabelled"] = file_digest(Path(source.unlabelled).expanduser(), UNLABELLED_FILE)
     return text
 
 
@@ -91,16 +81,22 @@ def source_files(source: DataSource, task: Task) -> list[Path]:
     )
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file. Raises MtkdError if it cannot be read."""
+def content(path: Path) -> list[str]:
+    """Folder, name and digest of a data file. Raises MtkdError if it cannot be read."""
+    return [f"{path.parent.name}/{path.name}", file_digest(path, "a data file")]
+
+
+def file_digest(path: Path, what: str) -> str:
+    """SHA-256 of a file. Raises MtkdError, which says `what` was expected, if it cannot be read."""
     try:
-        return digest_once(path, path.stat().st_size, path.stat().st_mtime_ns)
+        found = path.stat()
+        return digest_once(path, found.st_size, found.st_mtime_ns)
     except OSError as error:
-        raise MtkdError(f"{path}: {error.strerror}; expected a file of unlabelled text") from None
+        raise MtkdError(f"{path}: {error.strerror}; expected {what} that can be read") from None
 
 
 @functools.cache
 def digest_once(path: Path, size: int, changed: int) -> str:
-    """Every arm of a study asks for it: read the file once while it stays as it is."""
+    """Every arm of a study asks for it: a process reads a file once while it stays as it is."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from mtkd.calibration import calibration_error
 from mtkd.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
 from mtkd.markup import markdown
+from mtkd.records import write_text
 from mtkd.results import Results, taught
 from mtkd.statistics import estimate
 from mtkd.systems import system_order, system_title, task_title
@@ -18,6 +20,7 @@ from mtkd.tasks import GLUE
 from mtkd.workbench import OpenRun
 
 TEACHER = "ensemble"
+DIGITS = 4  # of the numbers in files, so that a text made from the files is the same
 
 
 def label_noise(results: Results) -> pd.DataFrame:
@@ -42,7 +45,8 @@ def label_noise(results: Results) -> pd.DataFrame:
                 shares["spoilt"] = 1 - said[~wrong].mean()
                 percent = {name: 100 * float(share) for name, share in shares.items()}
                 rows.append({"task": task, "seed": opened.run.seed, **percent})
-    return pd.DataFrame(rows, columns=["task", "seed", "noisy", "corrected", "spoilt"])
+    columns = ["task", "seed", "noisy", "corrected", "spoilt"]
+    return pd.DataFrame(rows, columns=columns).round(DIGITS)
 
 
 def finished_teachers(results: Results) -> Iterator[OpenRun]:
@@ -74,7 +78,7 @@ def habits(results: Results) -> pd.DataFrame:
             if found_bins is not None:
                 row["calibration"] = 100 * calibration_error(found_bins)
             rows.append(row)
-    return pd.DataFrame(rows, columns=["system", "seed", "agreement", "calibration"])
+    return pd.DataFrame(rows, columns=["system", "seed", "agreement", "calibration"]).round(DIGITS)
 
 
 def agreement(outputs: list[Outputs], teacher: dict[tuple[str, int], Outputs]) -> float:
@@ -130,15 +134,23 @@ def reading(noise: pd.DataFrame, found: pd.DataFrame) -> str:
             f"{in_percent(by_seed['corrected'])} of the wrong training labels, and elsewhere "
             f"for {in_percent(by_seed['spoilt'])} of the right ones."
         )
+        kept = (100 - noise["noisy"]) * (100 - noise["spoilt"])
+        right = (kept + noise["noisy"] * noise["corrected"]) / 100
+        shares = noise.assign(right=right).groupby("seed")[["noisy", "right"]].mean()
+        sentences.append(
+            f"Taken by its highest entry alone it is right for {in_percent(shares['right'])} of "
+            f"all, the label for {in_percent(100 - shares['noisy'])}."
+        )
     errors = found.pivot(index="seed", columns="system", values="calibration")
     alike = found.pivot(index="seed", columns="system", values="agreement")
-    if {"mtdnn", "mtdnn-kd"} <= set(errors):
-        change = in_points(errors["mtdnn-kd"] - errors["mtdnn"])
-        closer = in_points(alike["mtdnn-kd"] - alike["mtdnn"])
-        sentences.append(
-            f"Student less MT-DNN: calibration error {change}, share of the examples "
-            f"answered as the ensemble answers them {closer}."
-        )
+    for other, words in (("untaught", "the same student without a teacher"), ("mtdnn", "MT-DNN")):
+        if {other, "mtdnn-kd"} <= set(errors):
+            change = in_points(errors["mtdnn-kd"] - errors[other])
+            closer = in_points(alike["mtdnn-kd"] - alike[other])
+            sentences.append(
+                f"Student less {words}: calibration error {change}, share of the examples answered "
+                f"as the ensemble answers them {closer}."
+            )
     return " ".join(sentences) or "No teachers or students are finished yet."
 
 
@@ -150,6 +162,19 @@ def in_percent(values: pd.Series) -> str:
 def in_points(changes: pd.Series) -> str:
     """Mean of one difference per seed, in words."""
     return said(row_of("", OURS, "", estimate(changes)))
+
+
+def write_learnt(noise: pd.DataFrame, found: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write tables/learnt.md in `folder`, and what it rests on, learnt_{labels,systems}.csv."""
+    written = []
+    for name, text in (
+        ("learnt_labels.csv", noise.to_csv(index=False, lineterminator="\n")),
+        ("learnt_systems.csv", found.to_csv(index=False, lineterminator="\n")),
+        ("learnt.md", learnt_page(noise, found)),
+    ):
+        written.append(folder / "tables" / name)
+        write_text(written[-1], text)
+    return written
 
 
 def learnt_page(noise: pd.DataFrame, found: pd.DataFrame) -> str:

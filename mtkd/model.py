@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from mtkd.errors import MtkdError
 from mtkd.heads import build_head
 from mtkd.settings import HeadSpec
+from mtkd.tasks import check_labels
 
 FORMAT = 1
+# What configurations call the rates of dropout on hidden states and on attention.
+DROPOUT = (
+    "hidden_dropout_prob",  # BERT, RoBERTa, DeBERTa, ELECTRA
+    "attention_probs_dropout_prob",
+    "dropout",  # DistilBERT
+    "attention_dropout",
+    "embedding_dropout",  # ModernBERT
+    "mlp_dropout",
+    "hidden_dropout",  # Funnel
+)
 
 
 class MultiTaskModel(nn.Module):
@@ -57,14 +77,20 @@ class MultiTaskModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path, dropout: float | None = None) -> MultiTaskModel:
-        """Model with every head it was saved with; `dropout` sets the shared layers' rate."""
+        """Model with every head it was saved with; `dropout` sets the shared layers' rate.
+
+        Raises MtkdError if it is not whole, or a task's head has other labels than the task.
+        """
         specs = read_specs(folder)
+        for task, spec in specs.items():
+            check_labels(task, spec.labels, f"{folder}/mtkd.json")
         model = cls(load_encoder(str(folder / "encoder"), dropout=dropout), specs)
         try:
             model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
             raise MtkdError(
-                f"{folder}/heads.safetensors: missing, cut short or of another model ({error}); "
+                f"{folder}/heads.safetensors: missing, cut short or of another model ({reason}); "
                 "train the model again"
             ) from error
         return model
@@ -105,21 +131,54 @@ def load_encoder(
 
     `dropout` is the rate on the shared layers, hidden states and attention alike (the KD paper's
     candidates differ in it); None keeps the encoder's own. `layers` keeps the first so many layers.
+    Raises MtkdError if it cannot be loaded, or knows no dropout or not so many layers.
     """
+    pinned = {} if revision is None else {"revision": revision}
     options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
-    if dropout is not None:
-        options |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    if revision is not None:
-        options["revision"] = revision
-    if layers is not None:
-        options["num_hidden_layers"] = layers
     try:
-        return AutoModel.from_pretrained(name, add_pooling_layer=False, **options)
-    except TypeError:  # encoders that never had a pooler do not know the option
-        return AutoModel.from_pretrained(name, **options)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
+        if dropout is not None:
+            set_dropout(config, dropout, name)
+        if layers is not None:
+            keep_layers(config, layers, name)
+        if knows_pooling(config):
+            options["add_pooling_layer"] = False
+        return AutoModel.from_pretrained(name, config=config, **options, **pinned)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MtkdError(
             f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "
             "model.safetensors, or a hub name and a network; see `encoders` in the recipe)"
         ) from error
+
+
+def set_dropout(config: PreTrainedConfig, rate: float, name: str) -> None:
+    """Set every rate on hidden states and attention that the configuration has."""
+    known = [key for key in DROPOUT if hasattr(config, key)]
+    if not known:
+        raise MtkdError(
+            f"encoder {name!r}: its config.json ({config.model_type}) has no rate of dropout that "
+            f"`dropout` could set; expected one of {', '.join(DROPOUT)}: use another encoder"
+        )
+    for key in known:
+        setattr(config, key, rate)
+
+
+def keep_layers(config: PreTrainedConfig, count: int, name: str) -> None:
+    """Keep the first so many layers of the configuration."""
+    found = getattr(config, "num_hidden_layers", None)
+    if found is None or found < count:
+        raise MtkdError(
+            f"encoder {name!r}: its config.json ({config.model_type}) has num_hidden_layers "
+            f"{found}; expected at least {count}, as `layers` says: ask for fewer layers"
+        )
+    config.num_hidden_layers = count
+    if kinds := getattr(config, "layer_types", None):  # ModernBERT lists each layer's attention
+        config.layer_types = kinds[:count]
+
+
+def knows_pooling(config: PreTrainedConfig) -> bool:
+    """Whether the model of a configuration has a pooler that can be left out."""
+    found: Any = MODEL_MAPPING.get(type(config), ())  # one class, or several
+    kinds = found if isinstance(found, tuple) else (found,)
+    return any("add_pooling_layer" in inspect.signature(kind).parameters for kind in kinds)

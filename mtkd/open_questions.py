@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import replace
 
-from mtkd.arms import Arm, Study, taught, untaught
+from mtkd.arms import Arm, Contrast, Study, taught, untaught
 from mtkd.runs import few_system, new_tasks
 from mtkd.settings import Recipe
 
@@ -49,8 +49,10 @@ def sizes(recipe: Recipe) -> Study:
 def generations(recipe: Recipe) -> Study:
     """Born again: students taught by an ensemble of students, twice."""
     first, second = [f"first-{n}" for n in (1, 2, 3)], [f"second-{n}" for n in (1, 2, 3)]
+    alone = [f"none-{n}" for n in (1, 2, 3)]
     students = {
         **{name: {} for name in first},
+        **{name: {"hard_weight": 1.0} for name in alone},
         **{name: {"taught_by": first} for name in second},
         "third": {"taught_by": second},
     }
@@ -60,7 +62,7 @@ def generations(recipe: Recipe) -> Study:
         return Arm(name, title, name, what=name, changes=changes)
 
     def mean(name: str, title: str, *of: str) -> Arm:
-        return Arm(name, title, "", of=of)
+        return Arm(name, title, "", of=of, base="alone")
 
     return Study(
         "generations",
@@ -75,11 +77,22 @@ def generations(recipe: Recipe) -> Study:
                 for number, name in enumerate(first, 2)
             ),
             mean("draws", "taught by the ensemble, mean of the four", "paper", *first),
+            *(
+                replace(born(name, f"no teacher, draw {number}"), base=name)
+                for number, name in enumerate(alone, 2)
+            ),
+            mean("alone", "no teacher, mean of the four", "none", *alone),
             *(born(name, f"taught by draws 2 to 4, draw {name[-1]}") for name in second),
             mean("second", "taught by draws 2 to 4, mean of the three", *second),
             born("third", "taught by three that students taught"),
         ),
         paper="paper",
+        contrasts=(
+            Contrast("the four that the ensemble taught", {"second": "draws"}, told=("second",)),
+            Contrast("the three that taught it", {"third": "second"}, told=("third",)),
+        ),
+        budget="All arms have the same budget of training. A mean over draws is compared with the "
+        "mean of the four students without a teacher, one draw with the first of them.",
     )
 
 
@@ -98,6 +111,12 @@ def unlabelled(recipe: Recipe) -> Study:
             own = share == 1 and amount == 0 and recipe.data.share == 1 and not recipe.data.pool
             pool = (f"data.share={share}", f"data.pool={max(asked.amounts)}")
             arms += text_arms(recipe, share, amount, () if own else pool)
+    text = [arm.name for arm in arms if arm.name[0] == "s" and not arm.name.endswith("-u0")]
+    most = tuple(name for name in text if name.endswith(f"-u{max(asked.amounts):g}"))
+    without = {name: f"{name.partition('-')[0]}-u0" for name in text}
+    again = {name: f"again-{name}" for name in text}
+    share = max(asked.shares)
+    once, repeated = f"none-s{share:g}-u0", f"none-s{share:g}-u{max(asked.amounts):g}"
     return Study(
         "unlabelled",
         "Unlabelled text",
@@ -106,7 +125,12 @@ def unlabelled(recipe: Recipe) -> Study:
         tuple(arms),
         base=arms[1].name,
         against="no teacher",
-        rivals="the labelled examples again",
+        contrasts=(
+            Contrast("no text, the same labels", without, told=most, column=True),
+            Contrast("the labelled examples again", again, told=most, column=True),
+            # What the base arm itself loses, for examples seen too often teach noise
+            Contrast("the same labels once", {repeated: once}, told=(repeated,)),
+        ),
         budget="An arm, and what it is compared with, see as many examples of every task. Text is "
         "counted in multiples of a task's training examples, or is as much as there is.",
     )
@@ -117,7 +141,7 @@ def text_arms(
 ) -> tuple[Arm, ...]:
     """A student of some labels and some text, one without a teacher, and one without the text."""
     place = f"s{share:g}-u{amount:g}"
-    labels, alone, again = f"{100 * share:g} % of the labels", f"none-{place}", f"again-{place}"
+    labels, alone = f"{100 * share:g} % of the labels", f"none-{place}"
     untold = {"hard_weight": 1.0}
     if not amount:
         return (
@@ -127,8 +151,10 @@ def text_arms(
     title, how = f"{labels}, {amount:g} x", {"unlabelled": amount}
     seen = how | {"again": True}
     return (
-        replace(taught(recipe, place, f"{title} text", *changes, **how), base=alone, rival=again),
-        replace(taught(recipe, again, f"{title} labels again", *changes, **seen), base=alone),
+        replace(taught(recipe, place, f"{title} text", *changes, **how), base=alone),
+        replace(
+            taught(recipe, f"again-{place}", f"{title} labels again", *changes, **seen), base=alone
+        ),
         replace(
             taught(recipe, alone, f"{title} labels again, no teacher", *changes, **untold, **seen),
             base=alone,
@@ -149,6 +175,8 @@ def few_labels(recipe: Recipe) -> Study:
         ("mtdnn-kd", "MT-DNN-KD", paper),
     )
     shares = recipe.few_labels.shares if new_tasks(recipe) else ()
+    told = sorted(recipe.few_labels.shares)[-2:][0]
+    others = [f"{name}-{share:g}" for name, _, _ in starts[1:] for share in shares]
     arms = tuple(
         replace(
             start,
@@ -157,7 +185,6 @@ def few_labels(recipe: Recipe) -> Study:
             system=few_system(str(start.what), share),
             stage="transfer",
             base=f"none-{share:g}",
-            rival=f"bert-{share:g}",
         )
         for name, title, start in starts
         for share in shares
@@ -169,7 +196,14 @@ def few_labels(recipe: Recipe) -> Study:
         arms,
         base=f"none-{max(recipe.few_labels.shares):g}",
         against="the student without a teacher, the same labels",
-        rivals="BERT, the same labels",
+        contrasts=(
+            Contrast(
+                "BERT, the same labels",
+                {name: f"bert-{name.rpartition('-')[2]}" for name in others},
+                told=(f"mtdnn-{told:g}", f"mtdnn-kd-{told:g}"),
+                column=True,
+            ),
+        ),
         budget="All models see the same examples of the new tasks, equally often. MT-DNN-KD and "
         "the student without a teacher were trained alike before; MT-DNN is the model before its "
         "fine-tuning.",

@@ -13,8 +13,7 @@ import numpy as np
 
 from mtkd import encoding
 from mtkd.data import DataSource
-from mtkd.errors import MtkdError
-from mtkd.identities import digest_once, file_digest, source_files
+from mtkd.identities import UNLABELLED_FILE, content, file_digest, source_files
 from mtkd.tasks import Task
 
 PACKAGE = Path(__file__).parent
@@ -39,20 +38,11 @@ def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> 
         if not files:
             return None
     if source.pool and source.unlabelled is not None:
-        files.append(["unlabelled", file_digest(Path(source.unlabelled).expanduser())])
+        text = Path(source.unlabelled).expanduser()
+        files.append(["unlabelled", file_digest(text, UNLABELLED_FILE)])
     versions = [encoding.CACHE_LAYOUT, np.__version__, readers_digest()]
     everything = [task.name, facts, files, versions, rules, max_length]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-
-
-def content(path: Path) -> list[str]:
-    """Name and digest of a file. Raises MtkdError if it cannot be read."""
-    try:
-        found = path.stat()
-        digest = digest_once(path, found.st_size, found.st_mtime_ns)
-    except OSError as error:
-        raise MtkdError(f"{path}: {error.strerror}; expected a data file there") from None
-    return [f"{path.parent.name}/{path.name}", digest]
 
 
 @functools.cache

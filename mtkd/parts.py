@@ -52,6 +52,7 @@ def multi_task(
         bench.progress,
         opened.model_folder,
         distillation=distillation,
+        twin=distillation.twin_of if distillation else None,
         extra=extra,
         with_train=with_train,
     )
@@ -64,10 +65,12 @@ def single_task(
     splits: Splits,
     spec: HeadSpec | None = None,
     start: Path | None = None,
+    twin: str | None = None,
 ) -> dict[str, Any]:
     """Train one task alone; `spec` is another head than the recipe's, `start` another model.
 
-    The shared layers start from the recipe's encoder, or from those of the model in `start`.
+    The shared layers start from the recipe's encoder, or from those of the model in `start`. The
+    random numbers are those of the system, or of its `twin`.
     """
     opened, recipe = bench.opened, bench.opened.recipe
     specs = {task: spec} if spec else recipe_heads(opened, [task])
@@ -79,7 +82,14 @@ def single_task(
 
     settings = recipe.single_stage
     return train_part(
-        opened, system, {task: splits}, build, settings, bench.tokenizer, bench.progress
+        opened,
+        system,
+        {task: splits},
+        build,
+        settings,
+        bench.tokenizer,
+        bench.progress,
+        twin=twin,
     )
 
 

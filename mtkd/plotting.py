@@ -36,6 +36,7 @@ COLOURS = {
     "mtdnn-kd": VERMILLION,
     "mtdnn-kd-ft": "#8C3D00",
     "mtdnn-kd-soft": PURPLE,
+    "untaught": "#C7B400",
 }
 TASK_COLOURS = dict(
     zip(

@@ -11,8 +11,8 @@ from mtkd.plotting import save
 from mtkd.question_figures import learnt_figure
 from mtkd.report import write_report
 from mtkd.results import Results, teacher_knowledge
-from mtkd.study_tables import file_stem, write_study
-from mtkd.study_views import study_views
+from mtkd.study_tables import file_stem
+from mtkd.study_views import study_views, write_study
 
 
 def publish(results: Results) -> list[Path]:
@@ -35,11 +35,10 @@ def publish(results: Results) -> list[Path]:
         knowledge=teacher_knowledge(results),
     )
     noise, found = learnt.label_noise(results), learnt.habits(results)
-    written.append(folder / "tables" / "learnt.md")
-    records.write_text(written[-1], learnt.learnt_page(noise, found))
+    written += learnt.write_learnt(noise, found, folder)
     drawn += save(learnt_figure(noise, found), folder / "figures", "learnt")
     views = list(study_views(results))
     for view in views:
-        written += write_study(view.study, view.values, view.table, folder)
+        written += write_study(view, folder)
         drawn += save(view.figure, folder / "figures", file_stem(view.study))
     return [*written, *drawn, write_report(results, drawn, views)]

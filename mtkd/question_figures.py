@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -31,50 +32,68 @@ from mtkd.statistics import estimate
 from mtkd.systems import system_title, task_title
 from mtkd.tables import OURS, row_of
 
+COST_AXES = {  # of `sizes`: words, and how many times one model's cost that of `members` is
+    "parameters": ("parameters", lambda members: members),
+    "examples_per_second": ("examples a second, one thread", lambda members: 1 / members),
+    "latency_ms": ("one example alone, ms", lambda members: members),
+}
+
 
 @styled
 def size_figure(
     study: Study, values: pd.DataFrame, costs: pd.DataFrame, ensemble: Mapping[str, Any]
 ) -> Plot:
-    """Score by parameters and by speed, with and without teachers, and the ensemble itself.
+    """Score by parameters, speed and latency, with and without teachers; and the ensemble itself.
 
     `costs` is of `study_costs`; `ensemble` a row of the teachers' mean score, with how many
-    `members` there are: that many times the parameters, and as much slower.
+    `members` answer for one task: that many times the cost of one model.
     """
     means = values[values["task"] == "mean"].set_index("system")
     names = [arm.name for arm in study.arms if arm.name in means.index and arm.name in costs.index]
     if not names:
         return nothing_to_plot(f"no finished arm of the study {study.name}")
-    figure = Plot(figsize=(8, 3.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = Plot(figsize=(9, 3.9), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
     whole = costs.loc[study.base] if study.base in costs.index else costs.iloc[0]
-    many = ensemble["members"]
-    for axes, column, place in (
-        (panels[0], "parameters", whole["parameters"] * many),
-        (panels[1], "examples_per_second", whole["examples_per_second"] / many),
-    ):
+    for axes, (column, (words, times)) in zip(panels, COST_AXES.items(), strict=True):
         for taught, hue, label in ((True, VERMILLION, "with teachers"), (False, BLUE, "without")):
-            mine = [name for name in names if name.startswith("none") != taught]
-            places = costs.loc[mine, column].sort_values()
-            mine = list(places.index)
+            places = costs.loc[[name for name in names if name.startswith("none") != taught]]
             # Speed does not rise with size alone: points without a line
-            style = "o-" if column == "parameters" else "o"
-            axes.plot(places, means.loc[mine, "value"], style, color=hue, ms=4.5, label=label)
-            for name in mine:
-                low, high = means.loc[name, ["low", "high"]]
-                axes.plot([places[name]] * 2, [low, high], color=hue, linewidth=1)
-        label = f"ensemble of {many}"
+            draw_costs(axes, places[column].sort_values(), means, hue, column == "parameters")
+            axes.plot([], [], "o-", color=hue, ms=4.5, label=label)
+        place = whole[column] * times(ensemble["members"])
+        label = f"the {ensemble['members']} teachers of one task (each task has its own)"
         axes.plot([place], [ensemble["value"]], "D", color=GREEN, ms=6, label=label)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.tick_params(axis="x", labelsize=8.5)
+        axes.set_xlabel(words)
         grid_lines(axes, "both")
-    panels[0].set(xlabel="parameters", ylabel="mean dev score, points")
-    panels[1].set_xlabel("examples a second, one thread of this machine")
+    panels[0].set_ylabel("mean dev score, points")
+    for name in names:
+        if not name.startswith("none") and (size := size_words(name)):
+            place = (costs.loc[name, "parameters"], means.loc[name, "value"])
+            panels[0].annotate(size, place, (-3, 5), textcoords="offset points", ha="right", size=8)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def draw_costs(axes: Axes, places: pd.Series, means: pd.DataFrame, hue: str, joined: bool) -> None:
+    """Scores of some arms by what their students cost, with intervals."""
+    rows = means.loc[list(places.index)]
+    axes.plot(places, rows["value"], "o-" if joined else "o", color=hue, ms=4.5)
+    axes.vlines(places, rows["low"], rows["high"], color=hue, linewidth=1)
+
+
+def size_words(arm: str) -> str:
+    """An arm's size as a label: "2 x 32" layers and width of "l2-h32"; "" for the whole one."""
+    layers, _, hidden = arm.partition("-")
+    if not layers.startswith("l"):
+        return ""
+    return layers[1:] + (f" x {hidden[1:]}" if hidden else " layers")
 
 
 HUES = (ORANGE, GREEN, BLUE, VERMILLION)  # of the shares of the labels
@@ -149,7 +168,7 @@ def learnt_figure(noise: pd.DataFrame, habits: pd.DataFrame) -> Plot:
         name_rows(labels, [task_title(task) for task in tasks])
         labels.set(xlabel="% of those labels", xlim=(0, 100))
         labels.set_title(
-            "wrong labels corrected (green),\nright ones contradicted (red)", fontsize=9
+            "wrong labels corrected (green),\nright ones contradicted (orange)", fontsize=9
         )
     for axes, column, words in (
         (panels[0], "agreement", "answers as the ensemble, %"),

@@ -159,6 +159,24 @@ def surprises(
     return inspection.unsure_examples(setting.read(task, "train"), soft[task], count)
 
 
+def disagreements(setting: Setting, soft: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Training examples where the soft target is highest at another label than the given one.
+
+    One row per task: their share, and for how many of them which of the two is the true label.
+    """
+    rows = {}
+    for task, given in soft.items():
+        examples, choice = setting.read(task, "train"), given.argmax(axis=1)
+        assert examples.label is not None and examples.clean is not None  # of the toy benchmark
+        differ = choice != examples.label
+        rows[GLUE[task].title] = {
+            "they differ, %": differ.mean(),
+            "the teachers are right, %": (choice == examples.clean)[differ].mean(),
+            "the annotator is right, %": (examples.label == examples.clean)[differ].mean(),
+        }
+    return (100 * pd.DataFrame(rows).T).round(1)
+
+
 def ensemble_scores(setting: Setting, teachers: Sequence[Trained]) -> dict[str, float]:
     """Dev scores of the averaged teachers."""
     scores: dict[str, dict[str, float]] = {}

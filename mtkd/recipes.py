@@ -41,6 +41,9 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
         raise MtkdError(f"{path}:{line}: not valid YAML") from None
     if not isinstance(raw, dict):
         raise MtkdError(f"{path}: expected `key: value` lines")
+    # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
+    defaults = plain(dataclasses.asdict(Recipe(name="")))
+    raw = {key: defaults[key] for key in defaults if key != "name"} | raw
     for setting in settings:
         apply_setting(raw, setting)
     if data_path is not None:

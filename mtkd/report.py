@@ -37,13 +37,13 @@ from mtkd.report_parts import (
 )
 from mtkd.results import Results, open_teachers, times
 from mtkd.statistics import task_order
-from mtkd.study_tables import teachers_alone
+from mtkd.study_tables import VERDICTS, teachers_alone
 from mtkd.study_views import StudyView
 from mtkd.systems import is_student, system_order, system_title, task_title
 from mtkd.tasks import GLUE
 
 PLOTS = {
-    "dev_scores": "Dev score of every system on every task, this run left and the paper right",
+    "dev_scores": "Dev score of the main systems on every task, this run left and the paper right",
     "gain": "Gain of MT-DNN-KD over MT-DNN on every task, this run left and the paper right",
     "ablation": "Mean difference of every system from MT-DNN, this run and the paper",
     "learning_curves": "Mean dev score by epoch of the multi-task trainings, a line per seed",
@@ -104,6 +104,7 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyVi
         notes=[*table_files.notes(scores, results.records), *table_files.dev_notes(scores)],
         differences=table_files.DIFFERENCES,
         studies=[study_part(view) for view in views],
+        verdicts=VERDICTS,
         teachers_alone=teachers_alone({view.study.name: view.values for view in views}),
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
@@ -145,12 +146,14 @@ class StudyPart:
     sheet: Sheet
     picture: Picture
     reading: str
+    beside: Sheet | None  # a second table
 
 
 def study_part(view: StudyView) -> StudyPart:
     title = view.study.title
     plot = picture(view.figure, f"Gain of every arm: {title}", wide=True)
-    return StudyPart(view.study, sheet(view.table, title), plot, view.reading)
+    beside = None if view.beside is None else sheet(view.beside, f"{title}: without a student")
+    return StudyPart(view.study, sheet(view.table, title), plot, view.reading, beside)
 
 
 # ---------------------------------------------------------------------------- tasks

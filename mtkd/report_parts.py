@@ -224,7 +224,7 @@ def headline(scores: pd.DataFrame) -> list[Headline]:
     """The few systems that the story is about, from the summary table."""
     systems, table = system_order(scores), summary(scores)
     students = [system for system in systems if is_student(system)]
-    story = {"bert", REFERENCE, "ensemble", *students[:1]}
+    story = {"bert", REFERENCE, "ensemble", *students[:1], "untaught"}
     return [
         Headline(
             name=str(line["System"]),

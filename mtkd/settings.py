@@ -87,6 +87,8 @@ class Distillation:
     anneal: bool = False
     encoder: str | None = None  # the student starts from this one; None: the recipe's default
     taught_by: tuple[str, ...] = ()  # students above this one in the recipe; none: the ensemble
+    # A student above this one whose random numbers it has, so that they differ in nothing else
+    twin_of: str | None = None
     # Text without labels that the student learns from by soft targets alone, as a multiple of each
     # teacher task's training examples; `data.pool` is how much the teachers have labelled
     unlabelled: float = 0.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, t
 
 from mtkd.errors import MtkdError
 from mtkd.tasks import GLUE, TASKS
@@ -56,6 +56,13 @@ def interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> tuple[float
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean of at least two normal values: Student's t."""
+    array = np.asarray(values, dtype=np.float64)
+    half = t.ppf((1 + LEVEL) / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
+    return float(array.mean() - half), float(array.mean() + half)
 
 
 def estimate(values: pd.Series) -> Estimate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import matplotlib.colors
 import matplotlib.patches
 import numpy as np
@@ -11,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from mtkd.ablations import TEMPERATURES, WEIGHTS
 from mtkd.arms import Study
+from mtkd.ensemble_sizes import by_seed
 from mtkd.plotting import (
     BLUE,
     GREEN,
@@ -29,33 +32,45 @@ from mtkd.plotting import (
     whole_epochs,
 )
 
+HUES = (BLUE, ORANGE, GREEN, VERMILLION, GREY)  # of the seeds
+
 
 @styled
-def study_figure(study: Study, values: pd.DataFrame, sizes: pd.DataFrame | None = None) -> Plot:
-    """The gain of every arm over the base arm; a heat map where the arms are a grid.
-
-    `sizes`, of `ensemble_sizes`, are drawn beside the arms.
-    """
+def study_figure(study: Study, values: pd.DataFrame) -> Plot:
+    """The gain of every arm over the base arm; a heat map where the arms are a grid."""
     gains = values[values["task"] == "gain"]
     if gains.empty:
         return nothing_to_plot(f"no finished arm of the study {study.name}")
     if study.name == "targets":
         return grid_figure(study, gains)
-    height = 1.5 + 0.36 * gains["system"].nunique()
-    if sizes is not None and len(sizes):
-        figure = Plot(figsize=(8, max(height, 3.4)), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        draw_sizes(right, sizes)
-    else:
-        figure = Plot(figsize=(8, height), layout="constrained")
-        left = figure.subplots()
-    draw_arms(left, study, gains)
+    figure = Plot(figsize=(8, 1.5 + 0.36 * gains["system"].nunique()), layout="constrained")
+    draw_arms(figure.subplots(), study, gains)
+    add_legend(figure, study, gains)
+    return figure
+
+
+@styled
+def ensembles_figure(study: Study, values: pd.DataFrame, found: pd.DataFrame, size: int) -> Plot:
+    """The gain of every arm; beside it the ensembles themselves, of `ensembles_by_size`.
+
+    Their score by their size, and the gain of those of one `size` by how much their members differ.
+    """
+    gains = values[values["task"] == "gain"]
+    figure = Plot(figsize=(8, 5.2), layout="constrained")
+    panels = figure.subplot_mosaic("AB;AC", width_ratios=(3, 2))
+    draw_arms(panels["A"], study, gains)
+    draw_sizes(panels["B"], by_seed(found))
+    draw_diversity(panels["C"], found, size)
+    add_legend(figure, study, gains)
+    return figure
+
+
+def add_legend(figure: Plot, study: Study, gains: pd.DataFrame) -> None:
     marks = estimate_marks(BLUE, f"mean of {seed_count(gains)}", gains)
     if study.paper in set(gains["system"]):
         paper = Line2D([], [], color=VERMILLION, marker="o", linestyle="", label="the paper's")
         marks.insert(1, paper)
     figure.legend(handles=marks, loc="outside lower center", ncols=4)
-    return figure
 
 
 def draw_arms(axes: Axes, study: Study, gains: pd.DataFrame) -> None:
@@ -75,10 +90,22 @@ def draw_sizes(axes: Axes, sizes: pd.DataFrame) -> None:
         table = sizes.pivot(index="size", columns="seed", values=name)
         axes.plot(table.index, table, color=hue, linewidth=0.7, alpha=0.4)
         axes.plot(table.index, table.mean(axis=1), "o-", color=hue, linewidth=2, ms=4, label=label)
-    axes.set(xlabel="teachers in the ensemble", ylabel="ensemble's mean dev score, points")
+    axes.set(xlabel="teachers in the ensemble", ylabel="ensemble's score, points")
     axes.legend(title="candidates", loc="lower right")
     whole_epochs(axes)
     grid_lines(axes, "y")
+
+
+def draw_diversity(axes: Axes, found: pd.DataFrame, size: int) -> None:
+    """Gain of ensembles over their members' mean by how often two members differ; hue: seed."""
+    mine = found[(found["size"] == size) & found["drawn"]]
+    for (seed, rows), hue in zip(mine.groupby("seed"), cycle(HUES), strict=False):
+        place = rows["disagreement"], rows["gain"]
+        axes.plot(*place, "o", color=hue, ms=3.5, alpha=0.7, label=f"{seed}")
+    axes.set_xlabel(f"dev answers that two of {size} members give differently, %")
+    axes.set_ylabel("gain over them, points")
+    axes.legend(title="seed", fontsize=7.5, title_fontsize=7.5, ncols=2, handletextpad=0.1)
+    grid_lines(axes, "both")
 
 
 def grid_figure(study: Study, gains: pd.DataFrame) -> Plot:

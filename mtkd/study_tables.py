@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mtkd import records
-from mtkd.arms import Arm, Study
-from mtkd.markup import NOTHING, markdown, values_csv
+from mtkd.arms import PAPERS, Arm, Study
+from mtkd.markup import NOTHING
 from mtkd.plans import arm_runs
 from mtkd.results import Results
 from mtkd.statistics import (
-    FEW,
     estimate,
     mean_score,
     paired,
@@ -24,16 +21,29 @@ from mtkd.statistics import (
     task_order,
 )
 from mtkd.systems import task_title
-from mtkd.tables import OURS, cell, find_row, frame_of, mean_title, row_of, said, seed_counts
+from mtkd.tables import (
+    OURS,
+    cell,
+    find_row,
+    frame_of,
+    mean_title,
+    row_of,
+    said,
+    seed_counts,
+    verdict,
+)
 from mtkd.workbench import run_folder
 
-GAINS = ("gain", "taught", "untaught")  # of the mean over all and some tasks, over the base arm
 COSTS = {  # of a student: title and decimals
     "parameters": ("Parameters", 0),
     "examples_per_second": ("Examples a second", 0),
     "latency_ms": ("Latency, ms", 1),
 }
-BESIDE = ("mean", *GAINS, "ahead")  # of the tasks, in a study's values
+BESIDE = ("mean", "gain", "taught", "untaught")  # of the tasks, in a study's values
+VERDICTS = (
+    "A gain or a loss is said only where Student's t interval leaves out zero, too: with so few "
+    "seeds the bootstrap's is too narrow. Nothing is corrected for the number of arms."
+)
 
 
 def study_scores(results: Results, study: Study) -> pd.DataFrame:
@@ -58,42 +68,58 @@ def arm_scores(study: Study, scores: pd.DataFrame, name: str) -> pd.DataFrame:
 def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str]) -> pd.DataFrame:
     """Dev scores as numbers, one row per arm and task, columns as `tables.glue_dev_values`.
 
-    Beside the tasks: "mean"; "gain", the mean less that of the base arm, paired by seed; and the
-    same over the tasks in `teacher_tasks` ("taught") and over the others ("untaught"); "ahead",
-    the mean less that of the arm's rival, mostly the paper's arm.
+    Beside the tasks: "mean"; "gain", the mean less that of the base arm, paired by seed; the same
+    over the tasks that have a teacher in that arm ("taught") and over the others ("untaught"); and
+    "over <others>", the mean less that of the arm of a contrast. The recipe's `teacher_tasks` have
+    a teacher where an arm says nothing else.
     """
     tasks = task_order(scores)
-    groups = {"gain": tasks}
-    taught = [task for task in tasks if task in teacher_tasks]
-    if taught and len(taught) < len(tasks):
-        groups |= {"taught": taught, "untaught": [t for t in tasks if t not in taught]}
     rows = []
     for arm in study.arms:
-        matrix = arm_scores(study, scores, arm.name)
-        base = arm_scores(study, scores, arm.base or study.base)
+        matrix, base = (
+            arm_scores(study, scores, arm.name),
+            arm_scores(study, scores, arm.base or study.base),
+        )
         rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
         rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
-        for name, group in groups.items():
-            if arm.name not in (study.base, arm.base):
+        if arm.name not in (study.base, arm.base):
+            for name, group in gain_groups(arm, tasks, teacher_tasks).items():
                 gain = paired(mean_score(matrix, group), mean_score(base, group))
                 rows.append(row_of(arm.name, OURS, name, estimate(gain)))
-        rival = arm.rival or study.paper
-        if rival not in (None, arm.name, *arm.of):
-            other = arm_scores(study, scores, str(rival))
-            ahead = paired(mean_score(matrix, tasks), mean_score(other, tasks))
-            rows.append(row_of(arm.name, OURS, "ahead", estimate(ahead)))
+        for contrast in study.own_contrasts:
+            if arm.name in contrast.pairs:
+                other = arm_scores(study, scores, contrast.pairs[arm.name])
+                ahead = paired(mean_score(matrix, tasks), mean_score(other, tasks))
+                rows.append(row_of(arm.name, OURS, f"over {contrast.title}", estimate(ahead)))
     return frame_of(rows)
+
+
+def gain_groups(
+    arm: Arm, tasks: Sequence[str], teacher_tasks: Sequence[str]
+) -> dict[str, Sequence[str]]:
+    """The tasks that an arm's gains are over: all; those with a teacher; the others."""
+    having = teacher_tasks if arm.tasks is None else arm.tasks
+    groups = {"gain": tasks, "taught": [task for task in tasks if task in having]}
+    groups["untaught"] = [task for task in tasks if task not in having]
+    return groups if groups["taught"] else {"gain": tasks}
+
+
+def task_names(values: pd.DataFrame) -> list[str]:
+    """The tasks in a study's values, without means and gains."""
+    found = dict.fromkeys(values["task"])
+    return [name for name in found if name not in BESIDE and not name.startswith("over ")]
 
 
 def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
     """The study as printed, one row per finished arm."""
-    named = [task for task in dict.fromkeys(values["task"]) if task not in BESIDE]
+    named = task_names(values)
     titles = {
         "gain": f"Gain over {study.compared}",
         "taught": "Gain, tasks with a teacher",
         "untaught": "Gain, other tasks",
     }
-    shown = [name for name in GAINS if name in set(values["task"])]
+    titles |= {f"over {c.title}": f"Gain over {c.title}" for c in study.contrasts if c.column}
+    shown = [name for name in titles if name in set(values["task"])]
     table = []
     for arm in study.arms:
         rows = values[values["system"] == arm.name]
@@ -105,18 +131,17 @@ def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
         line[mean_title(named)] = cell(find_row(values, arm.name, OURS, "mean"), signed=False)
         for name in shown:
             line[titles[name]] = cell(find_row(values, arm.name, OURS, name), signed=True)
-        if study.rivals:
-            ahead = find_row(values, arm.name, OURS, "ahead")
-            line[f"Gain over {study.rivals}"] = cell(ahead, signed=True)
         line["Seeds"] = seed_counts(rows["n"].dropna())
         table.append(line)
     return pd.DataFrame(table)
 
 
 def study_costs(results: Results, study: Study) -> pd.DataFrame:
-    """What the students of a study's arms cost where they are used, mean over seeds.
+    """What the students of a study's arms cost where they are used.
 
-    Index: arms; columns: parameters, examples_per_second, latency_ms.
+    Index: arms; columns: parameters, examples_per_second, latency_ms. Students of one size do the
+    same work, with teachers or without, and what else the machine does only ever slows them down:
+    each has the best that any student of its size reached in any seed.
     """
     rows = []
     for arm in study.arms:
@@ -124,8 +149,17 @@ def study_costs(results: Results, study: Study) -> pd.DataFrame:
             folder = run_folder(results.folder, run)
             if (folder / "record.json").exists():
                 found = records.read_record(folder).details.get("deployed")
-                rows += [{"arm": arm.name, **found}] if found else []
-    return pd.DataFrame(rows, columns=["arm", *COSTS]).groupby("arm", sort=False).mean()
+                size = run.settings["encoder"]
+                rows += [{"arm": arm.name, "size": size, **found}] if found else []
+    frame = pd.DataFrame(rows, columns=["arm", "size", *COSTS])
+    best = {"parameters": "first", "examples_per_second": "max", "latency_ms": "min"}
+    costs = frame.groupby("size").agg(best)
+    return (
+        frame.groupby("arm", sort=False)["size"]
+        .first()
+        .to_frame()
+        .join(costs, on="size")[list(COSTS)]
+    )
 
 
 def with_costs(study: Study, table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
@@ -146,8 +180,8 @@ def arm_title(study: Study, arm: Arm) -> str:
 
 def reading(study: Study, values: pd.DataFrame) -> str:
     """What the numbers say, in sentences made from them."""
-    means = [arm for arm in study.arms if arm.of]
-    gains = values[(values["task"] == "gain") & ~values["system"].isin([a.name for a in means])]
+    single = [arm.name for arm in study.arms if not arm.of]
+    gains = values[(values["task"] == "gain") & values["system"].isin(single)]
     gains = gains.sort_values("value", ascending=False, kind="stable")
     if gains.empty:
         return "No arm has a seed in common with the base arm yet."
@@ -158,37 +192,49 @@ def reading(study: Study, values: pd.DataFrame) -> str:
         f"{study.compared}; {verdict(best)}. Smallest: {study.arm(last['system']).title}, "
         f"{said(last)}; {verdict(last)}."
     )
-    for row in rows:
-        if row["system"] == study.paper and row is not best:
-            text += f" The paper's setting has {said(row)}"
-            ahead = find_row(values, str(best["system"]), OURS, "ahead")
-            text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
-    for arm in means:
-        if gain := find_row(values, arm.name, OURS, "gain"):
-            text += f" {arm.title[0].upper()}{arm.title[1:]}: {said(gain)}, {verdict(gain)}."
-    for arm in study.arms if study.rivals else ():
-        if ahead := find_row(values, arm.name, OURS, "ahead"):
-            text += f" {arm.title}: {said(ahead)} over {study.rivals}, {verdict(ahead)}."
+    paper = find_row(values, str(study.paper), OURS, "gain")
+    if paper and study.paper != best["system"]:
+        text += f" The paper's setting has {said(paper)}, {verdict(paper)}"
+        ahead = find_row(values, str(best["system"]), OURS, f"over {PAPERS}")
+        text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
+    for arm in study.arms:
+        gain = find_row(values, arm.name, OURS, "gain")
+        if arm.of and gain:
+            text += f" {sentence(arm.title)}: {said(gain)}, {verdict(gain)}."
+    for contrast in study.contrasts:
+        for name in contrast.told:
+            if ahead := find_row(values, name, OURS, f"over {contrast.title}"):
+                text += f" {sentence(study.arm(name).title)}: {said(ahead)} over {contrast.title}, "
+                text += f"{verdict(ahead)}."
+    other = find_row(values, str(study.paper), OURS, "untaught")
+    if study.name == "teacher-tasks" and other:
+        text += " In the paper's setting, tasks without a teacher: "
+        text += f"{said(other)}, {verdict(other)}."
     return text + " The largest of many gains is flattered by having been picked."
+
+
+def sentence(words: str) -> str:
+    """Words as the beginning of a sentence."""
+    return words[0].upper() + words[1:]
 
 
 def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
     """What the paper's student gains over itself without a teacher; `values` by study.
 
-    With the study `generations`, over several draws of that student, too.
+    With the study `generations`, over several draws of both, too.
     """
     row = find_row(values["targets"], "w0.5-t1", OURS, "gain") if "targets" in values else None
     if row is None:
         return ""
     text = (
         "How much of the student's gain over MT-DNN is the teachers'? Over the same student, "
-        f"trained as long without them, it is {said(row)}."
+        f"trained as long without them, it is {said(row)}, {verdict(row)}."
     )
     again = values.get("generations", frame_of([]))
     if draws := find_row(again, "draws", OURS, "gain"):
         text += (
-            " Of four such students a seed, which differ in their random numbers alone, against "
-            f"that one without teachers: {said(draws)}, {verdict(draws)}"
+            " Four students a seed with teachers against four without, which differ in their "
+            f"random numbers: {said(draws)}, {verdict(draws)}"
         )
         for name, where in (("taught", "tasks with a teacher"), ("untaught", "other tasks")):
             if part := find_row(again, "draws", OURS, name):
@@ -197,35 +243,6 @@ def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
     return text
 
 
-def verdict(row: Mapping[Hashable, Any]) -> str:
-    if row["n"] < FEW:
-        return "too few seeds to tell"
-    if row["low"] > 0:
-        return "a gain"
-    return "a loss" if row["high"] < 0 else "not told apart"
-
-
 def file_stem(study: Study) -> str:
     """Name of a study's table and figure, without its ending."""
     return f"study_{study.name.replace('-', '_')}"
-
-
-def write_study(
-    study: Study, values: pd.DataFrame, table: pd.DataFrame, folder: Path
-) -> list[Path]:
-    """Write tables/study_<name>.{csv,md} in `folder`: numbers, and the printed `table`."""
-    tasks = [task for task in dict.fromkeys(values["task"]) if task not in BESIDE]
-    notes = [
-        reading(study, values),
-        f"Mean over {', '.join(map(task_title, tasks))}, dev sets, in points; gains are paired by "
-        f"seed, with the 95 % bootstrap interval. {study.budget}",
-    ]
-    text = f"{study.question}\n\n{markdown(table)}"
-    text += "".join(f"\n- {note}" for note in notes) + "\n"
-    stem = folder / "tables" / file_stem(study)
-    written = []
-    for kind, content in (("csv", values_csv(values)), ("md", text)):
-        path = stem.with_suffix(f".{kind}")
-        records.write_text(path, content)
-        written.append(path)
-    return written

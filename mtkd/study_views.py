@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
+from mtkd import records
 from mtkd.arms import Study
 from mtkd.data import load_examples
-from mtkd.ensemble_sizes import ensemble_sizes
+from mtkd.ensemble_sizes import diversity_said, ensembles_by_size, size_table
+from mtkd.markup import markdown, values_csv
 from mtkd.plotting import Plot
 from mtkd.question_figures import few_labels_figure, size_figure, unlabelled_figure
 from mtkd.results import Results
 from mtkd.runs import new_tasks
 from mtkd.statistics import estimate, mean_score, score_matrix, task_order
 from mtkd.studies import studies
-from mtkd.study_figures import study_figure
+from mtkd.study_figures import ensembles_figure, study_figure
 from mtkd.study_tables import (
+    VERDICTS,
+    file_stem,
     reading,
     study_costs,
     study_scores,
     study_table,
     study_values,
+    task_names,
     with_costs,
 )
+from mtkd.systems import task_title
 from mtkd.tables import OURS, row_of
 
 
@@ -37,6 +44,7 @@ class StudyView:
     table: pd.DataFrame  # as printed
     figure: Plot
     reading: str
+    beside: pd.DataFrame | None = None  # another table, as printed
 
 
 def study_views(results: Results) -> Iterator[StudyView]:
@@ -55,12 +63,17 @@ def study_view(results: Results, study: Study, scores: pd.DataFrame) -> StudyVie
         figure = size_figure(study, values, costs, ensemble_row(results, scores))
         return StudyView(study, values, with_costs(study, table, costs), figure, said)
     if study.name == "few-labels":
-        figure = few_labels_figure(study, values, label_counts(results))
-        return StudyView(study, values, table, figure, said)
+        counts = label_counts(results)
+        figure = few_labels_figure(study, values, counts)
+        return StudyView(study, values, table, figure, f"{said} {counts_said(results, counts)}")
     if study.name == "unlabelled":
         return StudyView(study, values, table, unlabelled_figure(study, values), said)
-    sizes = ensemble_sizes(results) if study.name == "ensembles" else None
-    return StudyView(study, values, table, study_figure(study, values, sizes), said)
+    if study.name == "ensembles" and len(found := ensembles_by_size(results)):
+        size = results.recipe.teachers.choose
+        figure = ensembles_figure(study, values, found, size)
+        said = f"{said} {diversity_said(found, size)}".strip()
+        return StudyView(study, values, table, figure, said, size_table(found))
+    return StudyView(study, values, table, study_figure(study, values), said)
 
 
 def ensemble_row(results: Results, scores: pd.DataFrame) -> dict[str, object]:
@@ -74,3 +87,33 @@ def label_counts(results: Results) -> dict[str, int]:
     """Training examples of the tasks that the study `few-labels` asks for."""
     data = results.recipe.data
     return {task: len(load_examples(data, task, "train")) for task in new_tasks(results.recipe)}
+
+
+def counts_said(results: Results, counts: Mapping[str, int]) -> str:
+    """How many examples the shares of the labels are."""
+    parts = []
+    for share in results.recipe.few_labels.shares:
+        numbers = [f"{max(1, round(share * n)):,} of {task_title(t)}" for t, n in counts.items()]
+        parts.append(f"{100 * share:g} % is {' and '.join(numbers)}")
+    return f"Labels: {'; '.join(parts)}."
+
+
+def write_study(view: StudyView, folder: Path) -> list[Path]:
+    """Write tables/study_<name>.{csv,md} in `folder`: numbers, the printed tables, the reading."""
+    notes = [
+        view.reading,
+        f"Mean over {', '.join(map(task_title, task_names(view.values)))}, dev sets, in points; "
+        f"gains are paired by seed, with the 95 % bootstrap interval. {view.study.budget}",
+        f"{VERDICTS} Arms that are compared with one base arm share its runs, so their gains rise "
+        "and fall together.",
+    ]
+    tables = [markdown(table) for table in (view.table, view.beside) if table is not None]
+    text = "\n".join([f"{view.study.question}\n", *tables])
+    text += "".join(f"\n- {note}" for note in notes) + "\n"
+    stem = folder / "tables" / file_stem(view.study)
+    written = []
+    for kind, content in (("csv", values_csv(view.values)), ("md", text)):
+        path = stem.with_suffix(f".{kind}")
+        records.write_text(path, content)
+        written.append(path)
+    return written

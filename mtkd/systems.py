@@ -21,6 +21,7 @@ SYSTEMS = {
     "mtdnn-kd": "MT-DNN-KD",
     "mtdnn-kd-ft": "MT-DNN-KD, fine-tuned",
     "mtdnn-kd-soft": "MT-DNN-KD, soft targets alone",
+    "untaught": "The same student, no teacher",
 }
 # Beginnings of the names of systems that are parts of others, or have a table of their own.
 PARTS = ("candidate-", "teacher-", "member-", "intermediate-", "qnli-", "stilts-")

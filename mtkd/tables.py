@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mtkd.statistics import (
     paired,
     recovered,
     score_matrix,
+    t_interval,
     task_order,
 )
 from mtkd.systems import (
@@ -126,6 +128,14 @@ def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=VALUES)
     numbers = {name: "float64" for name in ("value", "low", "high")} | {"n": "Int64"}
     return frame[frame["value"].notna()].astype(numbers).reset_index(drop=True)
+
+
+def read_values(path: Path) -> pd.DataFrame:
+    """A frame of numbers from its CSV file."""
+    values = pd.read_csv(path, dtype={"points": str})
+    texts = values["points"].fillna("")
+    values["points"] = texts.map(lambda text: tuple(map(float, text.split())))
+    return values
 
 
 # ---------------------------------------------------------------------------- as printed
@@ -240,9 +250,37 @@ def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -
     """A number in a sentence, with interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
     value = decimal(row["value"], 1, signed)
     if row["n"] < FEW:
-        return f"{value} {unit} (n = {row['n']}, too few for an interval)"
+        return f"{value} {unit} (n = {row['n']:.0f}, too few for an interval)"
     low, high = decimal(row["low"], 1, signed), decimal(row["high"], 1, signed)
-    return f"{value} [{low}, {high}] {unit} (n = {row['n']})"
+    return f"{value} [{low}, {high}] {unit} (n = {row['n']:.0f})"
+
+
+def verdict(row: Mapping[Hashable, Any]) -> str:
+    """A gain or a loss only where Student's t interval leaves out zero as well.
+
+    At five seeds the bootstrap's interval, which is printed, is too narrow (`statistics.interval`).
+    """
+    if row["n"] < FEW:
+        return "too few seeds to tell"
+    low, high = t_interval(row["points"])
+    if min(row["low"], low) > 0:
+        return "a gain"
+    return "a loss" if max(row["high"], high) < 0 else "not told apart"
+
+
+def directions(gains: pd.DataFrame) -> list[str]:
+    """Which mean gains over MT-DNN go the paper's way, in lines; `gains` of `ablation_values`."""
+    found: dict[str, list[str]] = {}
+    for system in dict.fromkeys(gains["system"]):
+        ours, paper = (find_row(gains, system, source, "mean") for source in (OURS, PAPER))
+        if ours and paper and paper["value"]:
+            heard = verdict(ours)
+            if heard in ("a gain", "a loss"):
+                alike = heard == ("a gain" if paper["value"] > 0 else "a loss")
+                heard = "as in the paper" if alike else "other than in the paper"
+            numbers = f"paper {decimal(paper['value'], 1, True)}, here {said(ours)}"
+            found.setdefault(heard, []).append(f"{system_title(system)} ({numbers})")
+    return [f"Mean gain over MT-DNN {word}: {'; '.join(names)}." for word, names in found.items()]
 
 
 def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:

@@ -5,11 +5,13 @@ are mapped onto them when they are read. Task-layer dropout is from MT-DNN (arXi
 section 4.2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
+
+from mtkd.errors import MtkdError
 
 THREE_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 MNLI_SPLITS = {
@@ -34,6 +36,7 @@ class Task:
     labels: tuple[str, ...]  # class names in the hub's order; () for a regression
     metrics: tuple[str, ...]  # their plain mean is the task's score
     splits: Mapping[str, str] = field(hash=False)  # our split -> the hub's
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)  # GLUE's today, by split
     folder: str = ""  # folder in the official layout: "MNLI", "diagnostic" for AX
     file: str = "{split}.tsv"  # official file of a split, which is called train, dev, dev_matched
     hub: str | None = None  # the hub's dataset and configuration; None: the one of GLUE
@@ -54,6 +57,7 @@ class Examples:
     label: np.ndarray | None  # int64 (N,) index into task.labels, or float32 (N,) score, or None
     clean: np.ndarray | None = None  # the label before annotator noise (toy benchmark only)
     skipped: int = 0  # broken rows left out (QQP)
+    notice: str = ""  # what is odd about their file, in one line
 
     def __len__(self) -> int:
         return len(self.text_a)
@@ -68,6 +72,7 @@ _TASKS = (
         labels=("unacceptable", "acceptable"),
         metrics=("matthews",),
         splits=THREE_SPLITS,
+        sizes={"train": 8551, "dev": 1043, "test": 1063},
         folder="CoLA",
         submission={"test": "CoLA.tsv"},
         dropout=0.05,
@@ -80,6 +85,7 @@ _TASKS = (
         labels=("negative", "positive"),
         metrics=("accuracy",),
         splits=THREE_SPLITS,
+        sizes={"train": 67349, "dev": 872, "test": 1821},
         folder="SST-2",
         submission={"test": "SST-2.tsv"},
     ),
@@ -91,6 +97,7 @@ _TASKS = (
         labels=("not_equivalent", "equivalent"),
         metrics=("f1", "accuracy"),
         splits=THREE_SPLITS,
+        sizes={"train": 3668, "dev": 408, "test": 1725},
         folder="MRPC",
         submission={"test": "MRPC.tsv"},
     ),
@@ -102,6 +109,7 @@ _TASKS = (
         labels=(),
         metrics=("pearson", "spearman"),
         splits=THREE_SPLITS,
+        sizes={"train": 5749, "dev": 1500, "test": 1379},
         folder="STS-B",
         submission={"test": "STS-B.tsv"},
     ),
@@ -113,6 +121,7 @@ _TASKS = (
         labels=("not_duplicate", "duplicate"),
         metrics=("f1", "accuracy"),
         splits=THREE_SPLITS,
+        sizes={"train": 363846, "dev": 40430, "test": 390965},
         folder="QQP",
         submission={"test": "QQP.tsv"},
     ),
@@ -124,6 +133,7 @@ _TASKS = (
         labels=NLI_LABELS,
         metrics=("accuracy",),
         splits=MNLI_SPLITS,
+        sizes={"train": 392702, "dev": 9815, "dev_mm": 9832, "test": 9796, "test_mm": 9847},
         folder="MNLI",
         submission={"test": "MNLI-m.tsv", "test_mm": "MNLI-mm.tsv"},
         dropout=0.3,
@@ -136,6 +146,7 @@ _TASKS = (
         labels=("entailment", "not_entailment"),
         metrics=("accuracy",),
         splits=THREE_SPLITS,
+        sizes={"train": 104743, "dev": 5463, "test": 5463},
         folder="QNLI",
         submission={"test": "QNLI.tsv"},
     ),
@@ -147,6 +158,7 @@ _TASKS = (
         labels=("entailment", "not_entailment"),
         metrics=("accuracy",),
         splits=THREE_SPLITS,
+        sizes={"train": 2490, "dev": 277, "test": 3000},
         folder="RTE",
         submission={"test": "RTE.tsv"},
     ),
@@ -158,6 +170,7 @@ _TASKS = (
         labels=("not_entailment", "entailment"),
         metrics=("accuracy",),
         splits=THREE_SPLITS,
+        sizes={"train": 635, "dev": 71, "test": 146},
         folder="WNLI",
         submission={"test": "WNLI.tsv"},
         trained=False,
@@ -170,6 +183,7 @@ _TASKS = (
         labels=NLI_LABELS,
         metrics=("matthews",),
         splits={"test": "test"},
+        sizes={"test": 1104},
         folder="diagnostic",
         file="diagnostic.tsv",
         submission={"test": "AX.tsv"},
@@ -211,6 +225,18 @@ DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more s
 # The policy for WNLI: no system is trained on it, as in the authors' script; its majority class,
 # not_entailment, is the answer to every row, which the paper's 65.1 is, too.
 WNLI_LABEL = 0
+
+
+def check_labels(task: str, labels: Sequence[str], where: str) -> None:
+    """Refuse a head whose label names are not its task's, in that order; any for another name.
+
+    `where` names the head's model or run in the MtkdError.
+    """
+    if task in TASKS and tuple(labels) != TASKS[task].labels:
+        raise MtkdError(
+            f"{where}: the {task} head has labels {list(labels)}; expected "
+            f"{list(TASKS[task].labels)}, as this version names them: train the model again"
+        )
 
 
 def is_dev(split: str) -> bool:

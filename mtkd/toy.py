@@ -15,7 +15,7 @@ from mtkd.errors import MtkdError
 from mtkd.tasks import TASKS, UNLABELLED, Examples
 from mtkd.toy_tasks import WRITERS, Row
 
-# rows at scale 1, in GLUE's relative order of size; the test split is as large as dev. The two
+# rows at scale 1, in about GLUE's order of size; the test split is as large as dev. The two
 # tasks of the study few-labels are large, so that a thousandth of their labels is something.
 TRAIN_SIZES = {
     "mnli": 900,

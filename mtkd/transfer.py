@@ -41,6 +41,8 @@ def train_transfer(opened: OpenRun) -> Record:
     if opened.done:
         return records.read_record(opened.folder)
     watch, start = Stopwatch(), opened.run.parents[-1]
+    students = opened.recipe.students
+    twin = students[opened.run.what].twin_of if opened.run.what in students else None
     folder = None if start.stage == "encoders" else opened.results / "models" / start.run_id
     tokenizer = encoder_tokenizer(opened, opened.run.settings["encoder"])
     work = [
@@ -56,7 +58,8 @@ def train_transfer(opened: OpenRun) -> Record:
         for task, share, splits in work:
             head = HeadSpec("linear", TASKS[task].labels, TASKS[task].dropout)
             system = few_system(opened.run.what, share)
-            parts.append(single_task(bench, system, task, splits, head, folder))
+            alike = few_system(twin, share) if twin else None
+            parts.append(single_task(bench, system, task, splits, head, folder, alike))
     scores, details = combine(parts)
     details["examples"] = {
         f"{task}@{share:g}": len(splits["train"].encoded) for task, share, splits in work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import zlib
@@ -28,7 +29,15 @@ from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.settings import Distillation, HeadSpec, Recipe, Training
 from mtkd.studies import arm_recipe
-from mtkd.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples, is_dev, scored_as
+from mtkd.tasks import (
+    DIAGNOSTIC,
+    TASKS,
+    UNLABELLED,
+    Examples,
+    check_labels,
+    is_dev,
+    scored_as,
+)
 from mtkd.training import derive_seed, steps_per_epoch, train
 
 Splits = dict[str, TaskData]
@@ -93,8 +102,17 @@ def open_run(recipe: str, stage: str, what: str | None, seed: int, arm: str = ""
 
 
 def read_examples(opened: OpenRun, task: str, split: str) -> Examples:
-    """The text of one split, from the recipe's data source."""
-    return load_examples(opened.recipe.data, TASKS[task], split)
+    """The text of one split, from the recipe's data source; prints what is odd about its file."""
+    examples = load_examples(opened.recipe.data, TASKS[task], split)
+    if examples.notice:
+        tell(examples.notice)
+    return examples
+
+
+@functools.cache  # a run reads some splits more than once
+def tell(notice: str) -> None:
+    """Print a line, once."""
+    print(notice, flush=True)
 
 
 def word_counts(opened: OpenRun, task: str) -> np.ndarray:
@@ -225,21 +243,24 @@ def train_part(
     distillation: Distillation | None = None,
     with_train: bool = False,
     origin: str = "",
+    twin: str | None = None,
     extra: Mapping[str, TaskData] | None = None,
     answer: Answer = predict,
 ) -> dict[str, Any]:
     """One training: skip it if done, resume it if begun; returns its history and scores.
 
     `extra` are auxiliary tasks, trained on and not scored. `answer` gives the outputs of a split.
+    The random numbers are those of the system, or of its `twin`.
     """
-    name = system if len(data) > 1 or model_folder else f"{system}.{next(iter(data))}"
+    alone = "" if len(data) > 1 or model_folder else f".{next(iter(data))}"
+    name = system + alone
     path = opened.folder / "parts" / f"{name}.json"
     item = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
     if path.exists():
         progress.advance(sum(steps_per_epoch(item, settings)))
         return json.loads(path.read_text())
     # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
-    key = f"{origin}.{next(iter(data))}" if origin else name
+    key = f"{origin}.{next(iter(data))}" if origin else (twin or system) + alone
     seed = derive_seed(opened.run.seed, zlib.crc32(key.encode()))
     torch.manual_seed(seed)
     model = build()
@@ -269,7 +290,8 @@ def train_part(
                 outputs = latest.get((task, split))
                 if outputs is None:
                     outputs = answer(model, task, one, pad=tokenizer.pad_token_id)
-                scores += store(opened, system, task, split, one, outputs)
+                labels = model.specs[task].labels
+                scores += store(opened, system, task, split, one, outputs, labels)
     part = {
         "name": name,
         "system": system,
@@ -282,12 +304,24 @@ def train_part(
 
 
 def store(
-    opened: OpenRun, system: str, task: str, split: str, item: TaskData, outputs: np.ndarray
+    opened: OpenRun,
+    system: str,
+    task: str,
+    split: str,
+    item: TaskData,
+    outputs: np.ndarray,
+    labels: Sequence[str] | None = None,
 ) -> list[Score]:
-    """Write outputs as stored predictions; score them if the split is an evaluation with labels."""
+    """Write outputs as stored predictions; score them if the split is an evaluation with labels.
+
+    `labels` are the names that a head gave its outputs, None where they are the task's already.
+    Raises MtkdError if they are others than the task's.
+    """
     encoded = item.encoded
     run_id = opened.run.run_id
     task, split = scored_as(task, split)
+    if labels is not None:
+        check_labels(task, labels, f"{run_id}, {system}")
     targets.write_predictions(
         prediction_file(opened.results, run_id, system, task, split),
         targets.Predictions(task, split, TASKS[task].labels, encoded.idx, outputs, run_id),

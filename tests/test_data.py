@@ -1,5 +1,6 @@
 """Reading GLUE: each quirk of the official files, the hub's layout, and the token cache."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from mtkd import encoding
 from mtkd.data import DataSource, load_examples, missing_tasks
 from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.errors import MtkdError
+from mtkd.glue_files import tsv_name
 from mtkd.identities import data_identity
 from mtkd.origins import data_origin
-from mtkd.tasks import GLUE, TASKS, Examples
+from mtkd.tasks import GLUE, TASKS, Examples, Task
 
 MNLI_HEAD = [
     *("index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse"),
@@ -107,6 +109,45 @@ def test_cola_has_no_header_but_in_test(tmp_path: Path) -> None:
 def test_last_line_may_lack_its_line_break(tmp_path: Path) -> None:
     source = write(tmp_path, "CoLA/dev.tsv", ["x1", "1", "", "Dogs bark."], end="")
     assert load_examples(source, "cola", "dev").text_a == ["Dogs bark."]
+
+
+def test_a_last_line_cut_at_a_tab_is_refused(tmp_path: Path) -> None:
+    for end in ("\n", ""):
+        source = write(
+            tmp_path, "CoLA/dev.tsv", ["x1", "1", "", "A b."], ["x1", "1", "", ""], end=end
+        )
+        head = ["index", "sentence1", "sentence2"]
+        write(tmp_path, "RTE/test.tsv", head, ["0", "a", "b"], ["1", "c", ""], end=end)
+        write(tmp_path, "QQP/dev.tsv", QQP_HEAD, ["12", "1", "2", "How?", "Why?", ""], end=end)
+        if end:  # an empty text on a whole line is the file's own
+            assert load_examples(source, "cola", "dev").text_a == ["A b.", ""]
+            assert load_examples(source, "rte", "test").text_b == ["b", ""]
+    cut = "and the last line does not end in a line break; expected a value; the file may be cut"
+    assert f"CoLA/dev.tsv:2: empty sentence, {cut}" in refused(source, "cola", "dev")
+    assert f"RTE/test.tsv:3: empty sentence2, {cut}" in refused(source, "rte", "test")
+    assert f"QQP/dev.tsv:2: empty is_duplicate, {cut}" in refused(source, "qqp", "dev")
+
+
+def test_another_count_than_glue_s_is_a_notice(tmp_path: Path) -> None:
+    head = ["index", "sentence1", "sentence2", "label"]
+
+    def notice(count: int) -> str:
+        rows = [[str(i), "a", "b", "0"] for i in range(count)]
+        source = write(tmp_path, "WNLI/dev.tsv", head, *rows)
+        examples = load_examples(replace(source, limit=5), "wnli", "dev")
+        assert len(examples) == count
+        return examples.notice
+
+    path = tmp_path / "WNLI/dev.tsv"
+    assert notice(71) == ""
+    assert notice(70) == f"{path}: 70 examples, GLUE has 71; cut short? (used as it is)"
+    assert notice(72) == f"{path}: 72 examples, GLUE has 71; another version? (used as it is)"
+    parquet = DataSource(kind="folder", path=str(hub_folder(tmp_path / "hub")))
+    found = load_examples(replace(parquet, limit=2), "cola", "train")
+    assert found.notice.endswith(
+        "train*.parquet: 4 examples, GLUE has 8,551; cut short? (used as it is)"
+    )
+    assert load_examples(DataSource(), "cola", "train").notice == ""
 
 
 def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
@@ -373,6 +414,38 @@ def test_parquet_in_a_folder(tmp_path: Path) -> None:
     assert "1 shards found; expected 00002" in refused(source, "cola")
 
 
+def with_names(path: Path, names: list[str]) -> None:
+    """Name the classes of a Parquet file as Hugging Face `datasets` does."""
+    feature = {"label": {"names": names, "_type": "ClassLabel"}}
+    facts = {b"huggingface": json.dumps({"info": {"features": feature}}).encode()}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(facts), path)
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS.values() if task.labels and task.trained])
+def test_label_names_of_a_parquet_file_decide(task: Task, tmp_path: Path) -> None:
+    source = DataSource(kind="folder", path=str(tmp_path))
+    (tmp_path / task.name).mkdir()
+    path = tmp_path / task.name / "train.parquet"
+    numbers = list(range(len(task.labels)))
+    columns: dict[str, Any] = {column: list("abc")[: len(numbers)] for column in task.columns}
+    pq.write_table(pa.table(columns | {"label": numbers}), path)
+
+    def labels(names: list[str]) -> list[int]:
+        with_names(path, names)
+        found = load_examples(source, task, "train").label
+        assert found is not None
+        return found.tolist()
+
+    named = list(task.labels)
+    assert labels(named) == labels(list(map(str, numbers))) == numbers
+    assert labels(named[::-1]) == numbers[::-1]
+    for wrong in (["yes", "no"], [*named, "other"], named[:1] * len(named)):
+        with_names(path, wrong)
+        message = refused(source, task.name)
+        assert f"train*.parquet: column label has classes {', '.join(wrong)}; " in message
+        assert f"expected {', '.join(named)}, in any order" in message
+
+
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
@@ -391,6 +464,10 @@ def test_hub(tmp_path: Path) -> None:
     assert train.label is not None and train.label.tolist() == [0, 1, 1, 0]
     assert train.idx.tolist() == [10, 11, 12, 13] and test.label is None
     assert missing_tasks(source, ["rte", "mnli", "cola"]) == ["mnli"]
+    for path in hub_folder(tmp_path / "other").glob("rte/*.parquet"):
+        with_names(path, ["not_entailment", "entailment"])
+    turned = load_examples(replace(source, hub=str(tmp_path / "other")), "rte", "train")
+    assert turned.label is not None and turned.label.tolist() == [1, 0, 0, 1]
     message = refused(source, "mnli", "dev_mm")
     assert "cannot get mnli/validation_mismatched" in message
 
@@ -587,14 +664,16 @@ def test_encode_refuses(tmp_path: Path) -> None:
         encode(pairs(("a", "b")), tiny_tokenizer(), 16, tmp_path / "file")
 
 
-SIZES = {"cola": (8551, 1043, 1063), "sst2": (67349, 872, 1821), "rte": (2490, 277, 3000)}
-
-
 @pytest.mark.skipif("MTKD_GLUE" not in os.environ, reason="MTKD_GLUE: folder of the official files")
-@pytest.mark.parametrize("task", SIZES)
-def test_official_files(task: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "split"), [(task, split) for task in GLUE.values() for split in task.sizes]
+)
+def test_official_files(task: Task, split: str) -> None:
+    path = Path(os.environ["MTKD_GLUE"]) / task.folder / tsv_name(task, split)
+    if not path.is_file() or path.read_bytes().count(b"\n") < task.sizes[split] - 1:
+        pytest.skip(f"{path}: not there, or an extract")
     source = DataSource(kind="folder", path=os.environ["MTKD_GLUE"])
-    found = [load_examples(source, task, split) for split in ("train", "dev", "test")]
-    assert tuple(map(len, found)) == SIZES[task]
-    assert [e.label is None for e in found] == [False, False, True]
-    assert all(len(set(e.idx.tolist())) == len(e) for e in found)
+    examples = load_examples(source, task, split)
+    assert len(examples) == task.sizes[split] and not examples.notice
+    assert (examples.label is None) == split.startswith("test") or task.name == "ax"
+    assert len(set(examples.idx.tolist())) == len(examples)

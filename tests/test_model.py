@@ -1,20 +1,33 @@
 """Heads, above all the stochastic answer network, and the multi-task model on disk."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import MakeData, MakeModel
 from scipy.special import expit, softmax
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    BertConfig,
+    DistilBertConfig,
+    GPT2Config,
+    ModernBertConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
 
 from mtkd.batches import collate
 from mtkd.errors import MtkdError
 from mtkd.heads import SanHead, average_steps, build_head
 from mtkd.model import MultiTaskModel, load_encoder, read_specs
+from mtkd.recipes import head_spec
 from mtkd.settings import Heads, HeadSpec
 from mtkd.tasks import GLUE
 
@@ -207,6 +220,88 @@ def test_what_is_no_saved_model_is_refused(
     saved = json.loads((folder / "mtkd.json").read_text())
     (folder / "mtkd.json").write_text(json.dumps(saved | {"format": 99}))
     assert "99" in refused(folder)
+
+
+def test_a_head_with_other_labels_than_its_task_is_refused(
+    tmp_path: Path, make_model: MakeModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    folder = tmp_path / "model"
+    make_model(["rte", "stsb"]).save_pretrained(folder, tokenizer)
+    saved = json.loads((folder / "mtkd.json").read_text())
+    saved["heads"]["rte"]["labels"].reverse()
+    (folder / "mtkd.json").write_text(json.dumps(saved))
+    message = refused(folder)
+    assert f"{folder}/mtkd.json: the rte head has labels ['not_entailment', " in message
+    assert "expected ['entailment', 'not_entailment']" in message
+    saved["heads"]["mine"] = saved["heads"].pop("rte")  # what is no task may have any labels
+    (folder / "mtkd.json").write_text(json.dumps(saved))
+    assert "heads.safetensors" in refused(folder)
+
+
+SIZE = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 4, "intermediate_size": 16}
+ENCODERS: dict[str, Callable[..., PreTrainedConfig]] = {
+    "bert": partial(BertConfig, **SIZE),
+    "roberta": partial(RobertaConfig, type_vocab_size=1, **SIZE),
+    "distilbert": partial(DistilBertConfig, dim=8, n_heads=2, n_layers=4, hidden_dim=16),
+    "modernbert": partial(ModernBertConfig, **SIZE, bos_token_id=2, cls_token_id=2),
+}
+
+
+def rates(encoder: torch.nn.Module) -> set[float]:
+    """Every rate of dropout in a model: of its modules, and of attention that keeps a number."""
+    found = {module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)}
+    numbers = (getattr(module, "attention_dropout", None) for module in encoder.modules())
+    return found | {rate for rate in numbers if isinstance(rate, float)}
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_encoders_of_other_kinds(
+    kind: str, tmp_path: Path, make_data: MakeData, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    torch.manual_seed(0)
+    longest = 40 + (kind == "roberta")  # its positions begin after the padding's
+    config = ENCODERS[kind](
+        vocab_size=len(tokenizer),
+        max_position_embeddings=longest,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=3,
+    )
+    AutoModel.from_config(config).save_pretrained(tmp_path / "made")
+    encoder = load_encoder(str(tmp_path / "made"), dropout=0.25)
+    assert getattr(encoder, "pooler", None) is None and rates(encoder) == {0.25}
+    assert rates(load_encoder(str(tmp_path / "made"))) != {0.25}
+
+    specs = {task: head_spec(GLUE[task], Heads(san_steps=2)) for task in ("cola", "rte")}
+    model = MultiTaskModel(encoder, specs)
+    model.save_pretrained(tmp_path / "model", tokenizer)
+    expected = outputs_of(model, make_data)
+    again = MultiTaskModel.from_pretrained(tmp_path / "model", dropout=0.5)
+    assert rates(again.encoder) == {0.5}
+    for task, found in outputs_of(again, make_data).items():
+        assert bool(found.isfinite().all()) and torch.equal(found, expected[task])
+        item = make_data(task)
+        alone = collate(task, item, np.arange(1), tokenizer.pad_token_id)
+        longer = F.pad(alone.tokens, (0, 40 - alone.tokens.shape[1]), value=tokenizer.pad_token_id)
+        padded = F.pad(alone.segments, (0, 40 - alone.tokens.shape[1]), value=-1)
+        with torch.inference_mode():  # nothing attends to padding, and it moves no position
+            torch.testing.assert_close(again(task, longer, padded), found[:1], atol=1e-5, rtol=1e-5)
+
+    part = load_encoder(str(tmp_path / "made"), layers=2)
+    part.save_pretrained(tmp_path / "part")
+    weights = load_encoder(str(tmp_path / "part")).state_dict()
+    whole = encoder.state_dict()
+    assert part.config.num_hidden_layers == 2 and len(weights) < len(whole)
+    assert all(torch.equal(whole[name], value) for name, value in weights.items())
+    with pytest.raises(MtkdError, match="num_hidden_layers 4; expected at least 5, as `layers`"):
+        load_encoder(str(tmp_path / "made"), layers=5)
+
+
+def test_an_encoder_without_a_rate_of_dropout_says_so(tmp_path: Path) -> None:
+    config = GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    load_encoder(str(tmp_path))
+    with pytest.raises(MtkdError, match=r"config.json \(gpt2\) has no rate of dropout that"):
+        load_encoder(str(tmp_path), dropout=0.1)
 
 
 def test_missing_encoder_is_one_clear_line(tmp_path: Path) -> None:

@@ -13,9 +13,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
 from transformers import BertConfig, BertModel
 
-from mtkd import learnt, losses, paths, question_figures, study_figures, study_tables
+from mtkd import (
+    ensemble_sizes,
+    learnt,
+    losses,
+    paths,
+    question_figures,
+    study_figures,
+    study_tables,
+)
 from mtkd.ablations import targets
 from mtkd.arms import Study
 from mtkd.checks import STUDY_NAMES
@@ -29,7 +38,9 @@ from mtkd.recipes import changed, load_recipe
 from mtkd.runs import main_runs
 from mtkd.settings import Distillation, Recipe, Teachers, Training
 from mtkd.stages import drawn_units
+from mtkd.statistics import estimate, t_interval
 from mtkd.studies import ABLATIONS, STUDIES, arm_recipe, named
+from mtkd.tables import OURS, read_values, row_of, verdict
 from mtkd.training import label_weight
 from mtkd.transfer import repeated_rows
 from mtkd.workbench import open_run
@@ -187,8 +198,7 @@ def test_committed_tables_and_texts_state_their_own_numbers() -> None:
         written[path.stem].name for path in found
     }
     for path in found:
-        values = pd.read_csv(path, dtype={"points": str})
-        values["points"] = [tuple(map(float, text.split())) for text in values["points"]]
+        values = read_values(path)
         study, page = written[path.stem], path.with_suffix(".md").read_text(encoding="utf-8")
         assert study_tables.reading(study, values) in page
         rows = markdown(study_tables.study_table(study, values)).splitlines()
@@ -230,7 +240,7 @@ def test_smaller_students_are_measured_by_their_own_size(demo: Recipe) -> None:
     table = study_tables.with_costs(study, study_tables.study_table(study, values), costs)
     assert table.set_index("Arm").loc["1 layer, 16 wide", "Parameters"] == "20,000"
     figure = question_figures.size_figure(study, values, costs, {"value": 72.0, "members": 3})
-    assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
+    assert [axes.get_xscale() for axes in figure.axes] == ["log"] * 3
 
 
 def test_a_loaded_encoder_keeps_its_first_layers(tmp_path: Path) -> None:
@@ -272,7 +282,8 @@ def test_text_is_compared_with_the_labels_again(demo: Recipe) -> None:
     for arm in study.arms:
         run = arm_runs(demo, study, arm)[0]
         how = run.settings["distillation"]
-        for other in filter(None, (arm.base, arm.rival)):
+        again = [contrast.pairs.get(arm.name) for contrast in study.contrasts[1:2]]
+        for other in filter(None, (arm.base, *again)):
             against = arm_runs(demo, study, study.arm(other))[0]
             told = against.settings["distillation"]
             assert how.get("unlabelled") == told.get("unlabelled")  # as many examples
@@ -325,16 +336,17 @@ def test_an_arm_may_be_the_mean_of_others(demo: Recipe) -> None:
     base = [60.0, 61.0, 62.0, 63.0, 64.0]
     gains = {"none": [0, 0, 0, 0, 0], "paper": [4, 4, 4, 4, 4], "first-1": [0, 0, 0, 0, 4]}
     gains |= {"first-2": [0, 0, 0, 4, 0], "first-3": [0, 4, 0, 0, 0]}
+    gains |= {"none-1": [2, 2, 2, 2, 2], "none-2": [0, 0, 0, 0, 0], "none-3": [0, 0, 0, 0, 0]}
     points = {arm: list(np.add(base, more)) for arm, more in gains.items()}
     values = study_tables.study_values(study, made_up(study, points), ("mnli", "rte"))
     row = values[(values["system"] == "draws") & (values["task"] == "gain")].iloc[0]
-    assert row["value"] == pytest.approx(np.mean([1, 2, 1, 2, 2])) and row["n"] == 5
+    assert row["value"] == pytest.approx(np.mean([1, 2, 2, 1, 2]) - 0.5) and row["n"] == 5
     said = study_tables.teachers_alone({"targets": values, "generations": values})
     assert said == ""  # no study of the targets, nothing to say
     alone = values.assign(system=values["system"].replace("paper", "w0.5-t1"))
     said = study_tables.teachers_alone({"targets": alone, "generations": values})
-    assert "it is +4.0 [+4.0, +4.0] points (n = 5). Of four such students" in said
-    gain = "+1.6 [+1.2, +2.0] points (n = 5), a gain"
+    assert "it is +4.0 [+4.0, +4.0] points (n = 5), a gain. Four students a seed with" in said
+    gain = "+1.1 [+0.7, +1.5] points (n = 5), a gain"  # the four without teachers are 0.5 ahead
     assert said.endswith(f"{gain}; tasks with a teacher {gain}; other tasks {gain}.")
     text = study_tables.reading(study, values)
     assert "Largest gain of 4 arms: taught by the ensemble, +4.0" in text
@@ -342,6 +354,57 @@ def test_an_arm_may_be_the_mean_of_others(demo: Recipe) -> None:
     assert not arm_runs(demo, study, study.arm("draws"))
     with pytest.raises(MtkdError, match="draws is a mean and has no run; open one of paper, f"):
         arm_recipe(demo, "generations/draws")
+
+
+def test_gains_are_split_by_the_tasks_that_an_arm_has_teachers_for(demo: Recipe) -> None:
+    study = STUDIES["teacher-tasks"](demo)
+    scores = made_up(study, dict.fromkeys(("none", "rte", "paper", "all"), [60.0, 61.0] * 3))
+    taller = scores["system"].isin(["rte", "all"]) & (scores["task"] == "rte")
+    scores.loc[taller, "value"] += 6.0
+    values = study_tables.study_values(study, scores, demo.teachers.tasks)
+    table = study_tables.study_table(study, values).set_index("Arm")
+    columns = ["Gain over no teacher", "Gain, tasks with a teacher", "Gain, other tasks"]
+    shown = table[columns].map(lambda text: text.split(" ")[0])
+    assert shown.loc["RTE alone"].tolist() == ["+2.0", "+6.0", "0.0"]  # of MNLI, RTE and STS-B
+    assert shown.loc["all 8 tasks"].tolist() == ["+2.0", "+2.0", "-"]
+    heads = study_tables.study_values(
+        STUDIES["heads"](demo), made_up(study, {"recipe": [1.0] * 5, "linear": [2.0] * 5}), TASKS
+    )
+    assert set(heads["task"]) == {*TASKS, "mean", "gain"}  # nobody has a teacher there
+
+
+def test_teacher_tasks_are_those_that_are_there(tmp_path: Path) -> None:
+    for folder in ("CoLA", "RTE"):
+        (tmp_path / folder).mkdir()
+    recipe = load_recipe("demo", ["tasks=[cola,rte,mnli]"], str(tmp_path))
+    titles = [arm.title for arm in STUDIES["teacher-tasks"](recipe).arms]
+    assert titles == ["no teacher", "RTE", "all 2 tasks"]
+
+
+def test_a_gain_is_said_where_the_wider_interval_has_it_too() -> None:
+    points = (0.1, 0.2, 0.4, 1.9, 2.4)  # bootstrap about [0.2, 1.8], Student's t [-0.3, 2.3]
+    row = row_of("a", OURS, "gain", estimate(pd.Series(points)))
+    assert row["low"] > 0 and verdict(row) == "not told apart"
+    known = ttest_1samp(points, 0).confidence_interval(0.95)
+    assert t_interval(points) == pytest.approx((known.low, known.high))
+    steady = row_of("a", OURS, "gain", estimate(pd.Series(points) + 2))
+    assert verdict(steady) == "a gain"
+
+
+def test_ensembles_by_size_by_hand() -> None:
+    rows = [(1, 1, True, True, 60.0, 0.0, np.nan), (1, 1, False, True, 58.0, 0.0, np.nan)]
+    rows += [(1, 2, True, False, 63.0, 4.0, 10.0)]
+    rows += [(1, 2, False, True, 61.0, g, d) for g, d in ((1.0, 5.0), (2.0, 6.0), (3.0, 9.0))]
+    names = ["seed", "size", "best", "drawn", "score", "gain", "disagreement"]
+    found = pd.DataFrame(rows, columns=names)
+    seeds = ensemble_sizes.by_seed(found).set_index("size")
+    assert seeds.loc[1, ["best", "any"]].tolist() == [60.0, 59.0]
+    assert seeds.loc[2, ["best", "any", "gain"]].tolist() == [63.0, 61.0, 2.0]
+    assert seeds.loc[2, "disagreement"] == pytest.approx(20 / 3)
+    assert ensemble_sizes.diversity(found, 2).tolist() == [1.0]
+    assert "gain 1.0 (n = 1, too few" in ensemble_sizes.diversity_said(found, 2).replace("+", "")
+    assert ensemble_sizes.size_table(found)["Two members differ, %"].tolist() == ["-", "6.7"]
+    assert len(ensemble_sizes.drawn(6, 3, 0)) == 20 and ensemble_sizes.drawn(3, 2, 0)[0] == (0, 1)
 
 
 def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:
@@ -358,6 +421,8 @@ def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:
     assert (
         "10 % of the labels, 1 x text: +4.0 [+4.0, +4.0] points (n = 5) over the labelled" in text
     )
+    assert row["Gain over no text, the same labels"] == "+4.0 [+4.0, +4.0]"
+    assert "1 x text: +4.0 [+4.0, +4.0] points (n = 5) over no text, the same labels, a g" in text
     figure = question_figures.unlabelled_figure(study, values)
     assert len(figure.axes[0].lines) == 3  # one share: text, labels again, no teacher
 
@@ -403,6 +468,8 @@ def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None
     )
     text = learnt.reading(noise, habits)
     assert "42.0 [40.8, 43.2] % (n = 5) of the wrong training labels" in text
+    # 0.8 of the labels are right, and the soft target for 0.95 of those and 0.42 of the others
+    assert "right for 84.4 [84.2, 84.6] % (n = 5) of all, the label for 80.0 [80.0" in text
     assert "Student less MT-DNN: calibration error -2.0 [-2.0, -2.0] points (n = 5)" in text
     assert "as the ensemble answers them +3.0 [+3.0, +3.0] points (n = 5)" in text
     row = learnt.noise_table(noise).iloc[0]
@@ -410,6 +477,12 @@ def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None
     one_seed = learnt.reading(noise[:1], habits[habits["seed"] == 0])  # there is no interval
     assert "40.0 % (n = 1, too few for an interval) of the wrong training labels" in one_seed
     assert learnt.reading(noise[:0], habits[:0]) == "No teachers or students are finished yet."
+
+
+def test_the_committed_page_states_its_own_numbers() -> None:
+    folder = paths.ROOT / "results" / "demo" / "tables"
+    noise, habits = (pd.read_csv(folder / f"learnt_{n}.csv") for n in ("labels", "systems"))
+    assert learnt.learnt_page(noise, habits) == (folder / "learnt.md").read_text(encoding="utf-8")
 
 
 def test_agreement_by_hand() -> None:
@@ -423,9 +496,9 @@ def test_agreement_by_hand() -> None:
 
 
 def test_figures_are_drawn_of_whatever_is_finished(demo: Recipe) -> None:
-    sizes = pd.DataFrame(
-        {"seed": 1, "size": [1, 2], "best": [60.0, 61.0], "any": [59.0, 60.5]}
-        | {"disagreement": [np.nan, 20.0]}
+    found = pd.DataFrame(
+        {"seed": 1, "size": [1, 2], "best": True, "drawn": True, "score": [60.0, 61.0]}
+        | {"gain": [0.0, 0.5], "disagreement": [np.nan, 20.0]}
     )
     for name, make in STUDIES.items():
         study = make(demo)
@@ -434,13 +507,13 @@ def test_figures_are_drawn_of_whatever_is_finished(demo: Recipe) -> None:
         values = study_tables.study_values(
             study, made_up(study, {arm: [60.0 + len(arm)] * 5 for arm in some}), ("mnli",)
         )
-        panels = {"targets": 2, "ensembles": 2, "few-labels": len(TASKS)}
+        panels = {"targets": 2, "ensembles": 3, "few-labels": len(TASKS)}
         if name == "few-labels":
             figure = question_figures.few_labels_figure(study, values, dict.fromkeys(TASKS, 2000))
         elif name == "unlabelled":
             figure = question_figures.unlabelled_figure(study, values)
+        elif name == "ensembles":
+            figure = study_figures.ensembles_figure(study, values, found, 2)
         else:
-            figure = study_figures.study_figure(
-                study, values, sizes if name == "ensembles" else None
-            )
+            figure = study_figures.study_figure(study, values)
         assert len(figure.axes) == panels.get(name, 1)

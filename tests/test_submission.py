@@ -240,7 +240,11 @@ def test_predictions_of_other_rows_are_refused(make: Callable[..., StandIn]) -> 
         assert expected in message and "qnli.test.safetensors" in message
     made.store("qnli", "test", [0, 1, 2], OUTPUTS["qnli", "test"])
     path = made.glue / "QNLI" / "test.tsv"
-    path.write_text(path.read_text().replace("\n2\t", "\n7\t"))  # same size: the same run
+    path.write_text(path.read_text().replace("\n2\t", "\n7\t"))
+    # Other content is another run, which stored what it saw
+    made = finished(paths.RESULTS, made.glue, "baselines", "bert", "bert")
+    for (task, split), outputs in OUTPUTS.items():
+        made.store(task, split, [0, 1, 2], outputs)
     assert "QNLI test: its ids are not 0 to 2" in refusal(lambda: submit("smoke", "bert"))
     assert not (made.results / "submissions").exists()
 

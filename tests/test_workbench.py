@@ -1,5 +1,6 @@
 """Data that a run opens, and what it stores of a training."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,26 @@ from conftest import MakeData, MakeModel
 from transformers import PreTrainedTokenizerFast
 
 from mtkd import workbench
+from mtkd.comparisons import torn_questions
+from mtkd.data import DataSource
+from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import load_recipe
+from mtkd.records import Record, Score, collect, write_record
 from mtkd.runs import main_runs
 from mtkd.settings import Training
 from mtkd.targets import read_predictions
-from mtkd.workbench import OpenRun, load_data, prediction_file, train_part
+from mtkd.tasks import GLUE
+from mtkd.workbench import (
+    OpenRun,
+    load_data,
+    prediction_file,
+    read_examples,
+    store,
+    train_part,
+)
 
 
 @pytest.fixture
@@ -58,6 +71,46 @@ def test_stored_outputs_are_the_kept_model_s(
     path = prediction_file(opened.results, opened.run.run_id, "bert", "cola", "dev")
     expected = predict(models[0], "cola", splits["dev"], pad=tokenizer.pad_token_id)
     np.testing.assert_array_equal(read_predictions(path).logits, expected)
+
+
+def test_outputs_of_a_head_with_other_labels_are_not_stored(
+    opened: OpenRun, make_model: MakeModel, make_data: MakeData
+) -> None:
+    item = make_data("rte", "dev")
+    outputs = predict(make_model(["rte"]), "rte", item, pad=0)
+    labels = GLUE["rte"].labels
+    assert store(opened, "bert", "rte", "dev", item, outputs, labels)
+    path = prediction_file(opened.results, opened.run.run_id, "bert", "rte", "dev")
+    assert read_predictions(path).labels == labels
+    with pytest.raises(MtkdError, match=rf"{opened.run.run_id}, mine: the rte head has labels"):
+        store(opened, "mine", "rte", "dev", item, outputs, labels[::-1])
+    assert not prediction_file(opened.results, opened.run.run_id, "mine", "rte", "dev").exists()
+
+
+def test_a_cut_file_is_told_once(
+    opened: OpenRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "CoLA").mkdir()
+    (tmp_path / "CoLA" / "dev.tsv").write_text("x1\t1\t\tDogs bark.\n")
+    data = DataSource(kind="folder", path=str(tmp_path))
+    cut = replace(opened, recipe=replace(opened.recipe, data=data))
+    for _ in range(2):
+        assert len(read_examples(cut, "cola", "dev")) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("dev.tsv: 1 examples, GLUE has 1,043; cut short? (used as it is)")
+
+
+def test_a_table_says_how_few_questions_a_limit_left(tmp_path: Path) -> None:
+    def note(name: str, **data: Any) -> str:
+        settings, details = {"data": {"limit": None} | data}, {"qnli_questions": 1234}
+        scores = (Score("qnli-ranking", "qnli", "dev", "accuracy", 52.3, 100),)
+        run = Record(name, name, "r", "baselines", "bert", 1, (), settings, scores, details)
+        write_record(tmp_path / "runs" / name, run)
+        return torn_questions(collect([run]), tmp_path)
+
+    assert note("whole") == ""
+    assert "the ranking was trained on the 1,234 that still have" in note("cut", limit=2500)
+    assert note("some", share=0.5) == note("cut", limit=2500)
 
 
 def test_text_is_parsed_once(

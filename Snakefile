@@ -1,15 +1,18 @@
 # The graph of runs. The recipe expands itself into runs (mtkd/plans.py); this file only says how one
 # run is done, and what the tables and figures rest on. `mtkd reproduce` calls it with
-#   snakemake --snakefile Snakefile --directory results/<recipe> --config recipe_file=recipe.yaml
+#   snakemake --snakefile Snakefile --directory results/<recipe> --cores 2 --rerun-triggers mtime
+#       --config recipe_file=recipe.yaml
 # Paths are relative to results/<recipe>. A run's id holds the hash of all its scientific settings and
 # of its parents, so another setting is another file, and nothing stale can be taken for it.
 import json
 import sys
 from pathlib import Path
 
-from mtkd.paths import NOTEBOOKS, PACKAGE
-from mtkd.recipes import load_recipe
+from mtkd.paths import PACKAGE
 from mtkd.plans import expand, upto, urgency
+from mtkd.recipes import load_recipe
+from mtkd.records import write_text
+from mtkd.reproduce import DUE, keep_sources
 
 recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))
 RUNS = {run.run_id: run for run in upto(expand(recipe), config.get("until"))}
@@ -17,6 +20,8 @@ URGENCY = urgency(list(RUNS.values()))
 RECIPE = str(Path("recipe.yaml").resolve())
 REPORTS = "07_glue_results 08_ablations 09_open_questions".split()
 REPORTS = [] if config.get("until") else REPORTS
+# Results depend on the code of a notebook, not on the outputs that JupyterLab saves in it.
+keep_sources(Path.cwd(), {*REPORTS, *(run.notebook for run in RUNS.values())})
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
 METHOD = {
@@ -44,6 +49,11 @@ wildcard_constraints:
     run_id="[^/]+",
 
 
+onstart:
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "run"]
+    write_text(Path(DUE), "".join(f"{job.wildcards.run_id}\n" for job in jobs))
+
+
 rule all:
     input:
         # Every output is a target: a result that went missing is made again, whatever rests on it.
@@ -54,7 +64,7 @@ rule all:
 rule run:
     input:
         lambda w: [f"runs/{parent.run_id}/record.json" for parent in RUNS[w.run_id].parents],
-        lambda w: str(NOTEBOOKS / f"{RUNS[w.run_id].notebook}.ipynb"),
+        lambda w: f".sources/{RUNS[w.run_id].notebook}.txt",
         lambda w: method(RUNS[w.run_id]),
     output:
         "runs/{run_id}/record.json",
@@ -66,20 +76,22 @@ rule run:
     priority: lambda w: URGENCY[w.run_id]
     resources:
         gpu=1,
+        mem_mb=32000,  # asked of a cluster: Snakemake's own guess is 1 GB
     shell:
-        "exec {sys.executable} -m mtkd.warm mtkd.runner {params.notebook} --results . --name {wildcards.run_id}"
+        "exec {sys.executable:q} -m mtkd.warm mtkd.runner {params.notebook} --results . --name {wildcards.run_id}"
         " --parameters {params.values:q}"
 
 
 rule report:
+    localrule: True
     input:
         [f"runs/{run_id}/record.json" for run_id in RUNS],
-        lambda w: str(NOTEBOOKS / f"{w.name}.ipynb"),
+        ".sources/{name}.txt",
         VIEW,
     output:
         "reports/{name}.done",
     params:
         values=json.dumps({"recipe": RECIPE}),
     shell:
-        "{sys.executable} -m mtkd.warm mtkd.runner {wildcards.name} --results . --name {wildcards.name}"
+        "{sys.executable:q} -m mtkd.warm mtkd.runner {wildcards.name} --results . --name {wildcards.name}"
         " --parameters {params.values:q} && touch {output}"

@@ -84,6 +84,12 @@ def build_parser() -> argparse.ArgumentParser:
         )
         if run is plan:
             command.add_argument("--device", help="hours and memory on this device, too: h100")
+        else:
+            command.add_argument(
+                "--executor",
+                metavar="NAME",
+                help="where runs happen, by Snakemake's plugin of that name: slurm (default: here)",
+            )
         command.set_defaults(run=run)
     for name, run, text in (
         ("status", status, "show how far a recipe is"),
@@ -151,11 +157,17 @@ def plan(options: argparse.Namespace) -> int:
     from mtkd.plans import expand, upto
     from mtkd.printing import show_costs, show_plan
 
-    recipe = asked_recipe(options)
-    show_plan(recipe, upto(expand(recipe), options.until), options.jobs)
+    jobs, recipe = asked_jobs(options), asked_recipe(options)
+    show_plan(recipe, upto(expand(recipe), options.until), jobs)
     if options.device:
         show_costs(recipe, options.device)
     return 0
+
+
+def asked_jobs(options: argparse.Namespace) -> int:
+    if options.jobs < 1:
+        raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
+    return int(options.jobs)
 
 
 def asked_recipe(options: argparse.Namespace) -> Recipe:
@@ -182,15 +194,12 @@ def run_reproduce(options: argparse.Namespace) -> int:
     from mtkd.plans import expand, notices, upto
     from mtkd.reproduce import reproduce, results_folder
 
-    if options.jobs < 1:
-        raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
-    recipe = asked_recipe(options)
+    jobs, recipe = asked_jobs(options), asked_recipe(options)
     runs = upto(expand(recipe), options.until)
     for line in notices(recipe):
         print(line)
     results = results_folder(recipe)
-    print(f"recipe {recipe.name}: {len(runs)} runs, {options.jobs} at a time, into {results}")
-    status = reproduce(recipe, runs, jobs=options.jobs, until=options.until)
+    status = reproduce(recipe, runs, jobs=jobs, until=options.until, executor=options.executor)
     if status == 0 and options.until is None:
         print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
         print(f"tables, figures and scores.csv are in {results}")
@@ -202,12 +211,13 @@ def status(options: argparse.Namespace) -> int:
     from mtkd.plans import expand
     from mtkd.printing import show_plan
     from mtkd.recipes import open_recipe
+    from mtkd.reproduce import grouped
 
     recipe, results = open_recipe(options.recipe)
     runs = expand(recipe)
     show_plan(recipe, runs, os.cpu_count() or 1)
-    for path in sorted(results.glob("runs/*/error.txt")):
-        print(f"failed: {path.read_text().strip()}")
+    for text in grouped(sorted(results.glob("runs/*/error.txt"))):
+        print(f"failed: {text}")
     return 0
 
 

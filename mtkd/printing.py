@@ -16,6 +16,7 @@ from mtkd.progress import duration
 from mtkd.reproduce import (
     KERNEL_COST,
     plan_rows,
+    rate_elsewhere,
     read_runs,
     results_folder,
     seconds_per_example,
@@ -42,14 +43,16 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     console.print(table)
     for line in notices(recipe):
         console.print(line, soft_wrap=True)
-    rate = seconds_per_example(read_runs(results, runs))
+    rate, of = seconds_per_example(read_runs(results, runs)), "the runs finished so far"
+    if todo and rate is None and (other := rate_elsewhere(recipe)):
+        rate, of = other[0], f"the finished runs of {other[1]}"
     if not todo:
         console.print("nothing left to run")
     elif rate is None:
         console.print("time: not known before the first run has finished on this machine")
     else:
         seconds = (sum(r[3] for r in rows) + KERNEL_COST * todo) * rate / jobs
-        console.print(f"time left, from the runs finished so far: about {duration(seconds)}")
+        console.print(f"time left, from {of}: about {duration(seconds)}")
 
 
 def show_costs(recipe: Recipe, name: str) -> None:

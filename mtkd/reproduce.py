@@ -2,70 +2,93 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from tqdm import tqdm
 
 from mtkd import paths, records
 from mtkd.errors import MtkdError
 from mtkd.progress import duration, headless
-from mtkd.recipes import as_yaml
+from mtkd.recipes import as_yaml, load_recipe
 from mtkd.runs import Run
 from mtkd.settings import Recipe
 
 # A run costs its training and, beside it, a forked kernel: as much as this many examples.
 KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
+GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
 TELL = 10.0  # seconds between lines when nobody watches a screen
+DUE = ".due"  # file in a results folder: ids of the runs that Snakemake is about to make
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has none
 
 
 def results_folder(recipe: Recipe) -> Path:
     return paths.RESULTS / recipe.name
 
 
-def is_done(results: Path, run: Run) -> bool:
-    return (results / "runs" / run.run_id / "record.json").exists()
+def is_done(results: Path, run: Run, since: float = 0.0) -> bool:
+    """Whether a run has a record, and not an older one than `since`."""
+    try:
+        return (results / "runs" / run.run_id / "record.json").stat().st_mtime >= since
+    except FileNotFoundError:
+        return False
 
 
-def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | None) -> int:
-    """Make every run that is missing, then the tables and figures; returns an exit status."""
+def reproduce(
+    recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | None, executor: str | None
+) -> int:
+    """Make every run that is missing or stale, then tables and figures; returns an exit status.
+
+    Here, or where a Snakemake executor runs them. Raises MtkdError if that is not installed.
+    """
+    executor = None if executor == "local" else executor
+    check_executor(executor)
     results = results_folder(recipe)
     results.mkdir(parents=True, exist_ok=True)
     with (results / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        locked = take(lock)
+        if locked is False:
             raise MtkdError(
                 f"{results}: another `mtkd reproduce` is at work there; wait for it or stop it"
-            ) from None
+            )
+        devices = [] if executor else gpus()
+        jobs = min(jobs, len(devices) or jobs)
+        told = f"{len(runs)} runs, {jobs} at a time, into {results}"
+        print(f"recipe {recipe.name}: {told}", flush=True)
         tell_others(results, runs)
         text = as_yaml(recipe)
         saved = results / "recipe.yaml"
         if not saved.is_file() or saved.read_text(encoding="utf-8") != text:
             records.write_text(saved, text)
-        devices = gpus()
-        command = snakemake(results, jobs, until, devices)
+        command = snakemake(results, jobs, until, executor)
         environment = os.environ | {"MTKD_RESULTS": str(paths.RESULTS), "MTKD_HEADLESS": "1"}
-        # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
-        threads = str(max(1, (os.cpu_count() or 1) // jobs))
-        environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}
-        if any((results / ".snakemake" / "locks").glob("*")):
+        environment["MTKD_DEVICES"] = ",".join(devices)
+        if not executor:
+            # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
+            threads = str(max(1, (os.cpu_count() or 1) // jobs))
+            environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        (results / DUE).unlink(missing_ok=True)
+        if locked and any((results / ".snakemake" / "locks").glob("*")):
             # We hold the lock, so whoever left Snakemake's own locks behind is dead.
             unlock = [*command, "--unlock"]
             subprocess.run(unlock, env=environment, capture_output=True, check=False)
         log = results / "snakemake.log"
         with log.open("w") as output:
             process = subprocess.Popen(
-                command if devices else warmed(command),
+                command if devices or executor else warmed(command),
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -78,6 +101,65 @@ def reproduce(recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | No
     return status
 
 
+def check_executor(name: str | None) -> None:
+    """Refuse an executor that Snakemake does not have."""
+    module = f"snakemake_executor_plugin_{name}".replace("-", "_")
+    if name is None or importlib.util.find_spec(module):
+        return
+    package = "-e '.[slurm]'" if name == "slurm" else f"snakemake-executor-plugin-{name}"
+    raise MtkdError(
+        f"--executor {name}: Snakemake's plugin for it is not installed; install it with "
+        f"`.venv/bin/pip install {package}`"
+    )
+
+
+def take(file: IO[Any]) -> bool | None:
+    """Lock a file: False if another process holds it, None if its file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return None
+    return True
+
+
+def keep_sources(results: Path, notebooks: Iterable[str]) -> None:
+    """Keep the code of notebooks as `.sources/<notebook>.txt`, whose age Snakemake looks at.
+
+    A file is written when its text has changed, and is as old as the notebook when it is new.
+    """
+    for name in notebooks:
+        notebook, saved = paths.NOTEBOOKS / f"{name}.ipynb", results / ".sources" / f"{name}.txt"
+        text, known = notebook_code(notebook), saved.exists()
+        if known and saved.read_text(encoding="utf-8") == text:
+            continue
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        part = saved.with_name(f"{name}.{os.getpid()}.part")  # runs on a cluster write it, too
+        part.write_text(text, encoding="utf-8")
+        if not known:
+            age = notebook.stat().st_mtime_ns
+            os.utime(part, ns=(age, age))
+        os.replace(part, saved)
+
+
+def notebook_code(notebook: Path) -> str:
+    """The code cells, blank ones left out: nothing that running a notebook changes in it."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except FileNotFoundError:
+        raise MtkdError(f"{notebook}: no such notebook") from None
+    except (ValueError, KeyError, TypeError):
+        raise MtkdError(
+            f"{notebook}: not a notebook; expected JSON with cells: bring it back with "
+            f"`git checkout notebooks/{notebook.name}`"
+        ) from None
+    return "".join(f"# %%\n{source}\n" for source in code if source.strip())
+
+
 def warmed(command: list[str]) -> list[str]:
     """The command with forks in place of cold starts; not for GPUs, whose driver cannot fork."""
     if sys.platform != "linux":
@@ -85,22 +167,29 @@ def warmed(command: list[str]) -> list[str]:
     return [sys.executable, "-m", "mtkd.warm", "--serve", *command]
 
 
-def snakemake(results: Path, jobs: int, until: str | None, devices: int) -> list[str]:
+def snakemake(results: Path, jobs: int, until: str | None, executor: str | None) -> list[str]:
     """The command; `snakemake` with the same arguments works by hand, too."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
-    command += ["--directory", str(results), "--cores", str(jobs), "--rerun-incomplete"]
+    command += ["--directory", str(results), "--rerun-incomplete"]
     command += ["--keep-going", "--show-failed-logs", "--nocolor"]
-    # A run's parameters are in its id, so that they need no look of their own.
-    command += ["--rerun-triggers", "mtime", "input", "code"]
-    command += ["--resources", f"gpu={devices or jobs}"]
+    # A run's parameters are in its id, and what it rests on has an age: nothing else to compare.
+    command += ["--rerun-triggers", "mtime"]
+    if executor:
+        # Network file systems show a node's files late.
+        command += ["--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
+    else:
+        command += ["--cores", str(jobs), "--resources", f"gpu={jobs}"]
     config = ["recipe_file=recipe.yaml"] + ([f"until={until}"] if until else [])
     return [*command, "--config", *config]
 
 
-def gpus() -> int:
+def gpus() -> list[str]:
+    """The GPUs that we may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
-    return torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
 def tell_others(results: Path, runs: Sequence[Run]) -> None:
@@ -119,15 +208,18 @@ def tell_others(results: Path, runs: Sequence[Run]) -> None:
 def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) -> int:
     """Show progress until Snakemake ends; Ctrl-C and SIGTERM stop everything below it."""
     began = told = time.monotonic()
-    todo = [run for run in runs if not is_done(results, run)]
-    total = sum(run.cost + KERNEL_COST for run in todo)
-    seen = {run.run_id for run in runs} - {run.run_id for run in todo}
-    bar = None if headless() or not todo else tqdm(total=round(total), unit="ex", bar_format=BAR)
+    bar = None
     previous = signal.signal(signal.SIGTERM, lambda *_: stop(process))
     try:
+        todo, since = due_runs(process, results, runs)
+        total = sum(run.cost + KERNEL_COST for run in todo)
+        seen = {run.run_id for run in runs} - {run.run_id for run in todo}
+        if todo and not headless():
+            bar = tqdm(total=round(total), unit="ex", bar_format=BAR)
         while process.poll() is None:
             time.sleep(POLL)
-            fresh = [run for run in todo if run.run_id not in seen and is_done(results, run)]
+            unseen = [run for run in todo if run.run_id not in seen]
+            fresh = [run for run in unseen if is_done(results, run, since)]
             seen |= {run.run_id for run in fresh}
             done = sum(
                 (run.cost + KERNEL_COST) * (1.0 if run.run_id in seen else share(results, run))
@@ -155,6 +247,19 @@ def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) 
         took = duration(time.monotonic() - began)
         print(f"{results}: {'all done' if todo else 'nothing to train'}, {took}", flush=True)
     return process.returncode
+
+
+def due_runs(
+    process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]
+) -> tuple[list[Run], float]:
+    """The runs that Snakemake is about to make, and since when: stale ones have a record, too."""
+    due = results / DUE
+    while process.poll() is None and not due.exists():
+        time.sleep(POLL / 5)
+    if not due.exists():
+        return [], 0.0  # nothing to do, or it stopped before
+    ids = set(due.read_text(encoding="utf-8").split())
+    return [run for run in runs if run.run_id in ids], due.stat().st_mtime
 
 
 BAR = "{percentage:3.0f}% |{bar}| {elapsed} spent, {postfix}"
@@ -186,7 +291,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(10)
+            process.wait(GRACE)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -194,14 +299,26 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
     names = [*(run.run_id for run in runs), "07_glue_results", "08_ablations", "09_open_questions"]
-    errors = [results / "runs" / name / "error.txt" for name in names]
-    texts = [path.read_text().strip() for path in errors if path.exists()]
+    texts = grouped(results / "runs" / name / "error.txt" for name in names)
     for text in texts:
         print(text, file=sys.stderr)
     if not texts:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
         print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
     print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
+
+
+def grouped(errors: Iterable[Path]) -> list[str]:
+    """What error files say, if they are there; of runs that one error stopped, the first's text."""
+    found: dict[str, list[str]] = {}
+    for text in (path.read_text(encoding="utf-8").strip() for path in errors if path.exists()):
+        # "<run>: <notebook> cell <number>: " comes before what was wrong.
+        what = re.sub(r"^\S+: (\S+ cell \d+: )?", "", text.partition("\n")[0])
+        found.setdefault(what, []).append(text)
+    return [
+        text + (f"\n  this error stopped {1 + len(more)} runs" if more else "")
+        for text, *more in found.values()
+    ]
 
 
 def read_runs(results: Path, runs: Sequence[Run]) -> list[records.Record]:
@@ -225,3 +342,27 @@ def seconds_per_example(finished: Sequence[records.Record]) -> float | None:
     cost = sum(r.details.get("cost", 0.0) for r in finished if r.training_seconds)
     seconds = sum(r.training_seconds for r in finished if r.training_seconds)
     return seconds / cost if cost else None
+
+
+def rate_elsewhere(recipe: Recipe) -> tuple[float, str] | None:
+    """Seconds per example of the finished runs of a recipe with the same models, and its name."""
+    for saved in sorted(paths.RESULTS.glob("*/recipe.yaml")):
+        try:
+            if alike(load_recipe(str(saved))) != alike(recipe):
+                continue
+            finished = [
+                records.read_record(p.parent) for p in saved.parent.glob("runs/*/record.json")
+            ]
+        except MtkdError:
+            continue  # of another version of the kit
+        if rate := seconds_per_example(finished):
+            return rate, saved.parent.name
+    return None
+
+
+def alike(recipe: Recipe) -> tuple[object, ...]:
+    """What the time of an example depends on."""
+    how, data = recipe.training, recipe.data
+    models = (recipe.encoders, recipe.encoder, recipe.pretraining, recipe.heads)
+    speed = (how.precision, how.batch_size, how.embedding_rows, how.dropout_masks)
+    return (*models, *speed, recipe.max_length, data.kind, data.path, data.hub)

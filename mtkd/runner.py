@@ -8,8 +8,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from papermill.exceptions import PapermillExecutionError
 
 from mtkd import paths
 from mtkd.errors import MtkdError
+from mtkd.reproduce import take
+
+WAIT = 1.0  # seconds between looks for a free device
 
 
 class WarmKernel(AsyncKernelManager):
@@ -85,12 +90,30 @@ def locked(path: Path) -> Iterator[None]:
     """Hold a lock file; wait for another process that holds it, an orphaned runner say."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if take(file) is False:
             print(f"{path.parent.name}: another process is at this run, waiting for it", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def devices() -> list[str]:
+    """The GPUs that runs share: from `mtkd reproduce`, or from whoever has called Snakemake."""
+    given = os.environ.get("MTKD_DEVICES") or os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+@contextmanager
+def free_device(names: Sequence[str]) -> Iterator[str]:
+    """Hold a device that no other run of this user holds; wait for one if need be."""
+    folder = Path(tempfile.gettempdir())  # of this machine, as the devices are
+    while True:
+        for name in names:
+            lock = folder / f"mtkd-{os.getuid()}-device-{name.replace('/', '-')}"
+            with lock.open("w") as file:
+                if take(file) is not False:
+                    yield name
+                    return
+        time.sleep(WAIT)
 
 
 def main() -> int:
@@ -107,7 +130,9 @@ def main() -> int:
     os.environ["MTKD_PROGRESS"] = str(folder / "progress.json")
     error_file = folder / "error.txt"
     try:
-        with locked(folder / "lock"):
+        with locked(folder / "lock"), ExitStack() as stack:
+            if len(shared := devices()) > 1:
+                os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(shared))
             error_file.unlink(missing_ok=True)
             execute(
                 paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",

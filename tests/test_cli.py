@@ -16,6 +16,8 @@ CASES = {
     "folder": (["plan", "--recipe", "minilm", "--data-path", "/no/such"], "/no/such"),
     "no folder given": (["plan", "--recipe", "minilm"], "--data-path"),
     "jobs": (["reproduce", "--recipe", "smoke", "--jobs", "0"], "--jobs 0"),
+    "jobs of a plan": (["plan", "--recipe", "smoke", "--jobs", "-1"], "--jobs -1: expected"),
+    "executor": (["reproduce", "--recipe", "smoke", "--executor", "abacus"], "plugin-abacus`"),
     "nothing to report": (["report", "--recipe", "smoke"], "mtkd reproduce --recipe smoke"),
 }
 
@@ -41,6 +43,37 @@ def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
     recipe = load_recipe("smoke", ["encoders.uncased={package: no_such_package/model}"])
     with pytest.raises(MtkdError, match="not installed"):
         encoder_location(recipe, "uncased")
+
+
+def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
+    from mtkd import reproduce
+    from mtkd.errors import MtkdError
+
+    monkeypatch.setattr(reproduce.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MtkdError, match=r"\.venv/bin/pip install -e '\.\[slurm\]'"):
+        reproduce.check_executor("slurm")
+    monkeypatch.setattr(reproduce.importlib.util, "find_spec", lambda name: name)
+    reproduce.check_executor("slurm")
+    command = " ".join(reproduce.snakemake(tmp_path, 20, "mtdnn", "slurm"))
+    assert "--executor slurm --jobs 20" in command and "until=mtdnn" in command
+    assert "--cores" not in command and "--resources" not in command
+    here = " ".join(reproduce.snakemake(tmp_path, 2, None, None))
+    assert "--cores 2 --resources gpu=2" in here and "--executor" not in here
+
+
+def test_time_is_told_from_another_recipe_with_the_same_models(capsys, tmp_path, monkeypatch):
+    from mtkd.recipes import as_yaml, load_recipe
+    from mtkd.records import Record, write_record, write_text
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    write_text(tmp_path / "smoke" / "recipe.yaml", as_yaml(load_recipe("smoke")))
+    found = {"details": {"cost": 1000.0}, "training_seconds": 10.0}
+    record = Record("mtdnn-a-s1", "mtdnn-a", "smoke", "mtdnn", "a", 1, (), {}, **found)
+    write_record(tmp_path / "smoke" / "runs" / record.run_id, record)
+    assert cli.main(["plan", "--recipe", "smoke", "--set", "name=other", "seeds=[5]"]) == 0
+    assert "time left, from the finished runs of smoke: about" in capsys.readouterr().out
+    assert cli.main(["plan", "--recipe", "smoke", "--set", "name=other", "max_length=32"]) == 0
+    assert "time: not known before the first run" in capsys.readouterr().out
 
 
 def test_help_without_a_command(capsys):

@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -15,8 +18,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from mtkd import paths
-from mtkd.records import COLUMNS
+from mtkd import paths, runner
+from mtkd import reproduce as graph
+from mtkd.recipes import as_yaml, load_recipe
+from mtkd.records import COLUMNS, Record, write_record
+from mtkd.runs import Run
 
 REPRODUCE = [sys.executable, "-m", "mtkd.cli", "reproduce", "--recipe", "smoke", "--jobs", "2"]
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
@@ -80,6 +86,100 @@ def test_second_run_has_nothing_to_do(whole):
     assert time.monotonic() - began < 60  # the aim is 15 s on an idle machine
     assert "nothing to train" in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("record.json")}
+
+
+def test_saved_outputs_do_not_change_a_notebook_and_code_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path)
+    notebook, saved = tmp_path / "some.ipynb", tmp_path / "results" / ".sources" / "some.txt"
+    cell = nbformat.v4.new_code_cell("x = 1")
+    book = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_markdown_cell("words")])
+
+    def keep() -> tuple[str, float]:
+        nbformat.write(book, notebook)
+        os.utime(notebook, (1000, 1000))
+        graph.keep_sources(tmp_path / "results", ["some"])
+        return saved.read_text(), saved.stat().st_mtime
+
+    before = keep()
+    assert "x = 1" in before[0] and before[1] == 1000  # finished records are not older
+    cell.outputs, cell.execution_count = [nbformat.v4.new_output("stream", text="1")], 7
+    book.cells.append(nbformat.v4.new_code_cell(""))  # JupyterLab adds one below the last
+    book.metadata["kernelspec"] = {"name": "other"}
+    assert keep() == before
+    cell.source = "x = 2"
+    text, written = keep()
+    assert "x = 2" in text and time.time() - written < 60
+
+
+def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
+    environment, results = tmp_path / "a folder" / "venv", tmp_path / "my results"
+    environment.parent.mkdir()
+    environment.symlink_to(Path(sys.executable).parents[1])
+    results.mkdir()
+    (results / "recipe.yaml").write_text(as_yaml(load_recipe("smoke")))
+    monkeypatch.setattr(graph.sys, "executable", str(environment / "bin" / "python"))
+    command = [*graph.snakemake(results, 1, None, None), "--dry-run", "--printshellcmds"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    python = shlex.quote(sys.executable)
+    told = done.stdout + done.stderr
+    assert f"exec {python} -m mtkd.warm mtkd.runner 06_distill" in told
+    assert f"{python} -m mtkd.warm mtkd.runner 08_ablations" in told
+
+
+def test_a_stale_run_is_not_taken_for_done(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(graph, "POLL", 0.05)
+    run = Run("glue", "data", 0, {}, (), {}, 100.0)
+    folder = tmp_path / "runs" / run.run_id
+    write_record(folder, Record(run.run_id, run.config_id, "x", "glue", "data", 0, (), {}))
+    os.utime(folder / "record.json", (1000, 1000))
+    due = f"import pathlib, time; pathlib.Path({graph.DUE!r}).write_text({run.run_id!r})"
+    made = f"time.sleep(0.3); pathlib.Path({str(folder)!r}, 'record.json').touch(); time.sleep(0.5)"
+    for code, words in (("pass", ["nothing to train"]), (f"{due}; {made}", ["[1/1]", "all done"])):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+        assert graph.watch(process, tmp_path, [run]) == 0
+        told = capsys.readouterr().out
+        assert all(word in told for word in words), told
+
+
+def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
+    files = [tmp_path / name for name in ("a", "b", "c", "absent")]
+    wrong = "MtkdError: RTE/dev.tsv:2: unknown label\n  executed copy with the traceback: "
+    files[0].write_text(f"glue-s0: 01_glue.ipynb cell 4: {wrong}here\n")
+    files[1].write_text("distill-s1: 06_distill.ipynb cell 9: MtkdError: another thing\n")
+    files[2].write_text(f"baselines-s1: 03_baselines.ipynb cell 2: {wrong}there\n")
+    first, second = graph.grouped(files)
+    assert first.startswith("glue-s0: ") and first.endswith("here\n  this error stopped 2 runs")
+    assert second == "distill-s1: 06_distill.ipynb cell 9: MtkdError: another thing"
+
+
+def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(runner, "WAIT", 0.02)
+    for name in ("CUDA_VISIBLE_DEVICES", "MTKD_HEADLESS", "MTKD_PROGRESS"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MTKD_DEVICES", "3,5")
+    found: list[str] = []
+    monkeypatch.setattr(
+        runner, "execute", lambda *_: found.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    )
+    monkeypatch.setattr(sys, "argv", ["runner", "x", "--results", str(tmp_path), "--name", "x-s1"])
+    waiting = threading.Thread(target=runner.main)
+    with runner.free_device(["3", "5"]) as first:
+        with runner.free_device(["3", "5"]) as second:
+            waiting.start()
+            time.sleep(0.2)
+            assert (first, second, found) == ("3", "5", [])  # a third waits
+        waiting.join(20)
+        assert found == ["5"]
+
+
+def test_devices_are_those_that_we_may_use(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert graph.gpus() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert graph.gpus() == ["2", "3"]
 
 
 def test_breakdown_of_the_time_adds_up(whole, tmp_path):

@@ -92,9 +92,20 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
     assert head_spec(GLUE["qnli"], recipe.heads).kind == "ranking"
 
 
+@pytest.mark.parametrize("name", ["base", "smoke", "demo"])
+def test_a_setting_changes_one_key_of_what_the_recipe_means(name: str) -> None:
+    before = load_recipe(name)  # two of these leave their students to the defaults
+    after = load_recipe(name, ["students.mtdnn-kd-soft.temperature=2.0", "sizes.layers=[1]"])
+    soft = replace(before.students["mtdnn-kd-soft"], temperature=2.0)
+    assert after.students == before.students | {"mtdnn-kd-soft": soft}
+    assert after.sizes == replace(before.sizes, layers=(1,))
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
+        ("trainig.epochs=3", ["unknown key 'trainig'", "did you mean 'training'"]),
+        ("students.mtdnn-kd.temprature=2", ["unknown key 'temprature'", "'temperature'"]),
         ("training.epoch=3", ["training", "'epoch'", "did you mean 'epochs'"]),
         ("colour=3", ["'colour'", "known"]),
         ("training.epochs=many", ["training: epochs", "int", "'many'"]),
@@ -126,6 +137,7 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
         ("name=a/b", ["name", "'a/b'", "letters"]),
         ("students.bert.hard_weight=0.5", ["'bert'", "another system"]),
         ("heads.qnli=ranking; students.a.temperature=2", ["students.a.temperature", "ranking"]),
+        ("heads.qnli=ranking; data.limit=9", ["heads.qnli", "whole questions", "data.limit"]),
         ("pretraining.attention_heads=3", ["pretraining.hidden", "multiple"]),
         ("encoder=roberta", ["'roberta'", "cased, uncased"]),
         ("encoders.cased.path=/tmp", ["encoders.cased", "exactly one"]),
@@ -245,6 +257,27 @@ def test_identity_does_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
     assert {run.settings["tasks"][0] for run in expand(one) if "tasks" in run.settings} == {"rte"}
     (second / "RTE" / "train.tsv").write_text("another version")
     assert {"glue", "distill"} <= changed(one, two)
+
+
+def test_identity_is_of_the_content_and_not_of_the_size(tmp_path: Path) -> None:
+    recipes = []
+    for place, label, weights in (("a", "0", b"one"), ("b", "0", b"one"), ("c", "1", b"two")):
+        folder = tmp_path / place
+        (folder / "RTE").mkdir(parents=True)
+        rows = f"index\tsentence1\tsentence2\tlabel\n0\ta\tb\t{label}\n"
+        (folder / "RTE" / "train.tsv").write_text(rows)
+        (folder / "model.safetensors").write_bytes(weights)
+        changes = {"encoders": {"uncased": {"path": str(folder)}}, "tasks": ["rte"]}
+        changes |= {"candidates": {"encoders": ["uncased"]}}
+        recipes.append(load_recipe(write(tmp_path, **changes), (), str(folder)))
+    first, copy, other = recipes
+    assert ids(first) == ids(copy)
+    assert {"glue", "encoders", "distill"} <= changed(first, other)
+    gone = tmp_path / "a" / "model.safetensors"
+    gone.unlink()
+    gone.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(MtkdError, match=r"a/model.safetensors: No such file.*of the encoder that"):
+        ids(first)
 
 
 def test_data_without_any_task_is_refused(tmp_path: Path) -> None:

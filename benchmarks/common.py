@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,23 +27,40 @@ ENCODERS = {  # layers, width, attention heads
     "tiny": (2, 128, 2),
     "minilm": (6, 384, 12),
     "base": (12, 768, 12),
+    "bert-large": (24, 1024, 16),
 }
 VOCABULARY, LONGEST, BATCH = 30_522, 128, 32
 TASK = "mrpc"  # two classes: all examples are given to one head
 
 
-def examples(tasks: list[str], count: int) -> TaskData:
-    """Made-up examples with the lengths of some tasks, mixed by the tasks' sizes."""
-    rng = np.random.default_rng(0)
+def full_size(tasks: list[str]) -> int:
+    """Training examples that these tasks really have."""
+    return sum(GLUE_SIZES[task] for task in tasks)
+
+
+def draw_lengths(tasks: list[str], count: int) -> np.ndarray:
+    """Lengths of examples of some tasks, mixed by the tasks' sizes, in random order.
+
+    Drawn one from each of `count` equal shares of their distribution, so that a small number of
+    examples has its mean and its tail, too.
+    """
     counted = read_lengths()
-    weights = np.array([GLUE_SIZES[task] for task in tasks], float)
-    lengths = []
-    for task in rng.choice(tasks, count, p=weights / weights.sum()):
-        mine = counted[counted["task"] == task]
-        lengths.append(rng.choice(mine["tokens"], p=mine["rows"] / mine["rows"].sum()))
-    sizes = np.minimum(lengths, LONGEST)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    ranks = (rng.random(offsets[-1]) * np.log(VOCABULARY - 1000)).astype(float)
+    counted = counted[counted["task"].isin(tasks)].sort_values("tokens", kind="stable")
+    sizes = counted["task"].map(GLUE_SIZES) / full_size(tasks)
+    rows = counted["rows"] / counted.groupby("task")["rows"].transform("sum")
+    reached = np.cumsum((sizes * rows).to_numpy())
+    rng = np.random.default_rng(0)
+    shares = (np.arange(count) + rng.random(count)) / count
+    places = np.searchsorted(reached, shares).clip(max=len(reached) - 1)
+    lengths = np.minimum(counted["tokens"].to_numpy()[places], LONGEST)
+    return rng.permutation(lengths)
+
+
+def made_up(lengths: np.ndarray) -> TaskData:
+    """Examples of these lengths: tokens by a Zipf law over BERT's vocabulary, labels at random."""
+    rng, count = np.random.default_rng(1), len(lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ranks = rng.random(offsets[-1]) * np.log(VOCABULARY - 1000)
     tokens = (999 + np.exp(ranks)).astype(np.int32)  # P(rank) ~ 1 / rank
     encoded = Encoded(
         task=GLUE[TASK],
@@ -104,54 +122,73 @@ class Padder:
         }
 
 
-def padding(data: TaskData, batches: list[np.ndarray]) -> float:
+def padding(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
     """Share of the tokens of these batches that are padding."""
-    lengths = data.encoded.lengths
     real = sum(lengths[rows].sum() for rows in batches)
-    return float(1 - real / sum(lengths[rows].max() * len(rows) for rows in batches))
+    return round(float(1 - real / sum(lengths[rows].max() * len(rows) for rows in batches)), 4)
 
 
-def machine() -> dict[str, float]:
-    """What this machine can do: products of fp32 matrices, and copying memory."""
-    a, large = torch.randn(1024, 1024), torch.randn(1 << 25)
-    out, copy = torch.empty_like(a), torch.empty_like(large)
+def in_batches(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Rows in this order, `size` at a time."""
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+# ------------------------------------------------------------------------------- the machine
+
+
+def chosen(name: str) -> torch.device:
+    """The device of all systems; accelerate is told, which takes a GPU where there is one.
+
+    One GPU: the Trainer would spread a batch over several.
+    """
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: torch finds no GPU here; expected one, or --device cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        os.environ["ACCELERATE_USE_CPU"] = "1"
+        return torch.device("cpu")
+    return torch.device("cuda")
+
+
+def clock(device: torch.device) -> float:
+    """The time in seconds, when the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def machine(device: torch.device) -> dict[str, float]:
+    """What a device can do: products of large matrices by precision, and copying memory."""
+    side, count = (8192, 1 << 28) if device.type == "cuda" else (1024, 1 << 25)
+    large = torch.randn(count, device=device)
+    copy = torch.empty_like(large)
 
     def best(work: Callable[[], object]) -> float:
         seconds = []
         for _ in range(7):
-            began = time.perf_counter()
+            began = clock(device)
             work()
-            seconds.append(time.perf_counter() - began)
+            seconds.append(clock(device) - began)
         return min(seconds)
 
-    return {
-        "gflops": round(2 * 1024**3 / best(lambda: torch.mm(a, a, out=out)) / 1e9, 1),
-        "gigabytes_per_second": round(8 * len(large) / best(lambda: copy.copy_(large)) / 1e9, 2),
-    }
+    found = {"gigabytes_per_second": round(8 * count / best(lambda: copy.copy_(large)) / 1e9, 2)}
+    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a = torch.randn(side, side, device=device).to(kind)
+        out = torch.empty_like(a)
+        seconds = best(lambda a=a, out=out: torch.mm(a, a, out=out))  # type: ignore[misc]
+        found[f"teraflops_{name}"] = round(2 * side**3 / seconds / 1e12, 4)
+    return found
 
 
-def asked(doc: str) -> argparse.ArgumentParser:
-    """The options that every race has; `doc` is the script's own text."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--encoder", choices=ENCODERS, default="tiny")
-    parser.add_argument("--tasks", nargs="+", default=["cola", "rte", "mrpc", "stsb"])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the numbers there, too")
-    return parser
-
-
-def speed_table(what: str, found: dict[str, Any]) -> Table:
-    """Examples a second of all systems, and how many times as fast "mtkd" is."""
-    title = f"{what}, {found['encoder']}, {found['threads']} thread(s)"
-    table = Table(title=title, title_justify="left")
-    table.add_column("system")
-    table.add_column("examples/s", justify="right")
-    table.add_column("mtkd is", justify="right")
-    speeds = found["examples_per_second"]
-    for name, value in speeds.items():
-        table.add_row(name, f"{value:,.0f}", f"{speeds['mtkd'] / value:.2f} x")
-    return table
+def peak_mib(device: torch.device) -> float:
+    """Largest memory of this process: what torch allocated on a GPU, all of it on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return memory_mib("VmHWM")
 
 
 def memory_mib(field: str) -> float:
@@ -161,3 +198,56 @@ def memory_mib(field: str) -> float:
     """
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+# ------------------------------------------------------------------------ options and tables
+
+
+def asked(doc: str) -> argparse.ArgumentParser:
+    """The options that every race has; `doc` is the script's own text."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--encoder", choices=ENCODERS, default="tiny", help="random weights")
+    parser.add_argument("--tasks", nargs="+", default=["cola", "rte", "mrpc", "stsb"])
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if any"
+    )
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the numbers there, too")
+    return parser
+
+
+def conditions(options: argparse.Namespace) -> dict[str, Any]:
+    """What was measured and where; `options.device` is chosen by now."""
+    cuda = options.device.type == "cuda"
+    return {
+        "encoder": options.encoder,
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "precision": options.precision,
+        "threads": options.threads,
+        "tasks": options.tasks,
+        "torch": torch.__version__,
+    }
+
+
+def speed_table(what: str, found: dict[str, Any]) -> Table:
+    """Each system's examples a second, how many times as fast the kit is, and the padding.
+
+    Of the batches that it was given, and of those of all the tasks' examples.
+    """
+    place = f"{found['device']}, {found['precision']}, {found['threads']} thread(s)"
+    title = f"{what}, {found['encoder']}, {place}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    speeds = found.get("examples_per_second", {})
+    kits = {"mtkd": "mtkd is", "mtkd, defaults": "defaults"}
+    kits = {name: column for name, column in kits.items() if name in speeds}
+    table.add_column("system")
+    for column in (*(["examples/s"] if speeds else []), *kits.values(), "padding", "of all"):
+        table.add_column(column, justify="right")
+    for name in speeds or found["padding"]:
+        cells = [f"{speeds[name]:,.0f}"] if speeds else []
+        cells += [f"{speeds[kit] / speeds[name]:.2f} x" for kit in kits]
+        shares = (found["padding"][name], found["padding_of_all"][name])
+        table.add_row(name, *cells, *(f"{share:.1%}" for share in shares))
+    return table

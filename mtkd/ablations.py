@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd import runs
-from mtkd.arms import Arm, Contrast, Study, taught, untaught
+from mtkd.arms import Arm, Contrast, Study, taught, without_teachers
 from mtkd.settings import Recipe
 from mtkd.tasks import TASKS
 
@@ -16,7 +16,7 @@ TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
 
 def targets(recipe: Recipe) -> Study:
     """Weight of the labels by temperature, targets or losses mixed, teacher annealing."""
-    arms = [untaught(recipe)]
+    arms = [*without_teachers(recipe)]
     for weight in WEIGHTS:
         for heat in TEMPERATURES:
             title = f"label weight {weight:g}, temperature {heat:g}"
@@ -32,6 +32,7 @@ def targets(recipe: Recipe) -> Study:
         "How much should the student listen to the labels, how much to the teachers, and at which "
         "temperature?",
         tuple(arms),
+        base="alone",
         paper="w0.5-t1",
         contrasts=(
             Contrast("losses mixed, temperature 2", {"mixed-t2": "w0.5-t2"}, told=("mixed-t2",)),
@@ -43,7 +44,7 @@ def ensembles(recipe: Recipe) -> Study:
     """Who teaches: how many, how chosen, how averaged."""
     count, grid = recipe.teachers.choose, recipe.candidates
     pool = len(grid.encoders) * len(grid.dropout)
-    arms = [untaught(recipe), taught(recipe, "paper", f"best {count} by dev score")]
+    arms = [*without_teachers(recipe), taught(recipe, "paper", f"best {count} by dev score")]
     if count > 1:
         arms.append(taught(recipe, "best-1", "the best one", "teachers.choose=1"))
     if pool > count:
@@ -62,6 +63,7 @@ def ensembles(recipe: Recipe) -> Study:
         "The ensemble",
         "How many teachers, chosen how, averaged how? Is one strong teacher enough?",
         tuple(arms),
+        base="alone",
         paper="paper",
         contrasts=tuple(
             Contrast(arm.title, {"paper": arm.name}, told=("paper",))
@@ -75,7 +77,7 @@ def teacher_tasks(recipe: Recipe) -> Study:
     """Which tasks have teachers: none, each alone, the recipe's, all; of those that are there."""
     present, _ = runs.present_tasks(recipe)
     own = tuple(task for task in recipe.teachers.tasks if task in present)
-    arms = [untaught(recipe)]
+    arms = [*without_teachers(recipe)]
     for task in own if len(own) > 1 else ():
         alone = taught(recipe, task, f"{titled([task])} alone", f"teachers.tasks=[{task}]")
         arms.append(replace(alone, tasks=(task,)))
@@ -89,6 +91,7 @@ def teacher_tasks(recipe: Recipe) -> Study:
         "Which tasks have teachers",
         "Do tasks without a teacher gain, too, and would more teachers help?",
         tuple(arms),
+        base="alone",
         paper="paper",
         contrasts=(Contrast(titled(own), {"all": "paper"}, told=("all",)),),
     )

@@ -9,6 +9,8 @@ from mtkd.errors import MtkdError
 from mtkd.settings import Distillation, Recipe
 
 PAPERS = "the paper's setting"
+DRAWS = 4  # students a seed where one is not enough
+ALONE = "no teacher (mean of four draws)"
 STUDENT = "mtdnn-kd"  # name of the student in the arms that have one of their own
 
 
@@ -96,3 +98,24 @@ def yaml_value(value: object) -> str:
 def untaught(recipe: Recipe) -> Arm:
     """The arm without a teacher: the same model and budget, trained on the labels alone."""
     return taught(recipe, "none", "no teacher", hard_weight=1.0)
+
+
+def without_teachers(recipe: Recipe) -> tuple[Arm, ...]:
+    """The arm without a teacher and three that differ in their random numbers; then their mean.
+
+    Their mean, "alone", is what arms with teachers are measured by: one draw is a poor measure.
+    """
+    names = [f"none-{number}" for number in range(1, DRAWS)]
+    first = replace(untaught(recipe), title="no teacher, draw 1", base="none")
+    draws = [
+        Arm(
+            name,
+            f"no teacher, draw {number}",
+            name,
+            what=name,
+            changes=(f"students={{{name}: {{hard_weight: 1.0}}}}",),
+            base=name,
+        )
+        for number, name in enumerate(names, 2)
+    ]
+    return (first, *draws, Arm("alone", ALONE, "", base="alone", of=("none", *names)))

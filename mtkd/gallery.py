@@ -104,11 +104,10 @@ def readme_block(folder: Path) -> str:
 
 def untaught(folder: Path) -> str:
     """What the teachers alone add, where the study that says so is there."""
-    tables = {name: folder / "tables" / f"study_{name}.csv" for name in ("targets", "generations")}
-    values = {name: read_values(path) for name, path in tables.items() if path.is_file()}
-    words = teachers_alone(values)
-    links = ", ".join(f"[{name}](results/demo/tables/study_{name}.md)" for name in values)
-    return f"{words} (studies: {links})" if words else ""
+    path = folder / "tables" / "study_generations.csv"
+    words = teachers_alone({"generations": read_values(path)}) if path.is_file() else ""
+    link = "[study `generations`](results/demo/tables/study_generations.md)"
+    return f"{words} ({link})" if words else ""
 
 
 def update_readme(readme: Path, folder: Path) -> None:

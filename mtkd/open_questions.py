@@ -6,9 +6,13 @@ import dataclasses
 import json
 from dataclasses import replace
 
-from mtkd.arms import Arm, Contrast, Study, taught, untaught
+from mtkd.arms import Arm, Contrast, Study, taught, untaught, without_teachers
 from mtkd.runs import few_system, new_tasks
 from mtkd.settings import Recipe
+
+TWIN = "its twin without a teacher"  # the student with the same random numbers
+MEAN = "the mean of the four without a teacher"
+ONE = "Arms are one draw of random numbers a seed; the study `generations` shows what those weigh."
 
 
 def sizes(recipe: Recipe) -> Study:
@@ -43,16 +47,15 @@ def sizes(recipe: Recipe) -> Study:
         tuple(arms),
         paper="paper",
         against="the same size without a teacher",
+        budget=f"All arms have the same budget of training. {ONE}",
     )
 
 
 def generations(recipe: Recipe) -> Study:
     """Born again: students taught by an ensemble of students, twice."""
     first, second = [f"first-{n}" for n in (1, 2, 3)], [f"second-{n}" for n in (1, 2, 3)]
-    alone = [f"none-{n}" for n in (1, 2, 3)]
     students = {
         **{name: {} for name in first},
-        **{name: {"hard_weight": 1.0} for name in alone},
         **{name: {"taught_by": first} for name in second},
         "third": {"taught_by": second},
     }
@@ -61,38 +64,31 @@ def generations(recipe: Recipe) -> Study:
     def born(name: str, title: str) -> Arm:
         return Arm(name, title, name, what=name, changes=changes)
 
-    def mean(name: str, title: str, *of: str) -> Arm:
-        return Arm(name, title, "", of=of, base="alone")
-
     return Study(
         "generations",
         "Born again",
-        "Does a student of three students get better than they are, and once more?",
+        "Does a student of three students get better than they are, and once more? And how far "
+        "apart are students that differ in their random numbers alone?",
         (
-            untaught(recipe),
-            taught(recipe, "paper", "taught by the ensemble"),
-            # How far apart are students that differ in their random numbers alone?
+            *without_teachers(recipe),
+            taught(recipe, "paper", "taught by the ensemble, draw 1"),
             *(
                 born(name, f"taught by the ensemble, draw {number}")
                 for number, name in enumerate(first, 2)
             ),
-            mean("draws", "taught by the ensemble, mean of the four", "paper", *first),
-            *(
-                replace(born(name, f"no teacher, draw {number}"), base=name)
-                for number, name in enumerate(alone, 2)
-            ),
-            mean("alone", "no teacher, mean of the four", "none", *alone),
+            Arm("draws", "taught by the ensemble, mean of the four", "", of=("paper", *first)),
             *(born(name, f"taught by draws 2 to 4, draw {name[-1]}") for name in second),
-            mean("second", "taught by draws 2 to 4, mean of the three", *second),
+            Arm("second", "taught by draws 2 to 4, mean of the three", "", of=tuple(second)),
             born("third", "taught by three that students taught"),
         ),
+        base="alone",
         paper="paper",
         contrasts=(
+            Contrast(TWIN, {"paper": "none"}, told=("paper",)),
+            Contrast(MEAN, {"none": "alone"}, told=("none",)),
             Contrast("the four that the ensemble taught", {"second": "draws"}, told=("second",)),
             Contrast("the three that taught it", {"third": "second"}, told=("third",)),
         ),
-        budget="All arms have the same budget of training. A mean over draws is compared with the "
-        "mean of the four students without a teacher, one draw with the first of them.",
     )
 
 
@@ -132,7 +128,7 @@ def unlabelled(recipe: Recipe) -> Study:
             Contrast("the same labels once", {repeated: once}, told=(repeated,)),
         ),
         budget="An arm, and what it is compared with, see as many examples of every task. Text is "
-        "counted in multiples of a task's training examples, or is as much as there is.",
+        f"counted in multiples of a task's training examples, or is as much as there is. {ONE}",
     )
 
 

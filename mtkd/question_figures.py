@@ -66,7 +66,7 @@ def size_figure(
         axes.plot([place], [ensemble["value"]], "D", color=GREEN, ms=6, label=label)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(thousands))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", labelsize=8.5)
         axes.set_xlabel(words)
@@ -75,10 +75,17 @@ def size_figure(
     for name in names:
         if not name.startswith("none") and (size := size_words(name)):
             place = (costs.loc[name, "parameters"], means.loc[name, "value"])
-            panels[0].annotate(size, place, (-3, 5), textcoords="offset points", ha="right", size=8)
+            panels[0].annotate(size, place, (-4, 4), textcoords="offset points", ha="right", size=8)
+    left, right = panels[0].get_xlim()
+    panels[0].set_xlim(left / 1.7, right)  # room for the labels
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def thousands(value: float, _: int) -> str:
+    """A number on an axis: 20k."""
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
 def draw_costs(axes: Axes, places: pd.Series, means: pd.DataFrame, hue: str, joined: bool) -> None:

@@ -59,6 +59,7 @@ def ensembles_figure(study: Study, values: pd.DataFrame, found: pd.DataFrame, si
     figure = Plot(figsize=(8, 5.2), layout="constrained")
     panels = figure.subplot_mosaic("AB;AC", width_ratios=(3, 2))
     draw_arms(panels["A"], study, gains)
+    panels["A"].set_xlabel("gain over no teacher, points")
     draw_sizes(panels["B"], by_seed(found))
     draw_diversity(panels["C"], found, size)
     add_legend(figure, study, gains)
@@ -81,7 +82,7 @@ def draw_arms(axes: Axes, study: Study, gains: pd.DataFrame) -> None:
             draw_estimate(axes, row, y, VERMILLION if arm.name == study.paper else BLUE)
     axes.axvline(0, color=GREY, linewidth=1)
     name_rows(axes, [arm.title for arm in arms])
-    axes.set_xlabel(f"mean dev score less that of: {study.compared}, points")
+    axes.set_xlabel(f"gain over {study.compared}, points")
 
 
 def draw_sizes(axes: Axes, sizes: pd.DataFrame) -> None:
@@ -102,8 +103,9 @@ def draw_diversity(axes: Axes, found: pd.DataFrame, size: int) -> None:
     for (seed, rows), hue in zip(mine.groupby("seed"), cycle(HUES), strict=False):
         place = rows["disagreement"], rows["gain"]
         axes.plot(*place, "o", color=hue, ms=3.5, alpha=0.7, label=f"{seed}")
-    axes.set_xlabel(f"dev answers that two of {size} members give differently, %")
-    axes.set_ylabel("gain over them, points")
+    axes.set(
+        xlabel="two members differ, % of dev answers", ylabel=f"gain of {size} over one, points"
+    )
     axes.legend(title="seed", fontsize=7.5, title_fontsize=7.5, ncols=2, handletextpad=0.1)
     grid_lines(axes, "both")
 

@@ -11,6 +11,7 @@ import pandas as pd
 from mtkd import records
 from mtkd.arms import PAPERS, Arm, Study
 from mtkd.markup import NOTHING
+from mtkd.open_questions import MEAN, TWIN
 from mtkd.plans import arm_runs
 from mtkd.results import Results
 from mtkd.statistics import (
@@ -219,28 +220,25 @@ def sentence(words: str) -> str:
 
 
 def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
-    """What the paper's student gains over itself without a teacher; `values` by study.
-
-    With the study `generations`, over several draws of both, too.
-    """
-    row = find_row(values["targets"], "w0.5-t1", OURS, "gain") if "targets" in values else None
-    if row is None:
+    """What the teachers add to the paper's student, from the study `generations`; by study."""
+    found = values.get("generations", frame_of([]))
+    twin, draws = (
+        find_row(found, "paper", OURS, f"over {TWIN}"),
+        find_row(found, "draws", OURS, "gain"),
+    )
+    luck = find_row(found, "none", OURS, f"over {MEAN}")
+    if not (twin and draws and luck):
         return ""
     text = (
-        "How much of the student's gain over MT-DNN is the teachers'? Over the same student, "
-        f"trained as long without them, it is {said(row)}, {verdict(row)}."
+        "How much of the student's gain over MT-DNN is the teachers'? Over its twin without "
+        f"teachers, which has the same random numbers, it is {said(twin)}, {verdict(twin)}. One "
+        f"draw of random numbers weighs as much: that twin stands {said(luck)} over {MEAN}. Four "
+        f"students a seed with teachers against four without: {said(draws)}, {verdict(draws)}"
     )
-    again = values.get("generations", frame_of([]))
-    if draws := find_row(again, "draws", OURS, "gain"):
-        text += (
-            " Four students a seed with teachers against four without, which differ in their "
-            f"random numbers: {said(draws)}, {verdict(draws)}"
-        )
-        for name, where in (("taught", "tasks with a teacher"), ("untaught", "other tasks")):
-            if part := find_row(again, "draws", OURS, name):
-                text += f"; {where} {said(part)}, {verdict(part)}"
-        text += "."
-    return text
+    for name, where in (("taught", "tasks with a teacher"), ("untaught", "other tasks")):
+        if part := find_row(found, "draws", OURS, name):
+            text += f"; {where} {said(part)}, {verdict(part)}"
+    return f"{text}."
 
 
 def file_stem(study: Study) -> str:

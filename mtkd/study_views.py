@@ -22,6 +22,7 @@ from mtkd.studies import studies
 from mtkd.study_figures import ensembles_figure, study_figure
 from mtkd.study_tables import (
     VERDICTS,
+    arm_scores,
     file_stem,
     reading,
     study_costs,
@@ -51,7 +52,7 @@ def study_views(results: Results) -> Iterator[StudyView]:
     """The recipe's studies that have finished runs, one after the other."""
     for study in studies(results.recipe):
         scores = study_scores(results, study)
-        if study.base in set(scores["system"]):
+        if len(scores) and len(arm_scores(study, scores, study.base).dropna(how="all")):
             yield study_view(results, study, scores)
 
 

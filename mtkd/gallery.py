@@ -21,8 +21,9 @@ CAPTIONS = {
     "learning_curves": "Mean dev score by epoch of the multi-task trainings. Thin lines are seeds, "
     "thick ones their mean.",
     "study_targets": "Hard and soft targets: mean dev score less that of the same student without "
-    "a teacher (mean of four draws), by the weight of the labels and the temperature. Boxed: the paper's way (losses "
-    "averaged) and a review's (soft targets alone). Right: what is not on the grid.",
+    "a teacher (mean of four draws), by the weight of the labels and the temperature. Boxed: the "
+    "paper's way (losses averaged) and a review's (soft targets alone). Right: the paper's way, and "
+    "what is not on the grid.",
     "study_ensembles": "The ensemble: gain of the student by who taught it; right, the score of "
     "the ensemble itself by its size, of the best candidates and of any; and what ensembles of "
     "three gain over their members by how often two members differ.",
@@ -35,8 +36,8 @@ CAPTIONS = {
     "study_sizes": "Smaller students: mean dev score by parameters, speed and latency (the best "
     "of all runs of a size), with teachers and without; labels are layers x width. The diamond is "
     "the ensemble: three models for each task, reckoned as three times one model's cost.",
-    "study_generations": "Born again: students taught by an ensemble of students, twice over, and how "
-    "far apart draws of random numbers are.",
+    "study_generations": "Born again: students taught by an ensemble of students, twice over, and "
+    "how far apart draws of random numbers are.",
     "study_unlabelled": "Unlabelled text: mean dev score by how much text the teachers alone have "
     "labelled, with few labels and with all. Dashed: labelled examples again in its place; dotted: "
     "those without a teacher.",

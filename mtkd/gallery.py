@@ -22,8 +22,8 @@ CAPTIONS = {
     "thick ones their mean.",
     "study_targets": "Hard and soft targets: mean dev score less that of the same student without "
     "a teacher (mean of four draws), by the weight of the labels and the temperature. Boxed: the "
-    "paper's way (losses averaged) and a review's (soft targets alone). Right: the paper's way, and "
-    "what is not on the grid.",
+    "paper's way (losses averaged) and a review's (soft targets alone). Right: the paper's way "
+    "and what is not on the grid.",
     "study_ensembles": "The ensemble: gain of the student by who taught it; right, the score of "
     "the ensemble itself by its size, of the best candidates and of any; and what ensembles of "
     "three gain over their members by how often two members differ.",

@@ -87,6 +87,7 @@ rule report:
     input:
         [f"runs/{run_id}/record.json" for run_id in RUNS],
         ".sources/{name}.txt",
+        "recipe.yaml",  # another recipe, of other runs that are there already
         VIEW,
     output:
         "reports/{name}.done",

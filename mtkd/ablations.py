@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd import runs
-from mtkd.arms import Arm, Contrast, Study, taught, without_teachers
+from mtkd.arms import ONE, Arm, Contrast, Study, beside_twins, taught, without_teachers
 from mtkd.settings import Recipe
 from mtkd.tasks import TASKS
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75)
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
+BUDGET = f"All arms have the same budget of training. {ONE}"
 
 
 def targets(recipe: Recipe) -> Study:
@@ -35,8 +36,10 @@ def targets(recipe: Recipe) -> Study:
         base="alone",
         paper="w0.5-t1",
         contrasts=(
+            *beside_twins(recipe, arms, "w0.5-t1"),
             Contrast("losses mixed, temperature 2", {"mixed-t2": "w0.5-t2"}, told=("mixed-t2",)),
         ),
+        budget=BUDGET,
     )
 
 
@@ -65,11 +68,15 @@ def ensembles(recipe: Recipe) -> Study:
         tuple(arms),
         base="alone",
         paper="paper",
-        contrasts=tuple(
-            Contrast(arm.title, {"paper": arm.name}, told=("paper",))
-            for arm in arms
-            if arm.name.startswith(("best-", "random-", "all-"))
+        contrasts=(
+            *beside_twins(recipe, arms, "paper"),
+            *(
+                Contrast(arm.title, {"paper": arm.name}, told=("paper",))
+                for arm in arms
+                if arm.name.startswith(("best-", "random-", "all-"))
+            ),
         ),
+        budget=BUDGET,
     )
 
 
@@ -81,7 +88,8 @@ def teacher_tasks(recipe: Recipe) -> Study:
     for task in own if len(own) > 1 else ():
         alone = taught(recipe, task, f"{titled([task])} alone", f"teachers.tasks=[{task}]")
         arms.append(replace(alone, tasks=(task,)))
-    arms.append(taught(recipe, "paper", titled(own)))
+    if own:
+        arms.append(taught(recipe, "paper", titled(own)))
     if set(own) != set(present):
         every = f"teachers.tasks=[{','.join(present)}]"
         whole = taught(recipe, "all", f"all {len(present)} tasks", every)
@@ -92,8 +100,12 @@ def teacher_tasks(recipe: Recipe) -> Study:
         "Do tasks without a teacher gain, too, and would more teachers help?",
         tuple(arms),
         base="alone",
-        paper="paper",
-        contrasts=(Contrast(titled(own), {"all": "paper"}, told=("all",)),),
+        paper="paper" if own else None,
+        contrasts=(
+            *beside_twins(recipe, arms, "paper"),
+            *([Contrast(titled(own), {"all": "paper"}, told=("all",))] if own else []),
+        ),
+        budget=BUDGET,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mtkd.errors import MtkdError
@@ -11,6 +11,9 @@ from mtkd.settings import Distillation, Recipe
 PAPERS = "the paper's setting"
 DRAWS = 4  # students a seed where one is not enough
 ALONE = "no teacher (mean of four draws)"
+TWIN = "its twin without a teacher"  # the student with the same random numbers
+MEAN = "the mean of the four without a teacher"
+ONE = "Arms are one draw of random numbers a seed; the study `generations` shows what those weigh."
 STUDENT = "mtdnn-kd"  # name of the student in the arms that have one of their own
 
 
@@ -119,3 +122,24 @@ def without_teachers(recipe: Recipe) -> tuple[Arm, ...]:
         for number, name in enumerate(names, 2)
     ]
     return (first, *draws, Arm("alone", ALONE, "", base="alone", of=("none", *names)))
+
+
+def beside_twins(recipe: Recipe, arms: Sequence[Arm], *told: str) -> tuple[Contrast, ...]:
+    """Arms less their twin without a teacher, and the luck of that one.
+
+    Arms with the random numbers of "none" are as lucky as that is, as far as luck carries over from
+    one arm to another; the mean of four is a steadier measure, as far as it does not.
+    """
+    own = draw_of(recipe, next(arm for arm in arms if arm.name == "none"))
+    students = [arm for arm in arms if not arm.of and arm.name != arm.base]
+    twins = {arm.name: "none" for arm in students if draw_of(recipe, arm) == own}
+    return (
+        Contrast(TWIN, twins, told=told, column=True),
+        Contrast(MEAN, {"none": "alone"}, told=("none",)),
+    )
+
+
+def draw_of(recipe: Recipe, arm: Arm) -> str | None:
+    """Name of the student whose random numbers an arm has."""
+    student = None if arm.changes or arm.what is None else recipe.students.get(arm.what)
+    return (student.twin_of if student else None) or arm.what

@@ -47,6 +47,10 @@ def check_names(recipe: Recipe) -> str | None:
             return f"students.{name}.taught_by: {unknown[0]!r} is no student above it"
         if student.twin_of not in (None, *above):
             return f"students.{name}.twin_of: {student.twin_of!r} is no student above it"
+        if student.twin_of and recipe.students[student.twin_of].twin_of:
+            return f"students.{name}.twin_of: {student.twin_of!r} is itself a twin; name its twin"
+        if student.twin_of and student.finetune:
+            return f"students.{name}: a twin is not fine-tuned; leave out finetune or twin_of"
         above.append(name)
     taken = sorted(set(SYSTEM_NAMES) & recipe.students.keys())
     return f"students: {taken[0]!r} is the name of another system" if taken else None
@@ -121,7 +125,7 @@ def check_ranges(recipe: Recipe) -> str | None:
         ("pretraining.learning_rate", recipe.pretraining.learning_rate, 0, 10),
         *((f"candidates.dropout[{i}]", rate, 0, 0.99) for i, rate in enumerate(grid.dropout)),
         *((f"seeds[{i}]", seed, 0, many) for i, seed in enumerate(recipe.seeds)),
-        *((f"unlabelled.shares[{i}]", x, 1e-6, 1) for i, x in enumerate(recipe.unlabelled.shares)),
+        *((f"unlabelled.shares[{i}]", x, 1e-4, 1) for i, x in enumerate(recipe.unlabelled.shares)),
         *((f"few_labels.shares[{i}]", x, 1e-4, 1) for i, x in enumerate(recipe.few_labels.shares)),
         *((f"unlabelled.amounts[{i}]", x, 0, 1e4) for i, x in enumerate(recipe.unlabelled.amounts)),
         *((f"sizes.layers[{i}]", n, 1, 1000) for i, n in enumerate(recipe.sizes.layers)),

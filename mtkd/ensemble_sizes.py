@@ -16,7 +16,7 @@ from mtkd.plans import arm_runs
 from mtkd.results import Results
 from mtkd.runs import Run
 from mtkd.statistics import estimate
-from mtkd.tables import OURS, cell, row_of, said
+from mtkd.tables import OURS, cell, row_of, said, verdict
 from mtkd.targets import Predictions
 from mtkd.tasks import GLUE
 from mtkd.workbench import prediction_file, run_folder
@@ -82,7 +82,6 @@ def size_table(found: pd.DataFrame) -> pd.DataFrame:
         "best": ("The best", False),
         "any": ("Any", False),
         "gain": ("Any, less its members' mean", True),
-        "disagreement": ("Two members differ, %", False),
     }
     table = []
     for size, rows in by_seed(found).groupby("size"):
@@ -111,10 +110,15 @@ def diversity_said(found: pd.DataFrame, size: int) -> str:
     numbers = estimate(diversity(found, size))
     if not numbers.n:
         return ""
-    words = said(row_of("", OURS, "", numbers), unit="")
+    apart = estimate(by_seed(found).query(f"size == {size}").set_index("seed")["disagreement"])
+    differ = said(row_of("", OURS, "", apart), signed=False, unit="%")
+    heard = verdict(row_of("", OURS, "", numbers))
+    words = {"a gain": "more", "a loss": "less", "not told apart": "as much, as far as is told"}
+    low = "" if numbers.low is None else f" [{numbers.low:+.2f}, {numbers.high:+.2f}]"
     return (
-        f"Ensembles of {size} whose members differ more gain more over them, or less: rank "
-        f"correlation of disagreement and gain {' '.join(words.split())}."
+        f"Two candidates answer {differ} of the dev examples differently. Ensembles of {size} "
+        f"whose members differ more gain {words.get(heard, heard)}: rank correlation "
+        f"{numbers.value:+.2f}{low} (n = {numbers.n})."
     )
 
 

@@ -206,9 +206,15 @@ def _class_names(task: Task, table: pa.Table, column: str, source: str) -> dict[
 
     Raises MtkdError for other names than the task's.
     """
-    facts = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = facts.get("info", {}).get("features", {}).get(column, {})
-    names: list[str] = feature.get("names") or []
+    try:
+        facts = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+        feature = (((facts.get("info") or {}).get("features") or {}).get(column)) or {}
+        names: list[str] = feature.get("names") or []
+    except (ValueError, AttributeError):
+        raise MtkdError(
+            f"{source}: the metadata that `datasets` keeps in a Parquet file cannot be read; "
+            "write the file again"
+        ) from None
     if not task.labels or names == [str(at) for at in range(len(task.labels))]:
         return {}  # numbers in place of names are those of the hub
     words = LABEL_WORDS.get(task.name, {})

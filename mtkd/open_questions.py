@@ -6,13 +6,18 @@ import dataclasses
 import json
 from dataclasses import replace
 
-from mtkd.arms import Arm, Contrast, Study, taught, untaught, without_teachers
+from mtkd.arms import (
+    ONE,
+    Arm,
+    Contrast,
+    Study,
+    beside_twins,
+    taught,
+    untaught,
+    without_teachers,
+)
 from mtkd.runs import few_system, new_tasks
 from mtkd.settings import Recipe
-
-TWIN = "its twin without a teacher"  # the student with the same random numbers
-MEAN = "the mean of the four without a teacher"
-ONE = "Arms are one draw of random numbers a seed; the study `generations` shows what those weigh."
 
 
 def sizes(recipe: Recipe) -> Study:
@@ -64,28 +69,28 @@ def generations(recipe: Recipe) -> Study:
     def born(name: str, title: str) -> Arm:
         return Arm(name, title, name, what=name, changes=changes)
 
+    arms = (
+        *without_teachers(recipe),
+        taught(recipe, "paper", "taught by the ensemble, draw 1"),
+        *(
+            born(name, f"taught by the ensemble, draw {number}")
+            for number, name in enumerate(first, 2)
+        ),
+        Arm("draws", "taught by the ensemble, mean of the four", "", of=("paper", *first)),
+        *(born(name, f"taught by draws 2 to 4, draw {name[-1]}") for name in second),
+        Arm("second", "taught by draws 2 to 4, mean of the three", "", of=tuple(second)),
+        born("third", "taught by three that students taught"),
+    )
     return Study(
         "generations",
         "Born again",
         "Does a student of three students get better than they are, and once more? And how far "
         "apart are students that differ in their random numbers alone?",
-        (
-            *without_teachers(recipe),
-            taught(recipe, "paper", "taught by the ensemble, draw 1"),
-            *(
-                born(name, f"taught by the ensemble, draw {number}")
-                for number, name in enumerate(first, 2)
-            ),
-            Arm("draws", "taught by the ensemble, mean of the four", "", of=("paper", *first)),
-            *(born(name, f"taught by draws 2 to 4, draw {name[-1]}") for name in second),
-            Arm("second", "taught by draws 2 to 4, mean of the three", "", of=tuple(second)),
-            born("third", "taught by three that students taught"),
-        ),
+        arms,
         base="alone",
         paper="paper",
         contrasts=(
-            Contrast(TWIN, {"paper": "none"}, told=("paper",)),
-            Contrast(MEAN, {"none": "alone"}, told=("none",)),
+            *beside_twins(recipe, arms, "paper"),
             Contrast("the four that the ensemble taught", {"second": "draws"}, told=("second",)),
             Contrast("the three that taught it", {"third": "second"}, told=("third",)),
         ),
@@ -112,7 +117,7 @@ def unlabelled(recipe: Recipe) -> Study:
     without = {name: f"{name.partition('-')[0]}-u0" for name in text}
     again = {name: f"again-{name}" for name in text}
     share = max(asked.shares)
-    once, repeated = f"none-s{share:g}-u0", f"none-s{share:g}-u{max(asked.amounts):g}"
+    lost = {f"none-s{share:g}-u{max(asked.amounts):g}": f"none-s{share:g}-u0"} if text else {}
     return Study(
         "unlabelled",
         "Unlabelled text",
@@ -125,7 +130,7 @@ def unlabelled(recipe: Recipe) -> Study:
             Contrast("no text, the same labels", without, told=most, column=True),
             Contrast("the labelled examples again", again, told=most, column=True),
             # What the base arm itself loses, for examples seen too often teach noise
-            Contrast("the same labels once", {repeated: once}, told=(repeated,)),
+            Contrast("the same labels once", lost, told=tuple(lost)),
         ),
         budget="An arm, and what it is compared with, see as many examples of every task. Text is "
         f"counted in multiples of a task's training examples, or is as much as there is. {ONE}",

@@ -100,7 +100,8 @@ def size_words(arm: str) -> str:
     layers, _, hidden = arm.partition("-")
     if not layers.startswith("l"):
         return ""
-    return layers[1:] + (f" x {hidden[1:]}" if hidden else " layers")
+    count = layers[1:]
+    return f"{count} x {hidden[1:]}" if hidden else f"{count} layer{'s' if count != '1' else ''}"
 
 
 HUES = (ORANGE, GREEN, BLUE, VERMILLION)  # of the shares of the labels

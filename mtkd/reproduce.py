@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import importlib.util
 import json
 import os
@@ -14,12 +12,12 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 from tqdm import tqdm
 
 from mtkd import paths, records
 from mtkd.errors import MtkdError
+from mtkd.locks import take
 from mtkd.progress import duration, headless
 from mtkd.recipes import as_yaml, load_recipe
 from mtkd.runs import Run
@@ -31,7 +29,6 @@ POLL = 1.0  # seconds between looks at the runs
 GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
 TELL = 10.0  # seconds between lines when nobody watches a screen
 DUE = ".due"  # file in a results folder: ids of the runs that Snakemake is about to make
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has none
 
 
 def results_folder(recipe: Recipe) -> Path:
@@ -104,26 +101,13 @@ def reproduce(
 def check_executor(name: str | None) -> None:
     """Refuse an executor that Snakemake does not have."""
     module = f"snakemake_executor_plugin_{name}".replace("-", "_")
-    if name is None or importlib.util.find_spec(module):
+    if name is None or (module.isidentifier() and importlib.util.find_spec(module)):
         return
     package = "-e '.[slurm]'" if name == "slurm" else f"snakemake-executor-plugin-{name}"
     raise MtkdError(
         f"--executor {name}: Snakemake's plugin for it is not installed; install it with "
         f"`.venv/bin/pip install {package}`"
     )
-
-
-def take(file: IO[Any]) -> bool | None:
-    """Lock a file: False if another process holds it, None if its file system has no locks."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        return None
-    return True
 
 
 def keep_sources(results: Path, notebooks: Iterable[str]) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from mtkd import paths
 from mtkd.errors import MtkdError
-from mtkd.reproduce import take
-
-WAIT = 1.0  # seconds between looks for a free device
+from mtkd.locks import devices, free_device, locked
 
 
 class WarmKernel(AsyncKernelManager):
@@ -83,37 +77,6 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
             raise MtkdError(
                 f"{notebook.name} has no parameter {name!r}; it has {', '.join(declared)}"
             )
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; wait for another process that holds it, an orphaned runner say."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        if take(file) is False:
-            print(f"{path.parent.name}: another process is at this run, waiting for it", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def devices() -> list[str]:
-    """The GPUs that runs share: from `mtkd reproduce`, or from whoever has called Snakemake."""
-    given = os.environ.get("MTKD_DEVICES") or os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return [name.strip() for name in given.split(",") if name.strip()]
-
-
-@contextmanager
-def free_device(names: Sequence[str]) -> Iterator[str]:
-    """Hold a device that no other run of this user holds; wait for one if need be."""
-    folder = Path(tempfile.gettempdir())  # of this machine, as the devices are
-    while True:
-        for name in names:
-            lock = folder / f"mtkd-{os.getuid()}-device-{name.replace('/', '-')}"
-            with lock.open("w") as file:
-                if take(file) is not False:
-                    yield name
-                    return
-        time.sleep(WAIT)
 
 
 def main() -> int:

@@ -331,7 +331,7 @@ def encoder_run(recipe: Recipe, name: str) -> Run:
         settings["path"] = sorted(
             [file.name, file_digest(file, "a file of the encoder")]
             for file in Path(source.path).glob("*")
-            if file.suffix in (".json", ".safetensors", ".txt")
+            if file.suffix in (".json", ".safetensors", ".txt", ".model")
         )
     if source.pretrain:
         settings |= asdict(pretraining_of(recipe, name)) | {"lowercase": source.lowercase}

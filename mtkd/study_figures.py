@@ -56,6 +56,8 @@ def ensembles_figure(study: Study, values: pd.DataFrame, found: pd.DataFrame, si
     Their score by their size, and the gain of those of one `size` by how much their members differ.
     """
     gains = values[values["task"] == "gain"]
+    if gains.empty:
+        return nothing_to_plot(f"no finished arm of the study {study.name}")
     figure = Plot(figsize=(8, 5.2), layout="constrained")
     panels = figure.subplot_mosaic("AB;AC", width_ratios=(3, 2))
     draw_arms(panels["A"], study, gains)

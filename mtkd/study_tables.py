@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mtkd import records
-from mtkd.arms import PAPERS, Arm, Study
+from mtkd.arms import MEAN, PAPERS, TWIN, Arm, Study
 from mtkd.markup import NOTHING
-from mtkd.open_questions import MEAN, TWIN
 from mtkd.plans import arm_runs
 from mtkd.results import Results
 from mtkd.statistics import (
@@ -231,8 +230,8 @@ def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
         return ""
     text = (
         "How much of the student's gain over MT-DNN is the teachers'? Over its twin without "
-        f"teachers, which has the same random numbers, it is {said(twin)}, {verdict(twin)}. One "
-        f"draw of random numbers weighs as much: that twin stands {said(luck)} over {MEAN}. Four "
+        f"teachers, which has the same random numbers, it is {said(twin)}, {verdict(twin)}. What "
+        f"one draw of random numbers weighs: that twin stands {said(luck)} over {MEAN}. Four "
         f"students a seed with teachers against four without: {said(draws)}, {verdict(draws)}"
     )
     for name, where in (("taught", "tasks with a teacher"), ("untaught", "other tasks")):

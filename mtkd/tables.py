@@ -255,7 +255,7 @@ def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -
     return f"{value} [{low}, {high}] {unit} (n = {row['n']:.0f})"
 
 
-def verdict(row: Mapping[Hashable, Any]) -> str:
+def verdict(row: Mapping[Any, Any]) -> str:
     """A gain or a loss only where Student's t interval leaves out zero as well.
 
     At five seeds the bootstrap's interval, which is printed, is too narrow (`statistics.interval`).

@@ -18,7 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from mtkd import paths, runner
+from mtkd import locks, paths, runner
 from mtkd import reproduce as graph
 from mtkd.recipes import as_yaml, load_recipe
 from mtkd.records import COLUMNS, Record, write_record
@@ -165,8 +165,8 @@ def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(sys, "argv", ["runner", "x", "--results", str(tmp_path), "--name", "x-s1"])
     waiting = threading.Thread(target=runner.main)
-    with runner.free_device(["3", "5"]) as first:
-        with runner.free_device(["3", "5"]) as second:
+    with locks.free_device(["3", "5"]) as first:
+        with locks.free_device(["3", "5"]) as second:
             waiting.start()
             time.sleep(0.2)
             assert (first, second, found) == ("3", "5", [])  # a third waits

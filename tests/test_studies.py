@@ -41,6 +41,8 @@ from mtkd.stages import drawn_units
 from mtkd.statistics import estimate, t_interval
 from mtkd.studies import ABLATIONS, STUDIES, arm_recipe, named
 from mtkd.tables import OURS, read_values, row_of, verdict
+from mtkd.targets import Predictions
+from mtkd.tasks import GLUE
 from mtkd.training import label_weight
 from mtkd.transfer import repeated_rows
 from mtkd.workbench import open_run
@@ -106,8 +108,17 @@ def test_the_student_without_a_teacher_is_the_base_arm_of_the_studies(demo: Reci
         assert main[run.run_id] == "untaught"
         told = run.settings["distillation"]
         assert (told["hard_weight"], told["twin_of"]) == (1.0, "mtdnn-kd")
-    with pytest.raises(MtkdError, match=r"students\.a\.twin_of: 'b' is no student"):
-        load_recipe("demo", ["students={a: {twin_of: b}, b: {}}"])
+    for students, message in (
+        ("a: {twin_of: b}, b: {}", r"students\.a\.twin_of: 'b' is no student above it"),
+        ("a: {}, b: {twin_of: a}, c: {twin_of: b}", r"students\.c\.twin_of: 'b' is itself a twin"),
+        ("a: {}, b: {twin_of: a, finetune: true}", r"students\.b: a twin is not fine-tuned"),
+    ):
+        with pytest.raises(MtkdError, match=message):
+            load_recipe("demo", [f"students={{{students}}}"])
+    # A student of another name has other random numbers, so the text says nothing of twins.
+    other = STUDIES["generations"](load_recipe("demo", ["students={kd: {}, plain: {}}"]))
+    assert other.arm("paper").what == "kd" and not other.contrasts[0].pairs
+    assert STUDIES["generations"](demo).contrasts[0].pairs == {"paper": "none"}
 
 
 def test_fields_of_later_versions_keep_older_identities(demo: Recipe) -> None:
@@ -197,7 +208,7 @@ def test_table_by_hand_and_the_reading_that_follows_it(demo: Recipe) -> None:
     paper = table.loc["label weight 0.5, temperature 1 (the paper's)"]
     assert paper["Mean of 3"].startswith("63.7 [")  # 62 + 2 - 1/3
     gains = [name for name in table.columns if name.startswith("Gain")]
-    assert paper[gains].tolist() == ["+2.0 [+2.0, +2.0]"] * 3
+    assert paper[gains].tolist() == ["+2.0 [+2.0, +2.0]"] * 4  # the last one over its twin
     assert table["Seeds"].unique().tolist() == ["5"]
 
     text = study_tables.reading(study, values)
@@ -362,7 +373,7 @@ def test_an_arm_may_be_the_mean_of_others(demo: Recipe) -> None:
     assert row["value"] == pytest.approx(np.mean([1, 2, 2, 1, 2]) - 0.5) and row["n"] == 5
     assert study_tables.teachers_alone({"targets": values}) == ""  # not asked there
     said = study_tables.teachers_alone({"generations": values})
-    assert "numbers, it is +4.0 [+4.0, +4.0] points (n = 5), a gain. One draw" in said
+    assert "numbers, it is +4.0 [+4.0, +4.0] points (n = 5), a gain. What one draw" in said
     assert "that twin stands -0.5 [-0.5, -0.5] points (n = 5) over the mean" in said
     gain = "+1.1 [+0.7, +1.5] points (n = 5), a gain"  # the four without teachers are 0.5 ahead
     assert said.endswith(f"{gain}; tasks with a teacher {gain}; other tasks {gain}.")
@@ -397,6 +408,9 @@ def test_teacher_tasks_are_those_that_are_there(tmp_path: Path) -> None:
     recipe = load_recipe("demo", ["tasks=[cola,rte,mnli]"], str(tmp_path))
     titles = [arm.title for arm in STUDIES["teacher-tasks"](recipe).arms]
     assert titles[4:] == [ALONE, "RTE", "all 2 tasks"]
+    nobody = load_recipe("demo", ["tasks=[cola]", "teachers.by=[mnli]"], str(tmp_path))
+    study = STUDIES["teacher-tasks"](nobody)
+    assert [arm.title for arm in study.arms[4:]] == [ALONE, "all 1 tasks"] and study.paper is None
 
 
 def test_a_gain_is_said_where_the_wider_interval_has_it_too() -> None:
@@ -420,9 +434,40 @@ def test_ensembles_by_size_by_hand() -> None:
     assert seeds.loc[2, ["best", "any", "gain"]].tolist() == [63.0, 61.0, 2.0]
     assert seeds.loc[2, "disagreement"] == pytest.approx(20 / 3)
     assert ensemble_sizes.diversity(found, 2).tolist() == [1.0]
-    assert "gain 1.0 (n = 1, too few" in ensemble_sizes.diversity_said(found, 2).replace("+", "")
-    assert ensemble_sizes.size_table(found)["Two members differ, %"].tolist() == ["-", "6.7"]
+    said = ensemble_sizes.diversity_said(found, 2)
+    assert "differ more gain too few seeds to tell: rank correlation +1.00 (n = 1)" in said
+    table = ensemble_sizes.size_table(found)
+    assert table["Any, less its members' mean"].tolist() == ["0.0", "+2.0"]
     assert len(ensemble_sizes.drawn(6, 3, 0)) == 20 and ensemble_sizes.drawn(3, 2, 0)[0] == (0, 1)
+
+
+def test_ensembles_are_scored_from_stored_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    idx, gold = np.arange(4), np.array([0, 1, 0, 1])
+    # Three members of RTE: right on 4, 3 and 2 of 4 examples; where they err they are less sure.
+    sure, unsure = 4.0, 1.0
+    wrong: tuple[list[int], ...] = ([], [1], [1, 2])
+    members = {}
+    for number, errors in enumerate(wrong):
+        logits = np.where(gold[:, None] == np.arange(2), sure, 0.0).astype(np.float32)
+        logits[errors] = logits[errors, ::-1] * unsure / sure
+        labels = GLUE["rte"].labels
+        found = Predictions("rte", "dev", labels, idx, logits, f"member {number}")
+        members[f"run-{number}"] = {("rte", "dev"): found}
+    record = SimpleNamespace(details={"members": [(name, "teacher") for name in members]})
+    run = SimpleNamespace(seed=1, run_id="teachers")
+    monkeypatch.setattr(ensemble_sizes, "widest_teachers", lambda results: [run])
+    monkeypatch.setattr(ensemble_sizes.records, "read_record", lambda folder: record)
+    monkeypatch.setattr(ensemble_sizes, "read_member", lambda results, name, *_: members[name])
+    monkeypatch.setattr(ensemble_sizes, "dev_labels", lambda results: {("rte", "dev"): (idx, gold)})
+    monkeypatch.setattr(ensemble_sizes, "run_folder", lambda *_: Path())
+    found = ensemble_sizes.ensembles_by_size(SimpleNamespace(folder=Path()))  # type: ignore[arg-type]
+    single = found[found["size"] == 1]
+    assert single["score"].tolist() == [100.0, 75.0, 50.0] and single["best"].tolist() == [1, 0, 0]
+    pairs = found[found["size"] == 2]  # members 0 and 1, 0 and 2, 1 and 2
+    assert pairs["disagreement"].tolist() == [25.0, 50.0, 25.0]
+    assert pairs["score"].tolist() == [100.0, 100.0, 75.0]  # the sure member wins
+    assert pairs["gain"].tolist() == [12.5, 25.0, 12.5]
+    assert found["drawn"].all() and len(found) == 3 + 3 + 1
 
 
 def test_what_text_adds_is_read_beside_what_teachers_add(demo: Recipe) -> None:

@@ -1,5 +1,6 @@
 """The whole pipeline on the smoke recipe: notebooks, tables, resume after kill -9, no-op."""
 
+import contextlib
 import json
 import os
 import re
@@ -191,6 +192,16 @@ def test_breakdown_of_the_time_adds_up(whole, tmp_path):
     assert sum(found.values()) == pytest.approx(2 * wall) and min(found.values()) > 0
 
 
+def at_work(results: Path) -> list[psutil.Process]:
+    """The processes of everything that works for a folder of results."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.environ().get("MTKD_RESULTS") == str(results):
+                found.append(process)
+    return found
+
+
 def test_kill_in_mid_run_then_the_same_command_gives_the_same_scores(whole, tmp_path):
     process = subprocess.Popen(
         REPRODUCE,
@@ -203,14 +214,11 @@ def test_kill_in_mid_run_then_the_same_command_gives_the_same_scores(whole, tmp_
     while len(list(tmp_path.rglob("record.json"))) < 3:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
-    everything = [psutil.Process(process.pid)]
-    everything += everything[0].children(recursive=True)
-    for one in everything:
-        try:
-            one.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue  # it ended between the listing and the kill
-    process.wait()
+    while everything := at_work(tmp_path):  # again, for what was begun in the meantime
+        for one in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended before the kill
+                one.send_signal(signal.SIGKILL)
+        process.poll()
     assert not (tmp_path / "smoke" / "scores.csv").exists()
     done = reproduce(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

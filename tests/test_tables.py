@@ -299,7 +299,7 @@ def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 def test_a_colour_for_every_system() -> None:
     hues = [plotting.colour(system) for system in SYSTEMS if system != MAJORITY]
-    assert len(set(hues)) == len(hues) == 10
+    assert len(set(hues)) == len(hues) == 11
 
 
 def test_learning_curve_has_a_line_per_seed_and_a_mean() -> None:

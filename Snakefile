@@ -8,11 +8,12 @@ import json
 import sys
 from pathlib import Path
 
+from mtkd.notebook_code import keep_sources
 from mtkd.paths import PACKAGE
 from mtkd.plans import expand, upto, urgency
 from mtkd.recipes import load_recipe
 from mtkd.records import write_text
-from mtkd.reproduce import DUE, keep_sources
+from mtkd.reproduce import DUE
 
 recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))
 RUNS = {run.run_id: run for run in upto(expand(recipe), config.get("until"))}

@@ -21,6 +21,7 @@ import pytest
 
 from mtkd import locks, paths, runner
 from mtkd import reproduce as graph
+from mtkd.notebook_code import keep_sources
 from mtkd.recipes import as_yaml, load_recipe
 from mtkd.records import COLUMNS, Record, write_record
 from mtkd.runs import Run
@@ -98,7 +99,7 @@ def test_saved_outputs_do_not_change_a_notebook_and_code_does(tmp_path, monkeypa
     def keep() -> tuple[str, float]:
         nbformat.write(book, notebook)
         os.utime(notebook, (1000, 1000))
-        graph.keep_sources(tmp_path / "results", ["some"])
+        keep_sources(tmp_path / "results", ["some"])
         return saved.read_text(), saved.stat().st_mtime
 
     before = keep()
@@ -156,7 +157,7 @@ def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
 
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(runner, "WAIT", 0.02)
+    monkeypatch.setattr(locks, "WAIT", 0.02)
     for name in ("CUDA_VISIBLE_DEVICES", "MTKD_HEADLESS", "MTKD_PROGRESS"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("MTKD_DEVICES", "3,5")

@@ -84,8 +84,11 @@ def size_figure(
 
 
 def thousands(value: float, _: int) -> str:
-    """A number on an axis: 20k."""
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+    """A number on an axis: 20k, 5M."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 def draw_costs(axes: Axes, places: pd.Series, means: pd.DataFrame, hue: str, joined: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has none
+PATIENCE = 5  # looks at a lock that another process holds
 WAIT = 1.0  # seconds between looks for a free device
 
 
@@ -27,6 +28,15 @@ def take(file: IO[Any]) -> bool | None:
             raise
         return None
     return True
+
+
+def take_soon(file: IO[Any]) -> bool | None:
+    """As `take`, with some patience: a process that was killed holds its files a moment longer."""
+    for _ in range(PATIENCE):
+        if (found := take(file)) is not False:
+            return found
+        time.sleep(WAIT)
+    return False
 
 
 @contextmanager

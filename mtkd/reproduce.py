@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mtkd import paths, records
 from mtkd.errors import MtkdError
-from mtkd.locks import take
+from mtkd.locks import take_soon
 from mtkd.progress import duration, headless
 from mtkd.recipes import as_yaml, load_recipe
 from mtkd.runs import Run
@@ -55,7 +55,7 @@ def reproduce(
     results = results_folder(recipe)
     results.mkdir(parents=True, exist_ok=True)
     with (results / ".lock").open("w") as lock:
-        locked = take(lock)
+        locked = take_soon(lock)
         if locked is False:
             raise MtkdError(
                 f"{results}: another `mtkd reproduce` is at work there; wait for it or stop it"

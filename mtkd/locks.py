@@ -14,7 +14,7 @@ from typing import IO, Any
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has none
 PATIENCE = 5  # looks at a lock that another process holds
-WAIT = 1.0  # seconds between looks for a free device
+WAIT = 1.0  # seconds between looks for what is free
 
 
 def take(file: IO[Any]) -> bool | None:

@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from mtkd.errors import MtkdError
 from mtkd.heads import build_head
@@ -29,6 +30,8 @@ from mtkd.settings import HeadSpec
 from mtkd.tasks import check_labels
 
 FORMAT = 1
+# Bars of reading and writing weights, which take no time here, would fill the notebooks.
+disable_progress_bar()
 # What configurations call the rates of dropout on hidden states and on attention.
 DROPOUT = (
     "hidden_dropout_prob",  # BERT, RoBERTa, DeBERTa, ELECTRA

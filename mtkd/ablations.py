@@ -17,7 +17,7 @@ BUDGET = f"All arms have the same budget of training. {ONE}"
 
 def targets(recipe: Recipe) -> Study:
     """Weight of the labels by temperature, targets or losses mixed, teacher annealing."""
-    arms = [*without_teachers(recipe)]
+    arms = list(without_teachers(recipe))
     for weight in WEIGHTS:
         for heat in TEMPERATURES:
             title = f"label weight {weight:g}, temperature {heat:g}"
@@ -84,7 +84,7 @@ def teacher_tasks(recipe: Recipe) -> Study:
     """Which tasks have teachers: none, each alone, the recipe's, all; of those that are there."""
     present, _ = runs.present_tasks(recipe)
     own = tuple(task for task in recipe.teachers.tasks if task in present)
-    arms = [*without_teachers(recipe)]
+    arms = list(without_teachers(recipe))
     for task in own if len(own) > 1 else ():
         alone = taught(recipe, task, f"{titled([task])} alone", f"teachers.tasks=[{task}]")
         arms.append(replace(alone, tasks=(task,)))

@@ -107,7 +107,7 @@ def readme_block(folder: Path) -> str:
 def untaught(folder: Path) -> str:
     """What the teachers alone add, where the study that says so is there."""
     path = folder / "tables" / "study_generations.csv"
-    words = teachers_alone({"generations": read_values(path)}) if path.is_file() else ""
+    words = teachers_alone(read_values(path)) if path.is_file() else ""
     link = "[study `generations`](results/demo/tables/study_generations.md)"
     return f"{words} ({link})" if words else ""
 

@@ -105,7 +105,9 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyVi
         differences=table_files.DIFFERENCES,
         studies=[study_part(view) for view in views],
         verdicts=VERDICTS,
-        teachers_alone=teachers_alone({view.study.name: view.values for view in views}),
+        teachers_alone="".join(
+            teachers_alone(view.values) for view in views if view.study.name == "generations"
+        ),
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),

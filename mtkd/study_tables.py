@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -152,14 +152,10 @@ def study_costs(results: Results, study: Study) -> pd.DataFrame:
                 size = run.settings["encoder"]
                 rows += [{"arm": arm.name, "size": size, **found}] if found else []
     frame = pd.DataFrame(rows, columns=["arm", "size", *COSTS])
-    best = {"parameters": "first", "examples_per_second": "max", "latency_ms": "min"}
-    costs = frame.groupby("size").agg(best)
-    return (
-        frame.groupby("arm", sort=False)["size"]
-        .first()
-        .to_frame()
-        .join(costs, on="size")[list(COSTS)]
-    )
+    sizes = frame.groupby("size")
+    frame["examples_per_second"] = sizes["examples_per_second"].transform("max")
+    frame["latency_ms"] = sizes["latency_ms"].transform("min")
+    return frame.groupby("arm", sort=False)[list(COSTS)].first()
 
 
 def with_costs(study: Study, table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
@@ -218,9 +214,8 @@ def sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def teachers_alone(values: Mapping[str, pd.DataFrame]) -> str:
-    """What the teachers add to the paper's student, from the study `generations`; by study."""
-    found = values.get("generations", frame_of([]))
+def teachers_alone(found: pd.DataFrame) -> str:
+    """What the teachers add to the paper's student, from the values of the study `generations`."""
     twin, draws = (
         find_row(found, "paper", OURS, f"over {TWIN}"),
         find_row(found, "draws", OURS, "gain"),

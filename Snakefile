@@ -26,9 +26,9 @@ keep_sources(Path.cwd(), {*REPORTS, *(run.notebook for run in RUNS.values())})
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
 METHOD = {
-    "glue": "tasks data encoding glue_files toy toy_tasks toy_language metrics stages",
+    "glue": "tasks data encoding glue_files label_names toy toy_tasks toy_language metrics stages",
     "encoders": "toy_corpus toy_tasks toy_language encoders",
-    "training": "tasks data encoding origins glue_files toy toy_tasks toy_language heads model losses batches optim dropout training "
+    "training": "tasks data encoding origins glue_files label_names toy toy_tasks toy_language heads model losses batches optim dropout training "
     "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
 }
 METHOD["transfer"] = METHOD["training"] + " transfer"

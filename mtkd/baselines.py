@@ -13,7 +13,7 @@ from mtkd.auxiliary import overlaps, slice_rows, slices_of
 from mtkd.batches import TaskData
 from mtkd.ensembles import average_scores
 from mtkd.model import MultiTaskModel
-from mtkd.parts import Bench, single_task
+from mtkd.parts import Bench, combine, single_task, train_part
 from mtkd.prediction import predict
 from mtkd.progress import Progress
 from mtkd.records import Record, Stopwatch
@@ -22,7 +22,6 @@ from mtkd.tasks import GLUE
 from mtkd.workbench import (
     OpenRun,
     Splits,
-    combine,
     finish,
     load_data,
     new_model,
@@ -30,7 +29,6 @@ from mtkd.workbench import (
     read_examples,
     recipe_heads,
     total_steps,
-    train_part,
 )
 
 

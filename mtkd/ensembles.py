@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtkd import records, targets
-from mtkd.parts import Bench, finetune
+from mtkd.parts import Bench, combine, finetune, store
 from mtkd.progress import Progress
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import pool_of, selection_tasks
@@ -17,12 +17,10 @@ from mtkd.tasks import GLUE
 from mtkd.workbench import (
     OpenRun,
     Splits,
-    combine,
     finish,
     load_data,
     prediction_file,
     run_folder,
-    store,
     total_steps,
 )
 

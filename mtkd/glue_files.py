@@ -6,7 +6,6 @@ marks that are text, broken rows (QQP), labels as names in one file and numbers 
 """
 
 import codecs
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtkd.errors import MtkdError
+from mtkd.label_names import LABEL_WORDS, class_names
 from mtkd.tasks import GLUE, UNLABELLED, Examples, Task
 
 # Files without a header.
@@ -23,7 +23,6 @@ COLUMNS = {
     "cola": ["source", "label", "mark", "sentence"],  # train and dev
     "scitail": ["premise", "hypothesis", "label"],
 }
-LABEL_WORDS = {"scitail": {"entailment": "entails"}}  # as SciTail's SNLI format has it
 UNDECIDED = ("-", -1, "-1")  # labels of SNLI's examples on which the annotators did not agree
 # What the official files call the hub's columns, where the names differ.
 TEXT_NAMES = {
@@ -181,7 +180,7 @@ def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples
     texts = [_find(source, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
     label = _find(source, names, LABEL_NAMES, optional=split.startswith("test"))
     index = _find(source, names, INDEX_NAMES, optional=True)
-    class_names = {} if label is None else _class_names(task, table, names[label], source)
+    named = {} if label is None else class_names(task, table, names[label], source)
     labels = None if label is None else table.column(label).to_pylist()
     places = [row for row, value in enumerate(labels or ()) if not undecided(task, value)]
     places = places if labels else list(range(table.num_rows))
@@ -193,37 +192,12 @@ def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples
         task,
         split,
         [column(at) for at in texts],
-        None if label is None else [class_names.get(value, value) for value in column(label)],
+        None if label is None else [named.get(value, value) for value in column(label)],
         None if index is None else column(index),
         source,
         lambda row: f"{source}, row {places[row]}",
         table.num_rows - len(places),
     )
-
-
-def _class_names(task: Task, table: pa.Table, column: str, source: str) -> dict[int, str]:
-    """Name of each class by its number, as `datasets` keeps them beside a table; else empty.
-
-    Raises MtkdError for other names than the task's.
-    """
-    try:
-        facts = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-        feature = (((facts.get("info") or {}).get("features") or {}).get(column)) or {}
-        names: list[str] = feature.get("names") or []
-    except (ValueError, AttributeError):
-        raise MtkdError(
-            f"{source}: the metadata that `datasets` keeps in a Parquet file cannot be read; "
-            "write the file again"
-        ) from None
-    if not task.labels or names == [str(at) for at in range(len(task.labels))]:
-        return {}  # numbers in place of names are those of the hub
-    words = LABEL_WORDS.get(task.name, {})
-    if names and sorted(words.get(name, name) for name in names) != sorted(task.labels):
-        raise MtkdError(
-            f"{source}: column {column} has classes {', '.join(names)}; expected "
-            f"{', '.join(task.labels)}, in any order: is it a file of {task.title}?"
-        )
-    return dict(enumerate(names))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:

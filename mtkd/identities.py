@@ -86,6 +86,18 @@ def content(path: Path) -> list[str]:
     return [f"{path.parent.name}/{path.name}", file_digest(path, "a data file")]
 
 
+def encoder_files(folder: Path) -> list[list[str]]:
+    """Names and digests of an encoder's files: the same model elsewhere is the same encoder.
+
+    Raises MtkdError if one cannot be read.
+    """
+    return sorted(
+        [file.name, file_digest(file, "a file of the encoder")]
+        for file in folder.glob("*")
+        if file.suffix in (".json", ".safetensors", ".txt", ".model")
+    )
+
+
 def file_digest(path: Path, what: str) -> str:
     """SHA-256 of a file. Raises MtkdError, which says `what` was expected, if it cannot be read."""
     try:

@@ -17,7 +17,7 @@ from mtkd.identities import UNLABELLED_FILE, content, file_digest, source_files
 from mtkd.tasks import Task
 
 PACKAGE = Path(__file__).parent
-READERS = ("data", "glue_files", "tasks", "toy", "toy_tasks", "toy_language")  # .py
+READERS = ("data", "glue_files", "label_names", "tasks", "toy", "toy_tasks", "toy_language")  # .py
 COMMIT = re.compile("[0-9a-f]{40}")  # a branch or a tag may move
 
 

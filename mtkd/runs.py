@@ -12,7 +12,7 @@ from typing import Any
 
 from mtkd.data import missing_tasks
 from mtkd.errors import MtkdError
-from mtkd.identities import data_identity, file_digest, identity, text_identity, train_size
+from mtkd.identities import data_identity, encoder_files, identity, text_identity, train_size
 from mtkd.recipes import head_spec, pretraining_of
 from mtkd.settings import Recipe, Training
 from mtkd.tasks import GLUE
@@ -318,21 +318,13 @@ def used_encoders(recipe: Recipe) -> list[str]:
 
 
 def encoder_run(recipe: Recipe, name: str) -> Run:
-    """The run that pre-trains an encoder or checks one that is loaded.
-
-    Raises MtkdError if a file of a local one cannot be read.
-    """
+    """The run that pre-trains an encoder or checks one that is loaded."""
     source = recipe.encoders[name]
     settings: dict[str, Any] = {"package": source.package, "hub": source.hub}
     settings |= {"revision": source.revision, "pretrain": source.pretrain}
     cost = 0.0
     if source.path:
-        # Names and digests of its files: the same model elsewhere is the same encoder.
-        settings["path"] = sorted(
-            [file.name, file_digest(file, "a file of the encoder")]
-            for file in Path(source.path).glob("*")
-            if file.suffix in (".json", ".safetensors", ".txt", ".model")
-        )
+        settings["path"] = encoder_files(Path(source.path))
     if source.pretrain:
         settings |= asdict(pretraining_of(recipe, name)) | {"lowercase": source.lowercase}
         settings["corpus_seed"] = recipe.data.seed

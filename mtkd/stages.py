@@ -19,7 +19,7 @@ from mtkd.encoders import load_tokenizer, pretrain
 from mtkd.ensembles import soft_targets
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
-from mtkd.parts import Bench, finetune, multi_task
+from mtkd.parts import Bench, combine, finetune, multi_task
 from mtkd.prediction import deployed
 from mtkd.progress import Progress
 from mtkd.recipes import encoder_location, pretraining_of
@@ -27,15 +27,7 @@ from mtkd.records import Record, Score, Stopwatch
 from mtkd.settings import Distillation
 from mtkd.tasks import GLUE, UNLABELLED, WNLI_LABEL, Examples
 from mtkd.toy_corpus import toy_corpus
-from mtkd.workbench import (
-    OpenRun,
-    Splits,
-    combine,
-    finish,
-    load_data,
-    read_examples,
-    total_steps,
-)
+from mtkd.workbench import OpenRun, Splits, finish, load_data, read_examples, total_steps
 
 
 def describe_data(opened: OpenRun) -> Record:

@@ -14,7 +14,7 @@ from mtkd import records
 from mtkd.batches import TaskData
 from mtkd.data import first_drawn
 from mtkd.encoding import encode, tokenizer_rules
-from mtkd.parts import Bench, single_task
+from mtkd.parts import Bench, combine, single_task
 from mtkd.progress import Progress
 from mtkd.records import Record, Stopwatch
 from mtkd.runs import few_system, new_tasks
@@ -23,7 +23,6 @@ from mtkd.tasks import TASKS
 from mtkd.workbench import (
     OpenRun,
     Splits,
-    combine,
     encoder_tokenizer,
     finish,
     load_splits,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from mtkd import metrics, records, targets
+from mtkd import records
 from mtkd.batches import TaskData
 from mtkd.data import load_examples, missing_tasks
 from mtkd.encoders import load_tokenizer
@@ -22,26 +19,21 @@ from mtkd.encoding import encode, encoded_before, tokenizer_rules
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel, load_encoder
 from mtkd.origins import data_origin
-from mtkd.prediction import evaluate, predict
-from mtkd.progress import Progress
 from mtkd.recipes import encoder_location, head_spec, open_recipe
 from mtkd.records import Record, Score, Stopwatch
 from mtkd.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
-from mtkd.settings import Distillation, HeadSpec, Recipe, Training
+from mtkd.settings import HeadSpec, Recipe, Training
 from mtkd.studies import arm_recipe
 from mtkd.tasks import (
     DIAGNOSTIC,
     TASKS,
     UNLABELLED,
     Examples,
-    check_labels,
-    is_dev,
     scored_as,
 )
-from mtkd.training import derive_seed, steps_per_epoch, train
+from mtkd.training import steps_per_epoch
 
 Splits = dict[str, TaskData]
-Answer = Callable[..., np.ndarray]  # (model, task, item, *, pad) -> outputs (N, C)
 
 
 @dataclass(frozen=True)
@@ -230,109 +222,6 @@ def total_steps(data: dict[str, Splits], settings: Training, *, alone: bool = Fa
     return sum(steps_per_epoch(sets, settings))
 
 
-def train_part(
-    opened: OpenRun,
-    system: str,
-    data: dict[str, Splits],
-    build: Callable[[], MultiTaskModel],
-    settings: Training,
-    tokenizer: Any,
-    progress: Progress,
-    model_folder: Path | None = None,
-    *,
-    distillation: Distillation | None = None,
-    with_train: bool = False,
-    origin: str = "",
-    twin: str | None = None,
-    extra: Mapping[str, TaskData] | None = None,
-    answer: Answer = predict,
-) -> dict[str, Any]:
-    """One training: skip it if done, resume it if begun; returns its history and scores.
-
-    `extra` are auxiliary tasks, trained on and not scored. `answer` gives the outputs of a split.
-    The random numbers are those of the system, or of its `twin`.
-    """
-    alone = "" if len(data) > 1 or model_folder else f".{next(iter(data))}"
-    name = system + alone
-    path = opened.folder / "parts" / f"{name}.json"
-    item = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
-    if path.exists():
-        progress.advance(sum(steps_per_epoch(item, settings)))
-        return json.loads(path.read_text())
-    # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
-    key = f"{origin}.{next(iter(data))}" if origin else (twin or system) + alone
-    seed = derive_seed(opened.run.seed, zlib.crc32(key.encode()))
-    torch.manual_seed(seed)
-    model = build()
-    progress.what = f"{opened.run.what} seed {opened.run.seed}: {name}"
-    dev = {task: {s: d for s, d in splits.items() if is_dev(s)} for task, splits in data.items()}
-    checkpoint = opened.folder / "checkpoints" / name
-    latest: dict[tuple[str, str], np.ndarray] = {}  # outputs of the last look at dev
-    history = train(
-        model,
-        item,
-        settings,
-        seed=seed,
-        pad=tokenizer.pad_token_id,
-        distillation=distillation,
-        evaluate=lambda: evaluate(model, dev, pad=tokenizer.pad_token_id, outputs=latest),
-        checkpoint=checkpoint,
-        progress=progress,
-    )
-    if model_folder:
-        model.save_pretrained(model_folder, tokenizer)
-    if history.kept_epoch != settings.epochs or answer is not predict:
-        latest.clear()  # another epoch's, or given by other means
-    scores = []
-    for task, splits in data.items():
-        for split, one in splits.items():
-            if split != "train" or with_train:
-                outputs = latest.get((task, split))
-                if outputs is None:
-                    outputs = answer(model, task, one, pad=tokenizer.pad_token_id)
-                labels = model.specs[task].labels
-                scores += store(opened, system, task, split, one, outputs, labels)
-    part = {
-        "name": name,
-        "system": system,
-        "history": asdict(history) | {"finite": history.finite},
-        "scores": [asdict(score) for score in scores],
-    }
-    records.write_text(path, json.dumps(part))
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    return part
-
-
-def store(
-    opened: OpenRun,
-    system: str,
-    task: str,
-    split: str,
-    item: TaskData,
-    outputs: np.ndarray,
-    labels: Sequence[str] | None = None,
-) -> list[Score]:
-    """Write outputs as stored predictions; score them if the split is an evaluation with labels.
-
-    `labels` are the names that a head gave its outputs, None where they are the task's already.
-    Raises MtkdError if they are others than the task's.
-    """
-    encoded = item.encoded
-    run_id = opened.run.run_id
-    task, split = scored_as(task, split)
-    if labels is not None:
-        check_labels(task, labels, f"{run_id}, {system}")
-    targets.write_predictions(
-        prediction_file(opened.results, run_id, system, task, split),
-        targets.Predictions(task, split, TASKS[task].labels, encoded.idx, outputs, run_id),
-    )
-    if encoded.label is None or split == "train":
-        return []
-    flag = metrics.is_degenerate(outputs)
-    found = metrics.compute(TASKS[task], outputs, encoded.label)
-    return [Score(system, task, split, m, v, len(encoded), flag) for m, v in found.items()]
-
-
 def finish(
     opened: OpenRun, watch: Stopwatch, scores: list[Score], details: dict[str, Any]
 ) -> Record:
@@ -359,13 +248,3 @@ def finish(
     shutil.rmtree(opened.folder / "checkpoints", ignore_errors=True)
     shutil.rmtree(opened.folder / "parts", ignore_errors=True)
     return record
-
-
-def combine(parts: Sequence[dict[str, Any]]) -> tuple[list[Score], dict[str, Any]]:
-    """Scores and histories of a run's parts, for its record."""
-    scores = [Score(**score) for part in parts for score in part["scores"]]
-    details = {
-        "systems": list(dict.fromkeys(part["system"] for part in parts)),
-        "histories": {part["name"]: part["history"] for part in parts},
-    }
-    return scores, details

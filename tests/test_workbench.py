@@ -9,11 +9,12 @@ import pytest
 from conftest import MakeData, MakeModel
 from transformers import PreTrainedTokenizerFast
 
-from mtkd import workbench
+from mtkd import parts, workbench
 from mtkd.comparisons import torn_questions
 from mtkd.data import DataSource
 from mtkd.errors import MtkdError
 from mtkd.model import MultiTaskModel
+from mtkd.parts import store, train_part
 from mtkd.prediction import evaluate, predict
 from mtkd.progress import Progress
 from mtkd.recipes import load_recipe
@@ -22,14 +23,7 @@ from mtkd.runs import main_runs
 from mtkd.settings import Training
 from mtkd.targets import read_predictions
 from mtkd.tasks import GLUE
-from mtkd.workbench import (
-    OpenRun,
-    load_data,
-    prediction_file,
-    read_examples,
-    store,
-    train_part,
-)
+from mtkd.workbench import OpenRun, load_data, prediction_file, read_examples
 
 
 @pytest.fixture
@@ -55,7 +49,7 @@ def test_stored_outputs_are_the_kept_model_s(
         evaluate(*arguments, **options)
         return {"cola": {"matthews": next(scores)}}
 
-    monkeypatch.setattr(workbench, "evaluate", falling)
+    monkeypatch.setattr(parts, "evaluate", falling)
     models: list[MultiTaskModel] = []
 
     def build() -> MultiTaskModel:

@@ -15,6 +15,7 @@ import pytest
 from mtkd import figures, inspection, plotting, published, run_figures, table_files, tables
 from mtkd.errors import MtkdError
 from mtkd.records import Record, Score, collect
+from mtkd.statistics import estimate
 from mtkd.systems import MAJORITY, SYSTEMS
 from mtkd.tasks import GLUE, Examples
 
@@ -306,3 +307,20 @@ def test_learning_curve_has_a_line_per_seed_and_a_mean() -> None:
     (axes,) = figures.learning_curves(FULL).axes
     assert len(axes.lines) == 3 * (5 + 1)
     assert axes.lines[5].get_ydata().tolist() == [71.0]  # noft: 69 to 73, the second epoch only
+
+
+def test_directions_beside_the_paper_s() -> None:
+    def rows(system: str, points: tuple[float, ...], paper: float) -> list[dict[str, object]]:
+        ours = tables.row_of(system, tables.OURS, "mean", estimate(pd.Series(points)))
+        theirs = ours | {"source": tables.PAPER, "value": paper, "n": None, "points": ()}
+        return [ours, theirs]
+
+    gains = [*rows("bert", (-1.0, 1.0, 0.5, -0.5, 0.1), -2.5), *rows("mtdnn-kd", (2.0,) * 5, 1.3)]
+    gains += rows("ensemble", (-1.0, -1.1, -1.2, -0.9, -1.0), 1.4)
+    told = tables.directions(tables.frame_of(gains))
+    assert [line.split(" (")[0].removeprefix("Mean gain over MT-DNN ") for line in told] == [
+        "not told apart: BERT, one model per task",
+        "as in the paper: MT-DNN-KD",
+        "other than in the paper: MT-DNN ensemble",
+    ]
+    assert "(paper +1.3, here +2.0 [+2.0, +2.0] points (n = 5))." in told[1]

@@ -1,4 +1,4 @@
-# The graph of runs. The recipe expands itself into runs (mtkd/plans.py); this file only says how one
+# The graph of runs. The recipe expands itself into runs (mtkd/experiments/plans.py); this file only says how one
 # run is done, and what the tables and figures rest on. `mtkd reproduce` calls it with
 #   snakemake --snakefile Snakefile --directory results/<recipe> --cores 2 --rerun-triggers mtime
 #       --config recipe_file=recipe.yaml
@@ -8,12 +8,12 @@ import json
 import sys
 from pathlib import Path
 
-from mtkd.notebook_code import keep_sources
-from mtkd.paths import PACKAGE
-from mtkd.plans import expand, upto, urgency
-from mtkd.recipes import load_recipe
-from mtkd.records import write_text
-from mtkd.reproduce import DUE
+from mtkd.app.notebook_code import keep_sources
+from mtkd.common.paths import PACKAGE
+from mtkd.experiments.plans import expand, upto, urgency
+from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.records import write_text
+from mtkd.app.reproduce import DUE
 
 recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))
 RUNS = {run.run_id: run for run in upto(expand(recipe), config.get("until"))}
@@ -25,25 +25,16 @@ REPORTS = [] if config.get("until") else REPORTS
 keep_sources(Path.cwd(), {*REPORTS, *(run.notebook for run in RUNS.values())})
 
 # Library files that a result depends on. Editing one of them repeats what rests on it.
-METHOD = {
-    "glue": "tasks data encoding glue_files label_names toy toy_tasks toy_language metrics stages",
-    "encoders": "toy_corpus toy_tasks toy_language encoders",
-    "training": "tasks data encoding origins glue_files label_names toy toy_tasks toy_language heads model losses batches optim dropout training "
-    "prediction targets workbench parts ensembles baselines auxiliary stages metrics",
-}
-METHOD["transfer"] = METHOD["training"] + " transfer"
-VIEW = [
-    str(PACKAGE / name)
-    for name in "systems.py tables.py table_files.py markup.py statistics.py figures.py plotting.py inspection.py "
-    "paper.csv calibration.py evaluations.py comparisons.py publish.py report.py report_parts.py "
-    "report_figures.py arms.py ablations.py open_questions.py studies.py study_tables.py study_views.py study_figures.py question_figures.py published.py ensemble_sizes.py learnt.py "
-    "templates/report.html.j2 templates/report.css templates/report.js".split()
-]
+def sources(*packages):
+    return sorted(str(path) for name in packages for path in (PACKAGE / name).rglob("*.py"))
+
+
+METHOD = sources("data", "method", "experiments/systems")
+VIEW = sources("analysis", "app")
 
 
 def method(run):
-    names = METHOD.get(run.stage, METHOD["training"]).split()
-    return [str(PACKAGE / f"{name}.py") for name in names]
+    return METHOD
 
 
 wildcard_constraints:
@@ -79,7 +70,7 @@ rule run:
         gpu=1,
         mem_mb=32000,  # asked of a cluster: Snakemake's own guess is 1 GB
     shell:
-        "exec {sys.executable:q} -m mtkd.warm mtkd.runner {params.notebook} --results . --name {wildcards.run_id}"
+        "exec {sys.executable:q} -m mtkd.app.fork_server mtkd.app.runner {params.notebook} --results . --name {wildcards.run_id}"
         " --parameters {params.values:q}"
 
 
@@ -95,5 +86,5 @@ rule report:
     params:
         values=json.dumps({"recipe": RECIPE}),
     shell:
-        "{sys.executable:q} -m mtkd.warm mtkd.runner {wildcards.name} --results . --name {wildcards.name}"
+        "{sys.executable:q} -m mtkd.app.fork_server mtkd.app.runner {wildcards.name} --results . --name {wildcards.name}"
         " --parameters {params.values:q} && touch {output}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mtkd.records import read_record
+from mtkd.experiments.records import read_record
 
 PAUSE = 60.0  # seconds without any notebook after which nothing was running
 

@@ -15,13 +15,13 @@ from rich.table import Table
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from mtkd.batches import TaskData
-from mtkd.costs import read_lengths
-from mtkd.encoding import Encoded
-from mtkd.identities import GLUE_SIZES
-from mtkd.model import MultiTaskModel
-from mtkd.settings import HeadSpec
-from mtkd.tasks import GLUE
+from mtkd.analysis.costs import read_lengths
+from mtkd.data.batches import TaskData
+from mtkd.data.tasks import GLUE
+from mtkd.data.tokens import Encoded
+from mtkd.experiments.identities import GLUE_SIZES
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.settings import HeadSpec
 
 ENCODERS = {  # layers, width, attention heads
     "tiny": (2, 128, 2),

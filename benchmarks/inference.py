@@ -49,10 +49,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from mtkd import prediction
-from mtkd.batches import TaskData
-from mtkd.model import MultiTaskModel
-from mtkd.prediction import BATCH
+from mtkd.data.batches import TaskData
+from mtkd.method import prediction
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.prediction import BATCH
 
 SYSTEMS = ("mtkd", "Trainer, examples sorted by length", "Trainer")
 AS_THEY_COME = 16 * BATCH  # examples

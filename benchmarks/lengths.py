@@ -1,4 +1,4 @@
-"""How many tokens GLUE's examples have: writes mtkd/lengths.csv, so that nothing needs the text.
+"""How many tokens GLUE's examples have: writes mtkd/analysis/lengths.csv, once for all.
 
     python benchmarks/lengths.py path/to/glue
 
@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from mtkd.data import DataSource, load_examples, missing_tasks
-from mtkd.encoders import load_tokenizer
-from mtkd.recipes import encoder_location, load_recipe
-from mtkd.tasks import GLUE
+from mtkd.data.loading import DataSource, load_examples, missing_tasks
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.recipes import encoder_location, load_recipe
+from mtkd.method.encoders import load_tokenizer
 
 TARGET = Path(__file__).parents[1] / "mtkd" / "lengths.csv"
 LIMIT = 512

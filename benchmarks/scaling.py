@@ -28,15 +28,15 @@ from rich.table import Table
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from mtkd.batches import TaskData
-from mtkd.data import DataSource, load_examples
-from mtkd.encoding import encode, encoded_before, tokenizer_rules
-from mtkd.model import MultiTaskModel
-from mtkd.origins import data_origin
-from mtkd.prediction import predict
-from mtkd.settings import HeadSpec, Training
-from mtkd.tasks import GLUE
-from mtkd.training import train
+from mtkd.data.batches import TaskData
+from mtkd.data.cache_keys import data_origin
+from mtkd.data.loading import DataSource, load_examples
+from mtkd.data.tasks import GLUE
+from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.prediction import predict
+from mtkd.method.settings import HeadSpec, Training
+from mtkd.method.training import train
 
 TASK, LONGEST = GLUE["sst2"], 64
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnpr" for b in "aeiou" for c in "bdfgklmnpr"]

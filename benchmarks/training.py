@@ -6,7 +6,7 @@
     python benchmarks/training.py --threads 2 --json training.json
 
 All see examples of the same lengths in batches of the same size: random tokens (a Zipf law over
-BERT's vocabulary) in lengths from mtkd/lengths.csv. A turn is a small part of the tasks' real
+BERT's vocabulary), lengths of mtkd/analysis/lengths.csv. A turn is a small part of the tasks' real
 examples, and a sampler that groups by length pads the more the fewer examples it has to sort. So
 each system takes a whole number of what it sorts together when all examples are there: the kit 32
 batches, the Trainer 50. What it pads, here and of all examples, is in the table. Systems with
@@ -74,11 +74,11 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-from mtkd.batches import POOL, TaskData, collate, epoch_units
-from mtkd.dropout import draw_masks, drop
-from mtkd.progress import Progress
-from mtkd.settings import Training
-from mtkd.training import batch_loss, make_optimizer, train
+from mtkd.common.progress import Progress
+from mtkd.data.batches import POOL, TaskData, collate, epoch_units
+from mtkd.method.dropout import draw_masks, drop
+from mtkd.method.settings import Training
+from mtkd.method.training import batch_loss, make_optimizer, train
 
 DEFAULTS = Training(epochs=1, batch_size=BATCH, keep="last")
 OURS = replace(DEFAULTS, embedding_rows="read", dropout_masks="bits")

@@ -16,14 +16,15 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from mtkd.batches import TaskData
-from mtkd.data import DataSource, load_examples
-from mtkd.encoders import train_tokenizer
-from mtkd.encoding import encode
-from mtkd.model import MultiTaskModel
-from mtkd.recipes import head_spec
-from mtkd.settings import Heads, HeadSpec
-from mtkd.tasks import GLUE
+from mtkd.data.batches import TaskData
+from mtkd.data.loading import DataSource, load_examples
+from mtkd.data.tasks import GLUE
+from mtkd.data.tokens import encode
+from mtkd.experiments.recipes import head_spec
+from mtkd.experiments.settings import Heads
+from mtkd.method.encoders import train_tokenizer
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.settings import HeadSpec
 
 torch.set_num_threads(1)
 
@@ -90,7 +91,7 @@ def make_data(
         encoded = encode(examples, tokenizer, 40, cache)
         if not ranking:
             return TaskData(encoded)
-        from mtkd.workbench import candidate_groups
+        from mtkd.experiments.context import candidate_groups
 
         return TaskData(encoded, None, candidate_groups(examples))
 

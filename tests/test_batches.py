@@ -8,7 +8,7 @@ from conftest import MakeData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtkd.batches import (
+from mtkd.data.batches import (
     MIXING,
     TaskData,
     batches_per_task,
@@ -16,8 +16,8 @@ from mtkd.batches import (
     collate,
     epoch_units,
 )
-from mtkd.encoding import Encoded
-from mtkd.tasks import GLUE
+from mtkd.data.tasks import GLUE
+from mtkd.data.tokens import Encoded
 
 
 def made_up(lengths: np.ndarray, grouped: int | None = None) -> TaskData:

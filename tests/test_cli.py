@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mtkd import cli, paths
+from mtkd.app import cli
+from mtkd.common import paths
 
 CASES = {
     "recipe": (["plan", "--recipe", "nope"], "unknown recipe 'nope'"),
@@ -34,8 +35,8 @@ def test_one_clear_line(case, capsys, tmp_path, monkeypatch):
 
 
 def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
-    from mtkd.errors import MtkdError
-    from mtkd.recipes import encoder_location, load_recipe
+    from mtkd.common.errors import MtkdError
+    from mtkd.experiments.recipes import encoder_location, load_recipe
 
     recipe = load_recipe("smoke", ["encoders.uncased={path: /no/encoder}"])
     with pytest.raises(MtkdError, match="no folder '/no/encoder'"):
@@ -46,8 +47,8 @@ def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
 
 
 def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
-    from mtkd import reproduce
-    from mtkd.errors import MtkdError
+    from mtkd.app import reproduce
+    from mtkd.common.errors import MtkdError
 
     monkeypatch.setattr(reproduce.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MtkdError, match=r"\.venv/bin/pip install -e '\.\[slurm\]'"):
@@ -62,8 +63,8 @@ def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
 
 
 def test_time_is_told_from_another_recipe_with_the_same_models(capsys, tmp_path, monkeypatch):
-    from mtkd.recipes import as_yaml, load_recipe
-    from mtkd.records import Record, write_record, write_text
+    from mtkd.experiments.recipes import as_yaml, load_recipe
+    from mtkd.experiments.records import Record, write_record, write_text
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     write_text(tmp_path / "smoke" / "recipe.yaml", as_yaml(load_recipe("smoke")))

@@ -11,11 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mtkd import cli, compare, compare_figures, compare_tables, paths
-from mtkd.errors import MtkdError
-from mtkd.records import COLUMNS, SCHEMA
-from mtkd.sources import Source, open_source, open_sources
-from mtkd.systems import system_order
+from mtkd.analysis import compare, compare_figures, compare_tables
+from mtkd.analysis.compare_sources import Source, open_source, open_sources
+from mtkd.analysis.system_names import system_order
+from mtkd.app import cli
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.experiments.records import COLUMNS, SCHEMA
 
 DEMO = paths.ROOT / "results" / "demo"
 SCORES = pd.read_csv(DEMO / "scores.csv")

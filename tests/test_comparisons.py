@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_tables import SCORES, TASKS, results, row
 
-from mtkd import auxiliary, comparisons
-from mtkd.baselines import mean_outputs
-from mtkd.data import DataSource, load_examples
-from mtkd.metrics import glue_score
-from mtkd.records import Record, Score, collect
-from mtkd.tasks import GLUE, Examples, scored_as
+from mtkd.analysis import baseline_tables as comparisons
+from mtkd.data.loading import DataSource, load_examples
+from mtkd.data.metrics import glue_score
+from mtkd.data.tasks import GLUE, Examples, scored_as
+from mtkd.experiments.records import Record, Score, collect
+from mtkd.experiments.systems import slices as auxiliary
+from mtkd.experiments.systems.baselines import mean_outputs
 
 TEXT = st.text("ab c?", max_size=30)
 

@@ -2,11 +2,19 @@
 
 import pytest
 
-from mtkd.cli import main
-from mtkd.costs import DEVICES, KNOWN, Device, mean_tokens, predicted, stage_costs, step_floor
-from mtkd.errors import MtkdError
-from mtkd.recipes import load_recipe
-from mtkd.runs import main_runs
+from mtkd.analysis.costs import (
+    DEVICES,
+    KNOWN,
+    Device,
+    mean_tokens,
+    predicted,
+    stage_costs,
+    step_floor,
+)
+from mtkd.app.cli import main
+from mtkd.common.errors import MtkdError
+from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.runs import main_runs
 
 PLAIN = Device("a device", teraflops=1, terabytes=1, share=0.5, source="made up")
 

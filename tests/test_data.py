@@ -13,14 +13,14 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from mtkd import encoding
-from mtkd.data import DataSource, load_examples, missing_tasks
-from mtkd.encoding import encode, encoded_before, tokenizer_rules
-from mtkd.errors import MtkdError
-from mtkd.glue_files import tsv_name
-from mtkd.identities import data_identity
-from mtkd.origins import data_origin
-from mtkd.tasks import GLUE, TASKS, Examples, Task
+from mtkd.common.errors import MtkdError
+from mtkd.data import tokens as encoding
+from mtkd.data.cache_keys import data_origin
+from mtkd.data.glue_files import tsv_name
+from mtkd.data.loading import DataSource, load_examples, missing_tasks
+from mtkd.data.tasks import GLUE, TASKS, Examples, Task
+from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
+from mtkd.experiments.identities import data_identity
 
 MNLI_HEAD = [
     *("index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse"),

@@ -17,10 +17,10 @@ from transformers import (
     RobertaModel,
 )
 
-from mtkd import dropout
-from mtkd.dropout import BITS, Dropout, draw_masks, drop
-from mtkd.settings import Training
-from mtkd.training import train
+from mtkd.method import dropout
+from mtkd.method.dropout import BITS, Dropout, draw_masks, drop
+from mtkd.method.settings import Training
+from mtkd.method.training import train
 
 SMALL: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4}
 SMALL |= {"intermediate_size": 32, "vocab_size": 60}

@@ -206,10 +206,10 @@ def test_wheel_ships_the_code_and_its_data(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         shipped = {name for name in file.namelist() if name.startswith("mtkd/")}
         [entry_points] = [n for n in file.namelist() if n.endswith("entry_points.txt")]
-        assert "mtkd = mtkd.cli:main" in file.read(entry_points).decode()
+        assert "mtkd = mtkd.app.cli:main" in file.read(entry_points).decode()
     here = {p.relative_to(source).as_posix() for p in (source / "mtkd").rglob("*") if p.is_file()}
     assert shipped == here
-    assert {"mtkd/paper.csv", "mtkd/py.typed"} <= shipped
+    assert {"mtkd/analysis/paper.csv", "mtkd/py.typed"} <= shipped
 
 
 def test_licence_and_citation() -> None:

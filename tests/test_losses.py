@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from mtkd.losses import (
+from mtkd.method.losses import (
     group_log_probs,
     hard_loss,
     mixed_loss,

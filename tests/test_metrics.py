@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtkd.errors import MtkdError
-from mtkd.metrics import compute, glue_score, is_degenerate, task_score
-from mtkd.tasks import GLUE
+from mtkd.common.errors import MtkdError
+from mtkd.data.metrics import compute, glue_score, is_degenerate, task_score
+from mtkd.data.tasks import GLUE
 
 RNG = np.random.default_rng(0)
 

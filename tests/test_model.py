@@ -23,13 +23,14 @@ from transformers import (
     RobertaConfig,
 )
 
-from mtkd.batches import collate
-from mtkd.errors import MtkdError
-from mtkd.heads import SanHead, average_steps, build_head
-from mtkd.model import MultiTaskModel, load_encoder, read_specs
-from mtkd.recipes import head_spec
-from mtkd.settings import Heads, HeadSpec
-from mtkd.tasks import GLUE
+from mtkd.common.errors import MtkdError
+from mtkd.data.batches import collate
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.recipes import head_spec
+from mtkd.experiments.settings import Heads
+from mtkd.method.heads import SanHead, average_steps, build_head
+from mtkd.method.model import MultiTaskModel, load_encoder, read_specs
+from mtkd.method.settings import HeadSpec
 
 HIDDEN = 8
 LABELS = ("entailment", "neutral", "contradiction")

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mtkd import optim
-from mtkd.optim import Adamax
+from mtkd.method import optim
+from mtkd.method.optim import Adamax
 
 SHAPES = ((3, 5), (7,), (40, 10), (2,), (6, 2), (1, 300))
 GROUPS = (slice(0, 3), slice(3, 5), slice(5, 6))

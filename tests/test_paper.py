@@ -1,4 +1,4 @@
-"""The paper's numbers in mtkd/paper.csv: counts, spot checks and the GLUE score from the cells."""
+"""The cells of mtkd/analysis/paper.csv: counts, spot checks and the GLUE score made from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from mtkd import metrics
+from mtkd.data import metrics
 
 GLUE_TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 SYSTEMS = {

@@ -19,14 +19,15 @@ import pandas as pd
 import psutil
 import pytest
 
-from mtkd import locks, paths, runner
-from mtkd import reproduce as graph
-from mtkd.notebook_code import keep_sources
-from mtkd.recipes import as_yaml, load_recipe
-from mtkd.records import COLUMNS, Record, write_record
-from mtkd.runs import Run
+from mtkd.app import reproduce as graph
+from mtkd.app import runner
+from mtkd.app.notebook_code import keep_sources
+from mtkd.common import locks, paths
+from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.experiments.records import COLUMNS, Record, write_record
+from mtkd.experiments.runs import Run
 
-REPRODUCE = [sys.executable, "-m", "mtkd.cli", "reproduce", "--recipe", "smoke", "--jobs", "2"]
+REPRODUCE = [sys.executable, "-m", "mtkd.app.cli", "reproduce", "--recipe", "smoke", "--jobs", "2"]
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 
 
@@ -125,8 +126,8 @@ def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     python = shlex.quote(sys.executable)
     told = done.stdout + done.stderr
-    assert f"exec {python} -m mtkd.warm mtkd.runner 06_distill" in told
-    assert f"{python} -m mtkd.warm mtkd.runner 08_ablations" in told
+    assert f"exec {python} -m mtkd.app.fork_server mtkd.app.runner 06_distill" in told
+    assert f"{python} -m mtkd.app.fork_server mtkd.app.runner 08_ablations" in told
 
 
 def test_a_stale_run_is_not_taken_for_done(tmp_path, monkeypatch, capsys):
@@ -244,7 +245,7 @@ def test_a_failing_run_is_explained(tmp_path):
 def test_status_report_and_plan_agree(whole):
     def call(*words: str) -> str:
         return subprocess.run(
-            [sys.executable, "-m", "mtkd.cli", *words, "--recipe", "smoke"],
+            [sys.executable, "-m", "mtkd.app.cli", *words, "--recipe", "smoke"],
             env=environment(whole.parent) | {"COLUMNS": "120"},
             capture_output=True,
             text=True,
@@ -259,7 +260,7 @@ def test_status_report_and_plan_agree(whole):
 
 
 def test_quickstart_runs_on_its_own(tmp_path):
-    from mtkd.runner import execute
+    from mtkd.app.runner import execute
 
     execute(
         paths.NOTEBOOKS / "00_quickstart.ipynb",
@@ -287,16 +288,16 @@ def test_notebook_is_thin_and_clean(path):
 
 
 def test_unknown_notebook_parameter_is_refused():
-    from mtkd.errors import MtkdError
-    from mtkd.runner import check_parameters
+    from mtkd.app.runner import check_parameters
+    from mtkd.common.errors import MtkdError
 
     with pytest.raises(MtkdError, match="no parameter 'sead'"):
         check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
 
 
 def test_record_of_another_schema_is_refused(whole, tmp_path):
-    from mtkd.errors import MtkdError
-    from mtkd.records import read_record
+    from mtkd.common.errors import MtkdError
+    from mtkd.experiments.records import read_record
 
     some = next((whole / "runs").glob("*/record.json"))
     (tmp_path / "record.json").write_text(json.dumps(json.loads(some.read_text()) | {"schema": 99}))
@@ -306,8 +307,8 @@ def test_record_of_another_schema_is_refused(whole, tmp_path):
 
 def compare_tuned_again(results):
     """Teachers of further text fine-tune the default candidate again: the very same outputs."""
-    from mtkd.records import read_record
-    from mtkd.targets import read_predictions
+    from mtkd.experiments.records import read_record
+    from mtkd.method.targets import read_predictions
 
     compared = 0
     for path in (results / "runs").glob("teachers-*/record.json"):

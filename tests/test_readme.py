@@ -2,11 +2,12 @@
 
 import re
 
-from mtkd import paths, recipes
-from mtkd.gallery import CAPTIONS, gallery, readme_block
-from mtkd.plans import expand
-from mtkd.runs import NOTEBOOKS
-from mtkd.studies import named
+from mtkd.app.gallery import CAPTIONS, gallery, readme_block
+from mtkd.common import paths
+from mtkd.experiments import recipes
+from mtkd.experiments.plans import expand
+from mtkd.experiments.runs import NOTEBOOKS
+from mtkd.experiments.studies.registry import named
 
 README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
 DEMO = paths.ROOT / "results" / "demo"

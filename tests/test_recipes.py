@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from mtkd.data import DataSource
-from mtkd.errors import MtkdError
-from mtkd.identities import data_identity
-from mtkd.plans import expand, urgency
-from mtkd.recipes import as_yaml, available, head_spec, load_recipe
-from mtkd.runs import Run, find_run
-from mtkd.settings import Recipe
-from mtkd.tasks import GLUE
+from mtkd.common.errors import MtkdError
+from mtkd.data.loading import DataSource
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.identities import data_identity
+from mtkd.experiments.plans import expand, urgency
+from mtkd.experiments.recipes import as_yaml, available, head_spec, load_recipe
+from mtkd.experiments.runs import Run, find_run
+from mtkd.experiments.settings import Recipe
 
 MINIMAL: dict[str, Any] = {
     "name": "small",

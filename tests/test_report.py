@@ -15,17 +15,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtkd import calibration, evaluations, report, report_parts, tables, targets
-from mtkd.errors import MtkdError
-from mtkd.plans import expand
-from mtkd.publish import publish
-from mtkd.recipes import load_recipe
-from mtkd.records import Record, Score, write_record
-from mtkd.report_parts import Cell
-from mtkd.results import Results
-from mtkd.runs import Run
-from mtkd.tasks import GLUE
-from mtkd.workbench import prediction_file, run_folder
+from mtkd.analysis import calibration, evaluations, tables
+from mtkd.analysis.results import Results
+from mtkd.app import report, report_parts
+from mtkd.app.publish import publish
+from mtkd.app.report_parts import Cell
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.context import prediction_file, run_folder
+from mtkd.experiments.plans import expand
+from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.records import Record, Score, write_record
+from mtkd.experiments.runs import Run
+from mtkd.method import targets
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 TASKS = ("stsb", "rte")

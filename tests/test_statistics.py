@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import mannwhitneyu
 
-from mtkd import statistics
-from mtkd.errors import MtkdError
-from mtkd.records import COLUMNS
+from mtkd.analysis import statistics
+from mtkd.common.errors import MtkdError
+from mtkd.experiments.records import COLUMNS
 
 
 def scores(rows: list[tuple[str, str, str, str, float, int]]) -> pd.DataFrame:

@@ -16,36 +16,32 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 from transformers import BertConfig, BertModel
 
-from mtkd import (
-    ensemble_sizes,
-    learnt,
-    losses,
-    paths,
-    question_figures,
-    study_figures,
-    study_tables,
-)
-from mtkd.ablations import targets
-from mtkd.arms import ALONE, Study
-from mtkd.checks import STUDY_NAMES
-from mtkd.ensembles import choose
-from mtkd.errors import MtkdError
-from mtkd.evaluations import Outputs
-from mtkd.markup import markdown
-from mtkd.model import load_encoder
-from mtkd.plans import arm_runs, expand, notices
-from mtkd.recipes import changed, load_recipe
-from mtkd.runs import main_runs
-from mtkd.settings import Distillation, Recipe, Teachers, Training
-from mtkd.stages import drawn_units
-from mtkd.statistics import estimate, t_interval
-from mtkd.studies import ABLATIONS, STUDIES, arm_recipe, named
-from mtkd.tables import OURS, read_values, row_of, verdict
-from mtkd.targets import Predictions
-from mtkd.tasks import GLUE
-from mtkd.training import label_weight
-from mtkd.transfer import repeated_rows
-from mtkd.workbench import open_run
+from mtkd.analysis import ensemble_sizes, question_figures, study_figures, study_tables
+from mtkd.analysis import teacher_analysis as learnt
+from mtkd.analysis.evaluations import Outputs
+from mtkd.analysis.markup import markdown
+from mtkd.analysis.statistics import estimate, t_interval
+from mtkd.analysis.tables import OURS, read_values, row_of, verdict
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.checks import STUDY_NAMES
+from mtkd.experiments.context import open_run
+from mtkd.experiments.plans import arm_runs, expand, notices
+from mtkd.experiments.recipes import changed, load_recipe
+from mtkd.experiments.runs import main_runs
+from mtkd.experiments.settings import Recipe, Teachers
+from mtkd.experiments.studies.ablations import targets
+from mtkd.experiments.studies.arms import ALONE, Study
+from mtkd.experiments.studies.registry import ABLATIONS, STUDIES, arm_recipe, named
+from mtkd.experiments.systems.few_labels import repeated_rows
+from mtkd.experiments.systems.stages import drawn_units
+from mtkd.experiments.systems.teachers import choose
+from mtkd.method import losses
+from mtkd.method.model import load_encoder
+from mtkd.method.settings import Distillation, Training
+from mtkd.method.targets import Predictions
+from mtkd.method.training import label_weight
 
 TASKS = ("mnli", "rte", "stsb")
 
@@ -131,7 +127,7 @@ def test_fields_of_later_versions_keep_older_identities(demo: Recipe) -> None:
 
 
 def test_an_arm_opens_with_its_own_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtkd.paths.RESULTS", tmp_path)
+    monkeypatch.setattr("mtkd.common.paths.RESULTS", tmp_path)
     with pytest.raises(MtkdError, match="needs encoders-uncased"):
         open_run("smoke", "distill", "mtdnn-kd", 1, "targets/w0-t2")
     with pytest.raises(MtkdError, match="unknown study 'x'"):

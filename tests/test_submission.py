@@ -12,12 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mtkd import cli, paths, records
-from mtkd.errors import MtkdError
-from mtkd.recipes import as_yaml, load_recipe
-from mtkd.records import Record, Score
-from mtkd.runs import Run, find_run
-from mtkd.submission import (
+from mtkd.app import cli
+from mtkd.app.submission import (
     FILES,
     OFFICIAL_ROWS,
     as_strings,
@@ -26,9 +22,15 @@ from mtkd.submission import (
     submit,
     write_submission,
 )
-from mtkd.targets import Predictions, write_predictions
-from mtkd.tasks import GLUE
-from mtkd.workbench import prediction_file, run_folder
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import GLUE
+from mtkd.experiments import records
+from mtkd.experiments.context import prediction_file, run_folder
+from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.experiments.records import Record, Score
+from mtkd.experiments.runs import Run, find_run
+from mtkd.method.targets import Predictions, write_predictions
 
 TRAINED = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
 # Outputs of test rows 0, 1 and 2, and what is uploaded for them.

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd import figures, inspection, plotting, published, run_figures, table_files, tables
-from mtkd.errors import MtkdError
-from mtkd.records import Record, Score, collect
-from mtkd.statistics import estimate
-from mtkd.systems import MAJORITY, SYSTEMS
-from mtkd.tasks import GLUE, Examples
+from mtkd.analysis import figures, inspection, plotting, run_figures, table_files, tables
+from mtkd.analysis import paper as published
+from mtkd.analysis.statistics import estimate
+from mtkd.analysis.system_names import MAJORITY, SYSTEMS
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import GLUE, Examples
+from mtkd.experiments.records import Record, Score, collect
 
 GAINS = {"bert": -2, "mtdnn-noft": -1, "mtdnn": 0, "ensemble": 4, "mtdnn-kd": 3, "mtdnn-kd-soft": 2}
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")

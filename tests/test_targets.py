@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from mtkd.errors import MtkdError
-from mtkd.targets import Predictions, average, read_predictions, write_predictions
+from mtkd.common.errors import MtkdError
+from mtkd.method.targets import Predictions, average, read_predictions, write_predictions
 
 LABELS = ("entailment", "not_entailment")
 IDX = np.array([4, 9, 2, 7])

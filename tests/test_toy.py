@@ -7,10 +7,10 @@ import zlib
 import numpy as np
 import pytest
 
-from mtkd.tasks import GLUE
-from mtkd.toy import NOISE, TRAIN_SIZES, toy_examples
-from mtkd.toy_corpus import toy_corpus
-from mtkd.toy_language import draw, loosened, opposed
+from mtkd.data.tasks import GLUE
+from mtkd.data.toy.benchmark import NOISE, TRAIN_SIZES, toy_examples
+from mtkd.data.toy.corpus import toy_corpus
+from mtkd.data.toy.language import draw, loosened, opposed
 
 PAIRS = ["mrpc", "qqp", "mnli", "qnli", "rte"]
 
@@ -21,8 +21,8 @@ def texts(task: str, split: str) -> list[str]:
 
 
 def test_same_examples_in_another_process():
-    code = "import zlib; from mtkd.toy import toy_examples; " + (
-        "from mtkd.toy_corpus import toy_corpus as c; "
+    code = "import zlib; from mtkd.data.toy.benchmark import toy_examples; " + (
+        "from mtkd.data.toy.corpus import toy_corpus as c; "
         "e = toy_examples('mnli', 'train'); "
         "print(zlib.crc32(repr((e.text_a, e.text_b, e.label.tolist(), c(0, 50))).encode()))"
     )

@@ -13,15 +13,15 @@ import torch
 from conftest import MakeData, MakeModel
 from torch import Tensor
 
-from mtkd import losses
-from mtkd.batches import TaskData, collate, epoch_units
-from mtkd.model import MultiTaskModel
-from mtkd.optim import Adamax
-from mtkd.prediction import predict
-from mtkd.progress import Progress
-from mtkd.settings import Distillation, Training
-from mtkd.tasks import GLUE
-from mtkd.training import (
+from mtkd.common.progress import Progress
+from mtkd.data.batches import TaskData, collate, epoch_units
+from mtkd.data.tasks import GLUE
+from mtkd.method import losses
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.optim import Adamax
+from mtkd.method.prediction import predict
+from mtkd.method.settings import Distillation, Training
+from mtkd.method.training import (
     History,
     Scores,
     batch_loss,
@@ -288,7 +288,7 @@ def test_text_without_labels_teaches_the_head_of_its_task(
 def test_ranking_learns_from_labels_and_from_teachers(
     make_model: MakeModel, make_data: MakeData
 ) -> None:
-    from mtkd.settings import Heads
+    from mtkd.experiments.settings import Heads
 
     item = make_data("qnli", ranking=True)
     spec = make_model(["qnli"], heads=Heads(qnli="ranking")).specs["qnli"]

@@ -18,7 +18,7 @@ COMMAND = "import os, sys, time; print(os.environ['MTKD_WARM'], flush=True); sys
 def address():
     """A server, up for as long as its command waits for the end of its input."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "mtkd.warm", "--serve", sys.executable, "-c", COMMAND],
+        [sys.executable, "-m", "mtkd.app.fork_server", "--serve", sys.executable, "-c", COMMAND],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -34,7 +34,7 @@ def start(address, folder, code, *arguments, **environment):
     """A module with this code, run through the server in its folder."""
     (folder / "asked.py").write_text(code)
     return subprocess.Popen(
-        [sys.executable, "-m", "mtkd.warm", "asked", *arguments],
+        [sys.executable, "-m", "mtkd.app.fork_server", "asked", *arguments],
         cwd=folder,
         env=os.environ | {"MTKD_WARM": address} | environment,
         stdout=subprocess.PIPE,

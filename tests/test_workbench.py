@@ -9,21 +9,22 @@ import pytest
 from conftest import MakeData, MakeModel
 from transformers import PreTrainedTokenizerFast
 
-from mtkd import parts, workbench
-from mtkd.comparisons import torn_questions
-from mtkd.data import DataSource
-from mtkd.errors import MtkdError
-from mtkd.model import MultiTaskModel
-from mtkd.parts import store, train_part
-from mtkd.prediction import evaluate, predict
-from mtkd.progress import Progress
-from mtkd.recipes import load_recipe
-from mtkd.records import Record, Score, collect, write_record
-from mtkd.runs import main_runs
-from mtkd.settings import Training
-from mtkd.targets import read_predictions
-from mtkd.tasks import GLUE
-from mtkd.workbench import OpenRun, load_data, prediction_file, read_examples
+from mtkd.analysis.baseline_tables import torn_questions
+from mtkd.common.errors import MtkdError
+from mtkd.common.progress import Progress
+from mtkd.data.loading import DataSource
+from mtkd.data.tasks import GLUE
+from mtkd.experiments import context as workbench
+from mtkd.experiments import trainings as parts
+from mtkd.experiments.context import OpenRun, load_data, prediction_file, read_examples
+from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.records import Record, Score, collect, write_record
+from mtkd.experiments.runs import main_runs
+from mtkd.experiments.trainings import store, train_part
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.prediction import evaluate, predict
+from mtkd.method.settings import Training
+from mtkd.method.targets import read_predictions
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""What a notebook shows of single examples and of one run."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from mtkd.analysis.system_names import system_title, task_title
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import Examples
+from mtkd.experiments.records import Record
+
+
+def unsure_examples(
+    examples: Examples,
+    soft: np.ndarray,
+    count: int = 10,
+    by: Literal["contradicts", "unsure"] = "contradicts",
+) -> pd.DataFrame:
+    """The examples where the teacher contradicts the gold label most, or is least sure.
+
+    `soft` (N, C) are the teacher's probabilities in the order of the examples. Columns: the texts,
+    "gold", "true" (the label before annotator noise, where known), and the probability of each
+    label. Ordered by the gold label's probability, the lowest first, or by entropy, the highest
+    first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
+    """
+    task = examples.task
+    if not task.labels or examples.label is None:
+        raise MtkdError(f"{task.title} {examples.split}: no class labels to disagree with")
+    if soft.shape != (len(examples), len(task.labels)):
+        wanted = (len(examples), len(task.labels))
+        raise MtkdError(f"{task.title}: soft targets of shape {soft.shape}; expected {wanted}")
+    gold = examples.label.astype(np.int64)
+    key = soft[np.arange(len(gold)), gold] if by == "contradicts" else -entropy(soft)
+    rows = np.argsort(key, kind="stable")[:count]
+    columns: dict[str, Any] = {task.columns[0]: [examples.text_a[row] for row in rows]}
+    if examples.text_b is not None:
+        columns[task.columns[1]] = [examples.text_b[row] for row in rows]
+    columns["gold"] = [task.labels[label] for label in gold[rows]]
+    if examples.clean is not None:
+        columns["true"] = [task.labels[int(label)] for label in examples.clean[rows]]
+    columns |= {f"P({label})": soft[rows, i].round(3) for i, label in enumerate(task.labels)}
+    return pd.DataFrame(columns, index=pd.Index(examples.idx[rows], name="id"))
+
+
+def entropy(soft: np.ndarray) -> np.ndarray:
+    """Entropy (N,) of probabilities (N, C), as a share of its largest value: 0 sure, 1 unsure."""
+    terms = np.where(soft > 0, soft * np.log(np.where(soft > 0, soft, 1)), 0)
+    return -terms.sum(axis=1) / np.log(soft.shape[1])
+
+
+def show_examples(examples: Examples, count: int = 5) -> pd.DataFrame:
+    """The first examples of a split: texts, gold label, and the true one where it is known."""
+    labels = examples.task.labels
+
+    def named(values: np.ndarray) -> list[Any]:
+        return [labels[v] if labels else round(float(v), 1) for v in values[:count]]
+
+    columns: dict[str, list[Any]] = {"text": examples.text_a[:count]}
+    if examples.text_b is not None:
+        columns["second text"] = examples.text_b[:count]
+    if examples.label is not None:
+        columns["gold"] = named(examples.label)
+    if examples.clean is not None:
+        columns["true"] = named(examples.clean)
+    return pd.DataFrame(columns)
+
+
+def run_scores(record: Record) -> pd.DataFrame:
+    """Dev scores of one run's systems in points: a row per system, a column per task and metric."""
+    rows: dict[str, dict[str, float]] = {}
+    for score in record.scores:
+        if score.split.startswith("dev"):
+            suffix = score.split.removeprefix("dev").replace("_", " ")
+            column = f"{task_title(score.task)}{suffix} {score.metric}"
+            rows.setdefault(system_title(score.system), {})[column] = score.value
+    return pd.DataFrame(rows).T.round(1)

@@ -1,0 +1,111 @@
+"""A recipe's finished runs, and what its teachers know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtkd.analysis import inspection
+from mtkd.common.errors import MtkdError
+from mtkd.data.loading import load_examples
+from mtkd.data.tasks import GLUE, Examples
+from mtkd.experiments import records
+from mtkd.experiments.context import OpenRun, run_folder
+from mtkd.experiments.recipes import open_recipe
+from mtkd.experiments.records import Record
+from mtkd.experiments.runs import Run, main_runs, present_tasks, teacher_tasks
+from mtkd.experiments.settings import Recipe
+from mtkd.experiments.systems.teachers import soft_targets
+
+Knowledge = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A recipe's finished runs."""
+
+    recipe: Recipe
+    folder: Path
+    runs: tuple[Run, ...]
+    records: tuple[Record, ...]
+    tasks: tuple[str, ...]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return records.collect(self.records)
+
+    @property
+    def teacher_tasks(self) -> tuple[str, ...]:
+        return teacher_tasks(self.recipe, self.tasks)
+
+
+def open_results(name: str) -> Results:
+    """Finished runs of a recipe, by name or saved file. Raises MtkdError if there is none."""
+    recipe, folder = open_recipe(name)
+    runs = tuple(main_runs(recipe))
+    done = [run for run in runs if (run_folder(folder, run) / "record.json").exists()]
+    found = tuple(records.read_record(run_folder(folder, run)) for run in done)
+    if not any(record.scores for record in found):
+        raise MtkdError(
+            f"{folder}: no finished run of recipe {recipe.name} has scores yet; run "
+            f"`mtkd reproduce --recipe {recipe.name}`"
+        )
+    return Results(recipe, folder, runs, found, present_tasks(recipe)[0])
+
+
+def open_teachers(results: Results) -> OpenRun | None:
+    """The teachers of the first seed, if they are finished."""
+    finished = {record.run_id for record in results.records}
+    for run in results.runs:
+        if run.stage == "teachers" and run.run_id in finished:
+            return OpenRun(results.recipe, run, results.folder, results.tasks)
+    return None
+
+
+def teacher_knowledge(results: Results) -> Knowledge:
+    """Soft targets, training labels and (toy) clean labels of the tasks with teachers."""
+    opened = open_teachers(results)
+    if opened is None:
+        return {}
+    known: Knowledge = {}
+    for task in results.teacher_tasks:
+        if GLUE[task].labels:
+            examples, soft = taught(opened, task)
+            if examples.label is not None:
+                known[task] = (soft, examples.label, examples.clean)
+    return known
+
+
+def taught(opened: OpenRun, task: str) -> tuple[Examples, np.ndarray]:
+    """A task's training examples and the teachers' soft targets (N, C) for them."""
+    examples = load_examples(opened.recipe.data, GLUE[task], "train")
+    return examples, soft_targets(opened, task, examples.idx)
+
+
+def surprising_examples(results: Results, task: str, count: int = 8, **how: Any) -> pd.DataFrame:
+    """Training examples whose gold label the teachers doubt most."""
+    opened = open_teachers(results)
+    if opened is None:
+        raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
+    examples, soft = taught(opened, task)
+    return inspection.unsure_examples(examples, soft, count, **how)
+
+
+def times(results: Results) -> pd.DataFrame:
+    """Wall time, training time and peak memory by stage."""
+    frame = pd.DataFrame(
+        {
+            "stage": record.stage,
+            "runs": 1,
+            "minutes": record.wall_seconds / 60,
+            "training minutes": record.training_seconds / 60,
+            "peak memory, MiB": record.peak_memory_mib,
+        }
+        for record in results.records
+    )
+    how = {"runs": "sum", "minutes": "sum", "training minutes": "sum", "peak memory, MiB": "max"}
+    return frame.groupby("stage", sort=False).agg(how).round(1)

@@ -1,0 +1,251 @@
+"""The report of a recipe: one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from mtkd.analysis import table_files, tables
+from mtkd.analysis.calibration import BINS
+from mtkd.analysis.evaluations import Outputs, confusion, dev_labels, dev_outputs
+from mtkd.analysis.markup import NOTHING
+from mtkd.analysis.results import Results, open_teachers, times
+from mtkd.analysis.statistics import task_order
+from mtkd.analysis.study_tables import VERDICTS, teachers_alone
+from mtkd.analysis.study_views import StudyView
+from mtkd.analysis.system_names import is_student, system_order, system_title, task_title
+from mtkd.app import report_figures
+from mtkd.app.report_parts import (
+    Picture,
+    Sheet,
+    calibrations,
+    chosen_teachers,
+    cost,
+    cost_facts,
+    doubts,
+    environment,
+    facts,
+    headline,
+    metric_names,
+    picture,
+    sheet,
+    sizes,
+)
+from mtkd.common import paths
+from mtkd.data.tasks import GLUE
+from mtkd.experiments import records
+from mtkd.experiments.recipes import as_yaml
+from mtkd.experiments.studies.arms import Study
+
+PLOTS = {
+    "dev_scores": "Dev score of the main systems on every task, this run left and the paper right",
+    "gain": "Gain of MT-DNN-KD over MT-DNN on every task, this run left and the paper right",
+    "ablation": "Mean difference of every system from MT-DNN, this run and the paper",
+    "learning_curves": "Mean dev score by epoch of the multi-task trainings, a line per seed",
+    "teacher_knowledge": "Histograms of the entropy of the teachers' soft targets, by task",
+    "learnt": "Labels corrected, agreement with the ensemble and calibration error",
+}
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """One task's section."""
+
+    name: str
+    title: str
+    about: str
+    scores: Picture
+    curve: Picture
+    judged: Picture | None  # confusion matrix, or predicted against gold similarity
+    judged_caption: str
+
+
+def write_report(results: Results, drawn: Sequence[Path], views: Sequence[StudyView] = ()) -> Path:
+    """Write report.html in the recipe's results folder, with the figures `drawn` for it
+    and its studies.
+
+    Raises MtkdError where stored predictions are missing.
+    """
+    path = results.folder / "report.html"
+    records.write_text(path, render(results, drawn, views))
+    return path
+
+
+def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyView] = ()) -> str:
+    """The page as HTML. The same records, predictions and figures give the same text."""
+    scores, gold = results.scores, dev_labels(results)
+    outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
+    teachers = open_teachers(results)
+    doubted = {task_title(t): found for t in results.teacher_tasks if (found := doubts(results, t))}
+    templates = Environment(
+        loader=PackageLoader("mtkd.app"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return templates.get_template("report.html.j2").render(
+        nothing=NOTHING,
+        style=own_file("report.css"),
+        script=own_file("report.js"),
+        recipe=results.recipe,
+        facts=facts(results),
+        sizes=sizes(results),
+        headline=headline(scores),
+        mean_title=tables.mean_title(task_order(scores)),
+        summary=sheet(tables.summary(scores), "The systems in short"),
+        dev=sheet(tables.glue_dev(scores), "Dev scores, the paper's cells below ours"),
+        ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
+        notes=[*table_files.notes(scores, results.records), *table_files.dev_notes(scores)],
+        differences=table_files.DIFFERENCES,
+        studies=[study_part(view) for view in views],
+        verdicts=VERDICTS,
+        teachers_alone="".join(
+            teachers_alone(view.values) for view in views if view.study.name == "generations"
+        ),
+        plots=main_plots(drawn),
+        teacher_seed=teachers.run.seed if teachers else None,
+        chosen=chosen_teachers(results),
+        doubts=doubted,
+        truth_known=any(b.true for found in doubted.values() for d in found for b in d.bars),
+        tasks=task_parts(results, scores, outputs),
+        calibration=calibrations(outputs),
+        bins=BINS,
+        cost=cost(times(results)),
+        cost_facts=cost_facts(results.records),
+        environment=environment(results.records),
+        settings=as_yaml(results.recipe),
+        deviations=deviations(paths.ROOT / "DEVIATIONS.md"),
+    )
+
+
+def own_file(name: str) -> Markup:
+    """A file of ours that goes into the page as it is."""
+    return Markup((files("mtkd.app") / "templates" / name).read_text(encoding="utf-8"))
+
+
+def main_plots(drawn: Iterable[Path]) -> dict[str, Picture]:
+    """The figures that were written as SVG, by name."""
+    files = {path.stem: path for path in drawn if path.suffix == ".svg"}
+    return {
+        name: picture(files[name], alt, wide=True) for name, alt in PLOTS.items() if name in files
+    }
+
+
+# ---------------------------------------------------------------------------- studies
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """One study's section."""
+
+    study: Study
+    sheet: Sheet
+    picture: Picture
+    reading: str
+    beside: Sheet | None  # a second table
+
+
+def study_part(view: StudyView) -> StudyPart:
+    title = view.study.title
+    plot = picture(view.figure, f"Gain of every arm: {title}", wide=True)
+    beside = None if view.beside is None else sheet(view.beside, f"{title}: without a student")
+    return StudyPart(view.study, sheet(view.table, title), plot, view.reading, beside)
+
+
+# ---------------------------------------------------------------------------- tasks
+
+
+def task_parts(
+    results: Results, scores: pd.DataFrame, outputs: dict[str, list[Outputs]]
+) -> list[TaskPart]:
+    """A section for every task that has dev scores."""
+    values, systems = tables.glue_dev_values(scores), system_order(scores)
+    named = named_system(systems)
+    parts = []
+    for task in task_order(scores):
+        title, mine = task_title(task), [one for one in outputs.get(named, []) if one.task == task]
+        parts.append(
+            TaskPart(
+                name=task,
+                title=title,
+                about=about_task(task, scores),
+                scores=picture(
+                    report_figures.task_scores(values, task, systems),
+                    f"Dev scores of all systems on {title}",
+                ),
+                curve=picture(
+                    report_figures.task_curve(results.records, task),
+                    f"Dev score of MT-DNN on {title} by epoch",
+                ),
+                judged=judged_picture(task, mine, system_title(named)) if mine else None,
+                judged_caption=judged_caption(task, mine, system_title(named)),
+            )
+        )
+    return parts
+
+
+def named_system(systems: list[str]) -> str:
+    """The system whose predictions are looked at: the first student, else the last system.
+
+    "" where only candidates are finished, which are no systems of the tables.
+    """
+    students = [system for system in systems if is_student(system)]
+    return [*students[:1], *systems[-1:], ""][0]
+
+
+def about_task(task: str, scores: pd.DataFrame) -> str:
+    """How a task is scored, and on how many examples."""
+    rows = scores[(scores["task"] == task) & scores["split"].str.startswith("dev")]
+    count = int(rows.groupby("split")["n_examples"].max().sum())
+    sets = rows["split"].nunique()
+    many = f", {sets} dev sets together" if sets > 1 else ""
+    return f"Scored by {metric_names(task)} on {count:,} dev examples{many}."
+
+
+def judged_picture(task: str, mine: list[Outputs], system: str) -> Picture:
+    """What a system's predictions look like beside the gold labels, mean over seeds."""
+    title, labels = task_title(task), GLUE[task].labels
+    if labels:
+        plot = report_figures.confusion(confusion(mine), labels)
+        return picture(plot, f"Confusion matrix of {system} on {title}")
+    mean = np.mean([one.values[:, 0] for one in mine], axis=0)
+    plot = report_figures.similarity(mean, mine[0].label)
+    return picture(plot, f"Similarity predicted by {system} on {title} against gold")
+
+
+def judged_caption(task: str, mine: list[Outputs], system: str) -> str:
+    seeds = f"mean of {len(mine)} seeds" if len(mine) > 1 else "one seed"
+    if GLUE[task].labels:
+        return f"{system}: % of each gold label's dev examples (count), {seeds}"
+    return f"{system}: predicted against gold, {seeds}; the line is perfect"
+
+
+# ---------------------------------------------------------------------------- deviations
+
+
+def deviations(path: Path) -> Markup | None:
+    """A Markdown file as HTML below the report's headings; None if it is not there.
+
+    Raw HTML in it is shown as text, and its wide tables scroll in boxes of their own.
+    """
+    if not path.is_file():
+        return None
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(path.read_text(encoding="utf-8"))
+    if tokens and tokens[0].tag == "h1":
+        tokens = tokens[3:]  # the section has a title of its own
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = "h3"
+    html = str(parser.renderer.render(tokens, parser.options, {}))
+    box = '<div class="scroll prose" tabindex="0" role="region" aria-label="Deviations"><table>'
+    return Markup(html.replace("<table>", box).replace("</table>", "</table></div>"))

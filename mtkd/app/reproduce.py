@@ -1,0 +1,319 @@
+"""Run a recipe's graph with Snakemake, and tell a person how far it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.common.locks import take_soon
+from mtkd.common.progress import duration, headless
+from mtkd.experiments import records
+from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.experiments.runs import Run
+from mtkd.experiments.settings import Recipe
+
+# A run costs its training and, beside it, a forked kernel: as much as this many examples.
+KERNEL_COST = 3000.0
+POLL = 1.0  # seconds between looks at the runs
+GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
+TELL = 10.0  # seconds between lines when nobody watches a screen
+DUE = ".due"  # file in a results folder: ids of the runs that Snakemake is about to make
+
+
+def results_folder(recipe: Recipe) -> Path:
+    return paths.RESULTS / recipe.name
+
+
+def is_done(results: Path, run: Run, since: float = 0.0) -> bool:
+    """Whether a run has a record, and not an older one than `since`."""
+    try:
+        return (results / "runs" / run.run_id / "record.json").stat().st_mtime >= since
+    except FileNotFoundError:
+        return False
+
+
+def reproduce(
+    recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | None, executor: str | None
+) -> int:
+    """Make every run that is missing or stale, then tables and figures; returns an exit status.
+
+    Here, or where a Snakemake executor runs them. Raises MtkdError if that is not installed.
+    """
+    executor = None if executor == "local" else executor
+    check_executor(executor)
+    results = results_folder(recipe)
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / ".lock").open("w") as lock:
+        locked = take_soon(lock)
+        if locked is False:
+            raise MtkdError(
+                f"{results}: another `mtkd reproduce` is at work there; wait for it or stop it"
+            )
+        devices = [] if executor else gpus()
+        jobs = min(jobs, len(devices) or jobs)
+        told = f"{len(runs)} runs, {jobs} at a time, into {results}"
+        print(f"recipe {recipe.name}: {told}", flush=True)
+        tell_others(results, runs)
+        text = as_yaml(recipe)
+        saved = results / "recipe.yaml"
+        if not saved.is_file() or saved.read_text(encoding="utf-8") != text:
+            records.write_text(saved, text)
+        command = snakemake(results, jobs, until, executor)
+        environment = os.environ | {"MTKD_RESULTS": str(paths.RESULTS), "MTKD_HEADLESS": "1"}
+        environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}
+        environment["MTKD_DEVICES"] = ",".join(devices)
+        if not executor:
+            # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
+            threads = str(max(1, (os.cpu_count() or 1) // jobs))
+            environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        (results / DUE).unlink(missing_ok=True)
+        if locked and any((results / ".snakemake" / "locks").glob("*")):
+            # We hold the lock, so whoever left Snakemake's own locks behind is dead.
+            unlock = [*command, "--unlock"]
+            subprocess.run(unlock, env=environment, capture_output=True, check=False)
+        log = results / "snakemake.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command if devices or executor else warmed(command),
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],  # Snakemake keeps the lock should this process be killed
+            )
+            status = watch(process, results, runs)
+    if status:
+        explain(results, runs, log)
+    return status
+
+
+def check_executor(name: str | None) -> None:
+    """Refuse an executor that Snakemake does not have."""
+    module = f"snakemake_executor_plugin_{name}".replace("-", "_")
+    if name is None or (module.isidentifier() and importlib.util.find_spec(module)):
+        return
+    package = "-e '.[slurm]'" if name == "slurm" else f"snakemake-executor-plugin-{name}"
+    raise MtkdError(
+        f"--executor {name}: Snakemake's plugin for it is not installed; install it with "
+        f"`.venv/bin/pip install {package}`"
+    )
+
+
+def warmed(command: list[str]) -> list[str]:
+    """The command with forks in place of cold starts; not for GPUs, whose driver cannot fork."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-m", "mtkd.app.fork_server", "--serve", *command]
+
+
+def snakemake(results: Path, jobs: int, until: str | None, executor: str | None) -> list[str]:
+    """The command; `snakemake` with the same arguments works by hand, too."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
+    command += ["--directory", str(results), "--rerun-incomplete"]
+    command += ["--keep-going", "--show-failed-logs", "--nocolor"]
+    # A run's parameters are in its id, and what it rests on has an age: nothing else to compare.
+    command += ["--rerun-triggers", "mtime"]
+    if executor:
+        # Network file systems show a node's files late.
+        command += ["--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
+    else:
+        command += ["--cores", str(jobs), "--resources", f"gpu={jobs}"]
+    config = ["recipe_file=recipe.yaml"] + ([f"until={until}"] if until else [])
+    return [*command, "--config", *config]
+
+
+def gpus() -> list[str]:
+    """The GPUs that we may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+
+
+def tell_others(results: Path, runs: Sequence[Run]) -> None:
+    """Say so when the folder holds runs of another version of the recipe."""
+    known = {run.run_id for run in runs}
+    others = [p.parent.name for p in results.glob("runs/*/record.json")]
+    others = [name for name in others if name not in known and name[0].isalpha()]
+    if others:
+        print(
+            f"{results}: {len(others)} finished runs belong to another version of this recipe or "
+            "to later stages; they are left untouched and not counted",
+            flush=True,
+        )
+
+
+def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) -> int:
+    """Show progress until Snakemake ends; Ctrl-C and SIGTERM stop everything below it."""
+    began = told = time.monotonic()
+    bar = None
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop(process))
+    try:
+        todo, since = due_runs(process, results, runs)
+        total = sum(run.cost + KERNEL_COST for run in todo)
+        seen = {run.run_id for run in runs} - {run.run_id for run in todo}
+        if todo and not headless():
+            bar = tqdm(total=round(total), unit="ex", bar_format=BAR)
+        while process.poll() is None:
+            time.sleep(POLL)
+            unseen = [run for run in todo if run.run_id not in seen]
+            fresh = [run for run in unseen if is_done(results, run, since)]
+            seen |= {run.run_id for run in fresh}
+            done = sum(
+                (run.cost + KERNEL_COST) * (1.0 if run.run_id in seen else share(results, run))
+                for run in todo
+            )
+            spent = time.monotonic() - began
+            for run in fresh:
+                line = f"[{len(seen)}/{len(runs)}] {run.run_id} in {run_seconds(results, run)}"
+                tqdm.write(line) if bar else print(line, flush=True)
+            if bar:
+                bar.n = round(done)
+                bar.set_postfix_str(f"{left(spent, done, total)}")
+            elif todo and time.monotonic() - told >= TELL:
+                told = time.monotonic()
+                percent = done / max(total, 1)
+                print(f"  {percent:.0%} done, {left(spent, done, total)}", flush=True)
+    except KeyboardInterrupt:
+        stop(process)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        if bar:
+            bar.close()
+    if process.returncode == 0:
+        took = duration(time.monotonic() - began)
+        print(f"{results}: {'all done' if todo else 'nothing to train'}, {took}", flush=True)
+    return process.returncode
+
+
+def due_runs(
+    process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]
+) -> tuple[list[Run], float]:
+    """The runs that Snakemake is about to make, and since when: stale ones have a record, too."""
+    due = results / DUE
+    while process.poll() is None and not due.exists():
+        time.sleep(POLL / 5)
+    if not due.exists():
+        return [], 0.0  # nothing to do, or it stopped before
+    ids = set(due.read_text(encoding="utf-8").split())
+    return [run for run in runs if run.run_id in ids], due.stat().st_mtime
+
+
+BAR = "{percentage:3.0f}% |{bar}| {elapsed} spent, {postfix}"
+
+
+def left(spent: float, done: float, total: float) -> str:
+    if done < 0.01 * total:
+        return "time left not known yet"
+    if done >= total:
+        return "tables and figures left"
+    return f"about {duration(spent / done * (total - done))} left"
+
+
+def share(results: Path, run: Run) -> float:
+    """How much of an unfinished run is done, from the progress file that its kernel writes."""
+    try:
+        state = json.loads((results / "runs" / run.run_id / "progress.json").read_text())
+        return float(min(state["done"] / max(state["total"], 1), 1.0))
+    except (OSError, ValueError, KeyError):
+        return 0.0  # not begun, or between two writes
+
+
+def run_seconds(results: Path, run: Run) -> str:
+    return duration(records.read_record(results / "runs" / run.run_id).wall_seconds)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End Snakemake and all kernels below it; finished runs and epochs are kept."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
+    """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
+    names = [*(run.run_id for run in runs), "07_glue_results", "08_ablations", "09_open_questions"]
+    texts = grouped(results / "runs" / name / "error.txt" for name in names)
+    for text in texts:
+        print(text, file=sys.stderr)
+    if not texts:
+        tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
+        print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
+    print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
+
+
+def grouped(errors: Iterable[Path]) -> list[str]:
+    """What error files say, if they are there; of runs that one error stopped, the first's text."""
+    found: dict[str, list[str]] = {}
+    for text in (path.read_text(encoding="utf-8").strip() for path in errors if path.exists()):
+        # "<run>: <notebook> cell <number>: " comes before what was wrong.
+        what = re.sub(r"^\S+: (\S+ cell \d+: )?", "", text.partition("\n")[0])
+        found.setdefault(what, []).append(text)
+    return [
+        text + (f"\n  this error stopped {1 + len(more)} runs" if more else "")
+        for text, *more in found.values()
+    ]
+
+
+def read_runs(results: Path, runs: Sequence[Run]) -> list[records.Record]:
+    """Records of the finished ones among a recipe's runs."""
+    return [records.read_record(results / "runs" / r.run_id) for r in runs if is_done(results, r)]
+
+
+def plan_rows(results: Path, runs: Sequence[Run]) -> list[tuple[str, int, int, float]]:
+    """Per stage: name, runs, finished ones, training examples still to pass through a model."""
+    stages = list(dict.fromkeys(run.stage for run in runs))
+    rows = []
+    for stage in stages:
+        mine = [run for run in runs if run.stage == stage]
+        todo = [run for run in mine if not is_done(results, run)]
+        rows.append((stage, len(mine), len(mine) - len(todo), sum(run.cost for run in todo)))
+    return rows
+
+
+def seconds_per_example(finished: Sequence[records.Record]) -> float | None:
+    """Measured time of one training example on this machine, from finished runs."""
+    cost = sum(r.details.get("cost", 0.0) for r in finished if r.training_seconds)
+    seconds = sum(r.training_seconds for r in finished if r.training_seconds)
+    return seconds / cost if cost else None
+
+
+def rate_elsewhere(recipe: Recipe) -> tuple[float, str] | None:
+    """Seconds per example of the finished runs of a recipe with the same models, and its name."""
+    for saved in sorted(paths.RESULTS.glob("*/recipe.yaml")):
+        try:
+            if alike(load_recipe(str(saved))) != alike(recipe):
+                continue
+            finished = [
+                records.read_record(p.parent) for p in saved.parent.glob("runs/*/record.json")
+            ]
+        except MtkdError:
+            continue  # of another version of the kit
+        if rate := seconds_per_example(finished):
+            return rate, saved.parent.name
+    return None
+
+
+def alike(recipe: Recipe) -> tuple[object, ...]:
+    """What the time of an example depends on."""
+    how, data = recipe.training, recipe.data
+    models = (recipe.encoders, recipe.encoder, recipe.pretraining, recipe.heads)
+    speed = (how.precision, how.batch_size, how.embedding_rows, how.dropout_masks)
+    return (*models, *speed, recipe.max_length, data.kind, data.path, data.hub)

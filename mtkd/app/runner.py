@@ -1,0 +1,122 @@
+"""Execute one notebook with papermill: what a batch run is. `python -m mtkd.app.runner --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from papermill.exceptions import PapermillExecutionError
+
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.common.locks import devices, free_device, locked
+
+
+class WarmKernel(AsyncKernelManager):
+    """A Python kernel that skips its imports when `mtkd reproduce` serves them."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [
+            sys.executable,
+            "-m",
+            "mtkd.app.fork_server",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+        ]
+        argv.append(f"--IPKernelApp.parent_handle={os.getpid()}")
+        return KernelSpec(argv=argv, language="python", display_name="Python 3 (ipykernel)")
+
+
+def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Path) -> None:
+    """Run a notebook top to bottom; the executed copy lands in `executed` once it succeeded.
+
+    Until then, and after a failure, it is at `log`, traceback and all. Raises MtkdError for an
+    unknown parameter or a cell that failed.
+    """
+    check_parameters(notebook, parameters)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(log),
+            parameters=parameters,
+            cwd=str(paths.ROOT),
+            kernel_name="python3",
+            kernel_manager_class=WarmKernel,
+            progress_bar=False,
+            log_output=False,
+        )
+    except PapermillExecutionError as error:
+        lines = [line for line in str(error.evalue).splitlines() if line.strip()]
+        raise MtkdError(
+            f"{notebook.name} cell {error.exec_count}: {error.ename}: {' '.join(lines[-1:])}\n"
+            f"  executed copy with the traceback: {log}"
+        ) from None
+    except RuntimeError as error:  # nbclient's DeadKernelError is one
+        raise MtkdError(
+            f"{notebook.name}: the kernel died ({error}); often the machine ran out of memory: use "
+            f"fewer --jobs or a smaller training.batch_size\n  executed so far: {log}"
+        ) from None
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    part = executed.with_name(executed.name + ".part")
+    shutil.copyfile(log, part)
+    os.replace(part, executed)
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Refuse a parameter that the notebook's parameters cell does not declare."""
+    if not notebook.is_file():
+        raise MtkdError(f"{notebook}: no such notebook")
+    declared = papermill.inspect_notebook(str(notebook))
+    for name in parameters:
+        if name not in declared:
+            raise MtkdError(
+                f"{notebook.name} has no parameter {name!r}; it has {', '.join(declared)}"
+            )
+
+
+def main() -> int:
+    """Command line of a rule in the Snakefile."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook", help="name, 03_baselines say")
+    parser.add_argument("--results", type=Path, required=True, help="results/<recipe>")
+    parser.add_argument("--name", required=True, help="of the executed copy: the run's id")
+    parser.add_argument("--parameters", type=json.loads, default={}, help="JSON object")
+    arguments = parser.parse_args()
+    results, name = arguments.results.resolve(), arguments.name
+    folder = results / "runs" / name
+    os.environ["MTKD_HEADLESS"] = "1"
+    os.environ["MTKD_PROGRESS"] = str(folder / "progress.json")
+    error_file = folder / "error.txt"
+    try:
+        with locked(folder / "lock"), ExitStack() as stack:
+            if len(shared := devices()) > 1:
+                os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(shared))
+            error_file.unlink(missing_ok=True)
+            execute(
+                paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",
+                arguments.parameters,
+                folder / "notebook.ipynb",
+                results / "executed" / f"{name}.ipynb",
+            )
+            (folder / "progress.json").unlink(missing_ok=True)
+    except MtkdError as error:
+        error_file.write_text(f"{name}: {error}\n")
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

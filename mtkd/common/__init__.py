@@ -1,0 +1,1 @@
+"""Errors, paths, progress, locks, whole files: what every floor may use."""

@@ -1,0 +1,1 @@
+"""Tasks, files of every kind, tokens, batches, metrics."""

@@ -1,0 +1,330 @@
+"""Read one split of one task from a file: the official GLUE TSV layout, or the hub's Parquet.
+
+Every quirk of the official files that could silently change the data is handled, or refused
+with one line that names file and line: byte-order mark (MRPC), no header (CoLA), quotation
+marks that are text, broken rows (QQP), labels as names in one file and numbers in another.
+"""
+
+import codecs
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mtkd.common.errors import MtkdError
+from mtkd.data.label_names import LABEL_WORDS, class_names
+from mtkd.data.tasks import GLUE, UNLABELLED, Examples, Task
+
+# Files without a header.
+COLUMNS = {
+    "cola": ["source", "label", "mark", "sentence"],  # train and dev
+    "scitail": ["premise", "hypothesis", "label"],
+}
+UNDECIDED = ("-", -1, "-1")  # labels of SNLI's examples on which the annotators did not agree
+# What the official files call the hub's columns, where the names differ.
+TEXT_NAMES = {
+    "premise": "sentence1",
+    "hypothesis": "sentence2",
+    "sentence1": "#1 String",
+    "sentence2": "#2 String",
+}
+LABEL_NAMES = ("label", "gold_label", "Quality", "is_duplicate", "score")
+INDEX_NAMES = ("idx", "index", "id")
+SCORES = (0.0, 5.0)  # STS-B
+RELOAD = "the file may be cut short or not the official one: download it again"
+
+Where = Callable[[int], str]  # row number, from 0 -> "folder/file.tsv:12"
+
+
+def read_folder(task: Task, split: str, root: Path) -> Examples:
+    """Read a split below `root`: `RTE/train.tsv`, or the hub's `rte/train-00000-of-00001.parquet`.
+
+    Raises MtkdError if neither is there or a file is not what it should be.
+    """
+    tsv = root / task.folder / tsv_name(task, split)
+    if tsv.is_file():
+        return read_tsv(task, split, tsv)
+    for folder in task_folders(task, root):
+        if files := _parquet_files(folder, task.splits[split]):
+            return read_parquet(task, split, files)
+    hub = Path(task.name, f"{task.splits[split]}-00000-of-00001.parquet")
+    raise MtkdError(
+        f"{tsv}: no such file, nor {hub}; expected the {split} split of {task.title} there: "
+        "check --data-path, or leave the task out of the recipe"
+    )
+
+
+def task_folders(task: Task, root: Path) -> list[Path]:
+    """Existing folders below `root` that may hold the task, as TSV or Parquet."""
+    names = dict.fromkeys(name for name in (task.folder, task.name) if name)
+    return [root / name for name in names if (root / name).is_dir()]
+
+
+def tsv_name(task: Task, split: str) -> str:
+    """The official file name of a split, as "dev_matched.tsv"."""
+    return task.file.format(split=task.splits[split].replace("validation", "dev"))
+
+
+def read_tsv(task: Task, split: str, path: Path) -> Examples:
+    """Read one official TSV file.
+
+    Broken rows of QQP's train and dev, and SNLI's rows without a label, are skipped and counted.
+    Raises MtkdError for any other, and for a last line that is cut inside a column.
+    """
+    lines = _lines(path)
+    headless = task.name in COLUMNS and (task.name, split) != ("cola", "test")
+    names = COLUMNS[task.name] if headless else next(lines)[1].split("\t")
+    texts = [_find(path, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
+    label = _find(path, names, LABEL_NAMES, optional=split.startswith("test"))
+    index = _find(path, names, INDEX_NAMES, optional=True)
+    # A question with a line break in it is cut in two: known rows of the official QQP files. A
+    # test row is never skipped, since the upload needs every one.
+    skip = task.name == "qqp" and split != "test"
+    kept: list[list[str | None]] = []  # the wanted cells of each row
+    numbers: list[int] = []  # and the row's line
+    skipped = 0
+    last = len(names) - 1
+    for number, line, ended in lines:
+        cells = line.split("\t")
+        if not (ended or cells[-1]) and len(cells) == len(names) and last in (*texts, label):
+            raise MtkdError(
+                f"{path}:{number}: empty {names[last][:40]}, and the last line does not end in a "
+                f"line break; expected a value; {RELOAD}"
+            )
+        if len(cells) == len(names) and undecided(task, None if label is None else cells[label]):
+            skipped += 1
+        elif len(cells) == len(names):
+            kept.append([None if at is None else cells[at] for at in (*texts, label, index)])
+            numbers.append(number)
+        elif skip and ended:
+            skipped += 1
+        else:
+            raise _wrong_width(path, number, len(cells), names, ended)
+    if len(kept) <= skipped:
+        raise MtkdError(
+            f"{path}: {len(kept)} examples and {skipped} broken rows; expected {task.title}'s "
+            f"{split} examples; {RELOAD}"
+        )
+    *columns, labels, ids = (list(column) for column in zip(*kept, strict=True))
+    found = None if label is None else labels
+    return _examples(
+        task, split, columns, found, ids, path, lambda row: f"{path}:{numbers[row]}", skipped
+    )
+
+
+def read_unlabelled(task: Task, path: Path) -> Examples:
+    """A task's lines of a file of text without labels: task, text and second text, with tabs."""
+    width = 1 + len(task.columns)
+    rows = []
+    for number, line, _ in _lines(path):
+        name, *texts = line.split("\t")
+        if name not in GLUE:
+            raise MtkdError(
+                f"{path}:{number}: {name[:40]!r} is no task; expected one of {', '.join(GLUE)}, "
+                "then its text or two texts, with tabs between them"
+            )
+        if name == task.name:
+            if len(texts) != len(task.columns) or not all(texts):
+                empty = "" if all(texts) else ", an empty text among them"
+                raise MtkdError(
+                    f"{path}:{number}: {1 + len(texts)} columns{empty}; expected {width}: "
+                    f"{task.name}, {', '.join(task.columns)}"
+                )
+            rows.append(texts)
+    columns = [[row[at] for row in rows] for at in range(len(task.columns))]
+    return Examples(
+        task=task,
+        split=UNLABELLED,
+        idx=np.arange(len(rows), dtype=np.int64),
+        text_a=columns[0],
+        text_b=columns[1] if len(columns) > 1 else None,
+        label=None,
+    )
+
+
+def undecided(task: Task, label: Any) -> bool:
+    """Whether an example has no label because its annotators did not agree: SNLI's alone."""
+    return task.name == "snli" and label in UNDECIDED
+
+
+def _wrong_width(path: Path, number: int, width: int, names: list[str], ended: bool) -> MtkdError:
+    cut = "" if ended else ", and the last line does not end in a line break"
+    expected = f"{len(names)} ({', '.join(name[:40] for name in names)})"
+    return MtkdError(f"{path}:{number}: {width} columns{cut}; expected {expected}; {RELOAD}")
+
+
+def read_parquet(task: Task, split: str, files: Sequence[Path]) -> Examples:
+    """Read the Parquet shards of one split, in their order."""
+    path = files[0]
+    try:
+        # ParquetFile takes the file alone: no columns are guessed from folder names.
+        tables = [pq.ParquetFile(path := file).read() for file in files]
+        table = pa.concat_tables(tables)
+    except (pa.ArrowException, OSError) as error:
+        cause = str(error).splitlines()[0]
+        raise MtkdError(f"{path}: not readable as Parquet ({cause}); {RELOAD}") from error
+    return from_table(task, split, table, str(files[0].parent / f"{task.splits[split]}*.parquet"))
+
+
+def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples:
+    """Examples of a table with the hub's columns; `source` names it in error lines.
+
+    Where the table names its classes, the names decide which is which, whatever their order.
+    """
+    if table.num_rows == 0:
+        raise MtkdError(f"{source}: no rows; expected {task.title}'s {split} examples; {RELOAD}")
+    names = table.column_names
+    texts = [_find(source, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
+    label = _find(source, names, LABEL_NAMES, optional=split.startswith("test"))
+    index = _find(source, names, INDEX_NAMES, optional=True)
+    named = {} if label is None else class_names(task, table, names[label], source)
+    labels = None if label is None else table.column(label).to_pylist()
+    places = [row for row, value in enumerate(labels or ()) if not undecided(task, value)]
+    places = places if labels else list(range(table.num_rows))
+
+    def column(at: int | None) -> list[Any]:
+        return table.column(at).take(pa.array(places)).to_pylist()
+
+    return _examples(
+        task,
+        split,
+        [column(at) for at in texts],
+        None if label is None else [named.get(value, value) for value in column(label)],
+        None if index is None else column(index),
+        source,
+        lambda row: f"{source}, row {places[row]}",
+        table.num_rows - len(places),
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Number (from 1), text, and whether it ends in a line break, of each line of a UTF-8 file."""
+    try:
+        file = path.open("rb")  # bytes: only "\n" ends a line; U+2028 and friends are text
+    except OSError as error:
+        raise MtkdError(f"{path}: {error.strerror}; expected a TSV file there") from error
+    number = 0
+    with file:
+        for number, raw in enumerate(file, start=1):
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            try:
+                line = raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise MtkdError(
+                    f"{path}:{number}: byte {error.start + 1} is not UTF-8; expected a UTF-8 file: "
+                    "convert it, or download it again"
+                ) from error
+            yield number, line.removesuffix("\n").removesuffix("\r"), line.endswith("\n")
+    if number == 0:
+        raise MtkdError(f"{path}: empty file; expected a tab-separated table; {RELOAD}")
+
+
+def _find(
+    source: Path | str,
+    names: Sequence[str],
+    candidates: Sequence[str | None],
+    optional: bool = False,
+) -> int | None:
+    """Position of the first candidate among the column names; MtkdError if none is there."""
+    for candidate in candidates:
+        if candidate in names:
+            return names.index(candidate)
+    if optional:
+        return None
+    line = ":1" if isinstance(source, Path) else ""
+    raise MtkdError(
+        f"{source}{line}: no column {' or '.join(c for c in candidates if c)}; "
+        f"found {', '.join(n[:40] for n in names[:20])}; {RELOAD}"
+    )
+
+
+def _examples(
+    task: Task,
+    split: str,
+    columns: list[list[Any]],
+    labels: list[Any] | None,
+    ids: list[Any] | None,
+    source: Path | str,
+    where: Where,
+    skipped: int,
+) -> Examples:
+    for column in columns:
+        for row, text in enumerate(column):
+            if not isinstance(text, str):
+                raise MtkdError(f"{where(row)}: a text is {text!r}; expected a string; {RELOAD}")
+    label = None if labels is None else _labels(task, labels, where)
+    if label is None and not split.startswith("test"):
+        raise MtkdError(f"{where(0)}: no label at all; expected labels in the {split} split")
+    return Examples(
+        task=task,
+        split=split,
+        idx=_row_ids(ids, len(columns[0])),
+        text_a=columns[0],
+        text_b=columns[1] if len(columns) > 1 else None,
+        label=label,
+        skipped=skipped,
+        notice=_count_notice(task, split, len(columns[0]), source),
+    )
+
+
+def _count_notice(task: Task, split: str, count: int, source: Path | str) -> str:
+    """A line where GLUE has fewer or more examples: extracts are read, and a cut file looks so."""
+    known = task.sizes.get(split, count)
+    if count == known:
+        return ""
+    why = "cut short" if count < known else "another version"
+    return f"{source}: {count:,} examples, GLUE has {known:,}; {why}? (used as it is)"
+
+
+def _labels(task: Task, values: list[Any], where: Where) -> np.ndarray | None:
+    """Class indices (int64) or scores (float32); None where all are missing or the hub's -1."""
+    if all(value is None or value in (-1, "-1") for value in values):
+        return None
+    parse, dtype = (_class, np.int64) if task.labels else (_score, np.float32)
+    return np.array([parse(task, value, row, where) for row, value in enumerate(values)], dtype)
+
+
+def _class(task: Task, value: Any, row: int, where: Where) -> int:
+    value = LABEL_WORDS.get(task.name, {}).get(value, value)
+    if value in task.labels:
+        return task.labels.index(value)
+    for at in range(len(task.labels)):
+        if value == at or value == str(at):
+            return at
+    expected = ", ".join(f"{name} or {at}" for at, name in enumerate(task.labels))
+    raise MtkdError(f"{where(row)}: unknown {task.title} label {value!r}; expected {expected}")
+
+
+def _score(task: Task, value: Any, row: int, where: Where) -> float:
+    low, high = SCORES if task.name == "stsb" else (-np.inf, np.inf)
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = np.nan
+    if np.isfinite(score) and low <= score <= high:
+        return score
+    between = f" between {low:g} and {high:g}" if np.isfinite(low) else ""
+    raise MtkdError(f"{where(row)}: {task.title} score {value!r}; expected a number{between}")
+
+
+def _row_ids(values: list[Any] | None, count: int) -> np.ndarray:
+    """The file's own ids if they are whole numbers and unique, else row numbers from 0."""
+    try:
+        ids = np.array([int(value) for value in values or ()], np.int64)
+    except (TypeError, ValueError, OverflowError):
+        ids = np.empty(0, np.int64)
+    return ids if len(np.unique(ids)) == count else np.arange(count, dtype=np.int64)
+
+
+def _parquet_files(folder: Path, split: str) -> list[Path]:
+    """The shards of a split, as `train-00000-of-00001.parquet` or `train.parquet`; all of them."""
+    files = sorted([*folder.glob(f"{split}-*-of-*.parquet"), *folder.glob(f"{split}.parquet")])
+    if files and "-of-" in files[-1].stem:
+        total = files[-1].stem.rpartition("-of-")[2]
+        if not total.isdigit() or int(total) != len(files):
+            raise MtkdError(f"{files[-1]}: {len(files)} shards found; expected {total}; {RELOAD}")
+    return files

@@ -1,0 +1,196 @@
+"""Load a task: the toy benchmark, a folder of files, or the hub."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mtkd.common.errors import MtkdError
+from mtkd.data.glue_files import from_table, read_folder, read_unlabelled, task_folders
+from mtkd.data.tasks import GLUE, TASKS, UNLABELLED, Examples, Task
+from mtkd.data.toy.benchmark import toy_examples, toy_text
+
+HUB = "nyu-mll/glue"
+GLUE_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # of nyu-mll/glue
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where the examples come from; see `load_examples`."""
+
+    kind: Literal["toy", "folder", "hub"] = "toy"
+    path: str | None = None  # folder: where the task folders are
+    hub: str = HUB  # hub: dataset name, or a local folder with the hub's layout
+    revision: str | None = GLUE_REVISION  # hub: pinned commit (of no use for a local folder)
+    seed: int = 0  # toy: seed of the generator; also of the sample that `limit` takes
+    scale: float = 1.0  # toy: multiplies all sizes
+    limit: int | None = None  # at most this many training examples per task (a seeded sample)
+    share: float = 1.0  # share of the training examples whose labels are there, 0 to 1
+    # Text without labels for the teachers to label, as a multiple of a task's training examples
+    pool: float = 0.0
+    unlabelled: str | None = None  # file of such text; none: toy text anew, else the test sentences
+
+
+def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
+    """One split ("train", "dev", "test", MNLI also "dev_mm", "test_mm") of one task, checked.
+
+    Raises MtkdError, one line with file and line, for anything missing or not as expected.
+    """
+    task = find_task(task)
+    if split == UNLABELLED:
+        return unlabelled_examples(source, task)
+    if split not in task.splits:
+        have = ", ".join(task.splits)
+        raise MtkdError(f"{task.title} has no split {split!r}; expected one of {have}")
+    if source.limit is not None and source.limit < 1:
+        raise MtkdError(f"data.limit is {source.limit}; expected at least 1, or none for no limit")
+    if source.kind == "toy":
+        examples = toy_examples(task.name, split, seed=source.seed, scale=source.scale)
+    elif source.kind == "folder":
+        examples = read_folder(task, split, _root(source))
+    elif source.kind == "hub":
+        examples = _read_hub(source, task, split)
+    else:
+        raise MtkdError(f"data.kind is {source.kind!r}; expected toy, folder or hub")
+    if split != "train":
+        return examples
+    if source.limit is not None:
+        examples = _sample(examples, source.limit, source.seed)
+    return first_drawn(examples, round(source.share * len(examples)), source.seed)
+
+
+def unlabelled_examples(source: DataSource, task: Task) -> Examples:
+    """Text of a task without labels, as much as `source.pool` says or as there is.
+
+    Toy: written anew, in the language of the training examples. Else the lines of the file
+    `source.unlabelled`, or the sentences of the test sets. Empty where the file has no such line.
+    """
+    labelled = load_examples(replace(source, share=1.0), task, "train")
+    count = round(source.pool * len(labelled))
+    if source.unlabelled is not None:
+        found = read_unlabelled(task, Path(source.unlabelled).expanduser())
+    elif source.kind == "toy":
+        found = toy_text(task.name, max(count, 1), seed=source.seed)
+    else:
+        tests = [split for split in task.splits if split.startswith("test")]
+        found = joined([load_examples(source, task, split) for split in tests])
+    return first_drawn(found, count, source.seed)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Several splits as text without labels, numbered anew."""
+    first, count = parts[0], sum(map(len, parts))
+    return Examples(
+        task=first.task,
+        split=UNLABELLED,
+        idx=np.arange(count, dtype=np.int64),
+        text_a=[text for part in parts for text in part.text_a],
+        text_b=None if first.text_b is None else [t for part in parts for t in part.text_b or ()],
+        label=None,
+    )
+
+
+def missing_tasks(source: DataSource, tasks: Sequence[str]) -> list[str]:
+    """Those of `tasks` that the source has not at all, in the order given.
+
+    A task folder without its files is not missing: loading it says which file was expected.
+    """
+    if source.kind == "hub":
+        apart = {name for name in tasks if find_task(name).hub}
+        # GLUE itself has them all: asking would need the network for a mere plan.
+        have = apart | set(GLUE if source.hub == HUB else _hub_configs(source))
+    elif source.kind == "folder":
+        root = _root(source)
+        have = {name for name in tasks if task_folders(find_task(name), root)}
+    else:
+        have = set(TASKS)
+    return [name for name in tasks if name not in have]
+
+
+def find_task(task: Task | str) -> Task:
+    """The task itself, or the known task of that name; MtkdError if there is none."""
+    if isinstance(task, Task):
+        return task
+    if task not in TASKS:
+        raise MtkdError(f"unknown task {task!r}; expected one of {', '.join(TASKS)}")
+    return TASKS[task]
+
+
+def _root(source: DataSource) -> Path:
+    if source.path is None:
+        raise MtkdError("data.path is not set; expected the folder of the GLUE tasks: --data-path")
+    root = Path(source.path).expanduser()
+    if not root.is_dir():
+        raise MtkdError(f"{root}: no such folder; expected GLUE's task folders: check --data-path")
+    return root
+
+
+def _sample(examples: Examples, limit: int, seed: int) -> Examples:
+    """A random `limit` of the examples, in the order of the file; all if there are fewer."""
+    if len(examples) <= limit:
+        return examples
+    # The task's name takes part, so that tasks of one size do not share their row numbers.
+    generator = np.random.default_rng([seed, *examples.task.name.encode()])
+    return _rows(examples, np.sort(generator.choice(len(examples), limit, replace=False)))
+
+
+def first_drawn(examples: Examples, count: int, seed: int) -> Examples:
+    """`count` examples drawn at random, one at least; what a larger count draws holds them, too."""
+    if count >= len(examples):
+        return examples
+    order = np.random.default_rng([seed, *examples.task.name.encode()]).permutation(len(examples))
+    return _rows(examples, np.sort(order[: max(count, 1)]))
+
+
+def _rows(examples: Examples, rows: np.ndarray) -> Examples:
+    text_b = examples.text_b
+    return replace(
+        examples,
+        idx=examples.idx[rows],
+        text_a=[examples.text_a[row] for row in rows],
+        text_b=None if text_b is None else [text_b[row] for row in rows],
+        label=None if examples.label is None else examples.label[rows],
+        clean=None if examples.clean is None else examples.clean[rows],
+    )
+
+
+def _revision(source: DataSource) -> str | None:
+    return None if Path(source.hub).is_dir() else source.revision
+
+
+def _read_hub(source: DataSource, task: Task, split: str) -> Examples:
+    import datasets  # slow to import, and needed here only
+
+    name, config, revision = source.hub, task.name, _revision(source)
+    if task.hub is not None:  # a dataset of its own
+        (name, config), revision = task.hub.split(), None
+    where = f"{config}/{task.splits[split]}"
+    try:
+        table = datasets.load_dataset(
+            name, config, split=task.splits[split], revision=revision
+        ).with_format("arrow")[:]
+    except Exception as error:  # the hub's clients raise from several trees of their own
+        raise _hub_error(name, revision, where, error) from error
+    return from_table(task, split, table, f"{name} {where}")
+
+
+@functools.cache  # every arm of a study asks for it
+def _hub_configs(source: DataSource) -> list[str]:
+    import datasets
+
+    try:
+        return list(datasets.get_dataset_config_names(source.hub, revision=_revision(source)))
+    except Exception as error:  # as above
+        raise _hub_error(source.hub, _revision(source), "its task names", error) from error
+
+
+def _hub_error(name: str, revision: str | None, what: str, error: Exception) -> MtkdError:
+    cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return MtkdError(
+        f"{name} (revision {revision}): cannot get {what} from the hub ({cause}); "
+        "check the network and data.hub, or give local files with --data-path, or use the demo "
+        "recipe, which needs neither"
+    )

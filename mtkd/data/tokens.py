@@ -1,0 +1,204 @@
+"""Tokenise a split once, into a memory-mapped Arrow file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import Examples, Task
+
+BATCH = 1024  # rows tokenised at a time
+CHECKSUM = 4  # bytes of CRC-32 at the end of a cache file
+CACHE_LAYOUT = "2"  # part of fingerprint and origin: raise it when the cache file changes
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One tokenised split, memory-mapped from its Arrow cache file; its arrays are read-only."""
+
+    task: Task
+    split: str
+    idx: np.ndarray  # int64 (N,)
+    tokens: np.ndarray  # int32 (total,), all rows one after the other
+    segments: np.ndarray  # int8 (total,): 0 special token, 1 first text, 2 second text
+    offsets: np.ndarray  # int64 (N+1,): row i is tokens[offsets[i]:offsets[i + 1]]
+    label: np.ndarray | None  # int64 or float32 (N,)
+    fingerprint: str  # hash of content + tokenizer + max_length
+    truncated: int  # rows cut to max_length
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens in each row, int64 (N,)."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.idx)
+
+
+def encode(
+    examples: Examples, tokenizer: Any, max_length: int, cache_dir: Path, origin: str | None = None
+) -> Encoded:
+    """Tokenise a split, or map the file of an earlier call with the same content and tokenizer.
+
+    `tokenizer` is a fast Hugging Face tokenizer. Rows longer than `max_length` tokens are cut,
+    the longer text first; no example is ever dropped. A corrupt cache file is made again.
+    `origin` tells where the examples come from: with it, `encoded_before` finds them.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise MtkdError(f"{type(tokenizer).__name__} is not a fast tokenizer; expected a fast one")
+    special = tokenizer.num_special_tokens_to_add(pair=examples.text_b is not None)
+    if max_length < special + 2:
+        raise MtkdError(f"max_length is {max_length}; expected at least {special + 2}")
+    fingerprint = _fingerprint(examples, tokenizer, max_length)
+    task, split = examples.task, examples.split
+    path = _cache_file(cache_dir, task, split, fingerprint)
+    encoded = _read_cache(path, task, split, fingerprint)
+    if encoded is None:
+        _write_cache(path, *_tokenise(examples, tokenizer, max_length), fingerprint)
+        encoded = _read_cache(path, task, split, fingerprint)
+    if encoded is None:
+        raise MtkdError(f"{path}: cannot be read back after writing; expected a sound disk there")
+    if origin is not None:
+        _write_file(_cache_file(cache_dir, task, split, origin, "origin"), fingerprint.encode())
+    return encoded
+
+
+def encoded_before(task: Task, split: str, cache_dir: Path, origin: str) -> Encoded | None:
+    """What `encode` made of a split of this origin; None where there is none.
+
+    The text is not parsed again, which takes longest when a run on a large task starts.
+    """
+    note = _cache_file(cache_dir, task, split, origin, "origin")
+    if not note.is_file():
+        return None
+    fingerprint = note.read_text(encoding="utf-8", errors="replace")  # a damaged one fits no file
+    return _read_cache(_cache_file(cache_dir, task, split, fingerprint), task, split, fingerprint)
+
+
+def _cache_file(folder: Path, task: Task, split: str, key: str, kind: str = "arrow") -> Path:
+    return Path(folder) / f"{task.name}-{split}-{key[:16]}.{kind}"
+
+
+def tokenizer_rules(tokenizer: Any) -> str:
+    """All that decides how a fast tokenizer cuts a text, as JSON."""
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    # A tokenizer remembers the truncation and padding of its last call: not part of what it is.
+    rules.update(truncation=None, padding=None)
+    return json.dumps([rules, tokenizer.truncation_side], sort_keys=True)
+
+
+def _fingerprint(examples: Examples, tokenizer: Any, max_length: int) -> str:
+    digest = hashlib.sha256(tokenizer_rules(tokenizer).encode())
+    names = [examples.task.name, examples.split, max_length]
+    digest.update(json.dumps([CACHE_LAYOUT, *names, len(examples)]).encode())
+    for texts in (examples.text_a, examples.text_b or []):
+        digest.update(np.fromiter(map(len, texts), np.int64, len(texts)).tobytes())
+        digest.update("".join(texts).encode())
+    for array in (examples.idx, examples.label):
+        if array is not None:
+            digest.update(str(array.dtype).encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _tokenise(
+    examples: Examples, tokenizer: Any, max_length: int
+) -> tuple[dict[str, pa.Array], int]:
+    """Columns of the cache file, and the number of rows that were cut."""
+    tokens: list[np.ndarray] = []
+    segments: list[np.ndarray] = []
+    lengths: list[int] = []
+    truncated = 0
+    for start in range(0, len(examples), BATCH):
+        rows = slice(start, start + BATCH)
+        pairs = None if examples.text_b is None else examples.text_b[rows]
+        batch = tokenizer(
+            examples.text_a[rows], pairs, truncation="longest_first", max_length=max_length
+        ).encodings
+        flat = itertools.chain.from_iterable
+        tokens.append(np.fromiter(flat(row.ids for row in batch), np.int32))
+        texts = flat(row.sequence_ids for row in batch)  # None for a special token, else 0 or 1
+        segments.append(np.fromiter((0 if s is None else s + 1 for s in texts), np.int8))
+        lengths.extend(len(row.ids) for row in batch)
+        truncated += sum(len(row.ids) == max_length and bool(row.overflowing) for row in batch)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64))
+    columns = {
+        "idx": pa.array(examples.idx, pa.int64()),
+        "tokens": pa.LargeListArray.from_arrays(offsets, pa.array(_joined(tokens, np.int32))),
+        "segments": pa.LargeListArray.from_arrays(offsets, pa.array(_joined(segments, np.int8))),
+    }
+    if examples.label is not None:
+        columns["label"] = pa.array(examples.label)
+    return columns, truncated
+
+
+def _joined(parts: list[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _write_cache(path: Path, columns: dict[str, pa.Array], truncated: int, key: str) -> None:
+    facts = {"fingerprint": key, "truncated": str(truncated)}
+    batch = pa.record_batch(columns).replace_schema_metadata(facts)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    body = sink.getvalue()
+    # The checksum comes after the end of the stream, where Arrow does not look.
+    _write_file(path, body, _checksum(body))
+
+
+def _write_file(path: Path, *parts: Any) -> None:
+    """Write bytes so that readers see the whole file or none."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            for piece in parts:
+                file.write(piece)
+        os.replace(part, path)
+    except OSError as error:
+        raise MtkdError(f"{path}: {error.strerror}; expected to write the cache here") from error
+    finally:
+        with contextlib.suppress(OSError):  # mostly: there is none, it has its name by now
+            part.unlink()
+
+
+def _read_cache(path: Path, task: Task, split: str, key: str) -> Encoded | None:
+    """Map a cache file; None where there is none, or it is not whole and right."""
+    if not path.is_file() or path.stat().st_size <= CHECKSUM:
+        return None
+    whole = pa.memory_map(str(path)).read_buffer()
+    body = whole.slice(0, whole.size - CHECKSUM)
+    # Checked before Arrow parses a byte: a damaged file can crash it, and so the process.
+    if whole.slice(body.size).to_pybytes() != _checksum(body):
+        return None
+    batch = pa.ipc.open_stream(body).read_next_batch()
+    facts = batch.schema.metadata
+    if facts[b"fingerprint"].decode() != key:
+        return None
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    return Encoded(
+        task=task,
+        split=split,
+        idx=columns["idx"].to_numpy(),
+        tokens=columns["tokens"].values.to_numpy(),
+        segments=columns["segments"].values.to_numpy(),
+        offsets=columns["tokens"].offsets.to_numpy(),
+        label=columns["label"].to_numpy() if "label" in columns else None,
+        fingerprint=key,
+        truncated=int(facts[b"truncated"]),
+    )
+
+
+def _checksum(body: pa.Buffer) -> bytes:
+    return zlib.crc32(body).to_bytes(CHECKSUM, "little")

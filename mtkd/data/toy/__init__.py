@@ -1,0 +1,1 @@
+"""The toy benchmark: GLUE-shaped tasks in a small made-up language."""

@@ -1,0 +1,1 @@
+"""Recipes, runs and their identity, records, what each run does."""

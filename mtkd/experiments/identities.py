@@ -1,0 +1,67 @@
+"""What of a recipe's data and settings enters the identity of its runs, and sizes for estimates."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mtkd.data.digests import UNLABELLED_FILE, content, file_digest, source_files
+from mtkd.data.loading import DataSource, find_task
+from mtkd.data.tasks import GLUE
+from mtkd.data.toy.benchmark import TRAIN_SIZES
+from mtkd.experiments.settings import Teachers
+from mtkd.method.settings import Distillation, Training
+
+# Training examples of GLUE today, and of SNLI and SciTail (MT-DNN's Table 4), for cost estimates
+# only.
+GLUE_SIZES = {name: task.sizes["train"] for name, task in GLUE.items() if task.trained}
+GLUE_SIZES |= {"snli": 549367, "scitail": 23596}
+# Fields that came after the first results: at these values they take no part in an identity.
+LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
+LATER |= {"encoder": None, "taught_by": (), "twin_of": None, "unlabelled": 0.0, "again": False}
+LATER |= {"embedding_rows": "all", "dropout_masks": "torch"}
+
+
+def identity(settings: Teachers | Distillation | Training) -> dict[str, Any]:
+    """The settings as they enter a run's identity."""
+    fields = asdict(settings)
+    return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
+
+
+def train_size(source: DataSource, task: str) -> int:
+    """Training examples of a task, about: for estimates, without reading any file."""
+    full = GLUE_SIZES[task] if source.kind != "toy" else round(TRAIN_SIZES[task] * source.scale)
+    return round(source.share * min(full, source.limit or full))
+
+
+def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
+    """What tells one data source from another, wherever it lies.
+
+    For a folder: names and digests of the files, so that a copy elsewhere is the same source and
+    another version of a file is not. Text without labels has an identity of its own. Raises
+    MtkdError if a file cannot be read.
+    """
+    common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
+    if source.share < 1:
+        common["share"] = source.share
+    if source.kind == "toy":
+        return common | {"scale": source.scale}
+    if source.kind == "hub":
+        if apart := {name: hub for name in tasks if (hub := find_task(name).hub)}:
+            common["apart"] = apart
+        return common | {"hub": source.hub, "revision": source.revision}
+    files = sorted(
+        content(file) for task in tasks for file in source_files(source, find_task(task))
+    )
+    return common | {"files": files}
+
+
+def text_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
+    """What tells the text without labels that teachers of `tasks` label; empty without any."""
+    if not source.pool:
+        return {}
+    text: dict[str, Any] = {"pool": source.pool, "text of": list(tasks)}
+    if source.unlabelled is not None:
+        text["unlabelled"] = file_digest(Path(source.unlabelled).expanduser(), UNLABELLED_FILE)
+    return text

@@ -1,0 +1,1 @@
+"""What each run does, one system a file."""

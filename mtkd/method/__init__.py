@@ -1,0 +1,1 @@
+"""The method, usable alone: heads, model, losses, training, soft targets, prediction."""

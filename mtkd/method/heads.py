@@ -1,0 +1,102 @@
+"""Task heads of MT-DNN: what turns the encoder's states into one task's outputs.
+
+Every head maps `(states (B, T, H), segments (B, T))` to outputs `(B, C)`. Segments mark each
+position: -1 padding, 0 special token, 1 first text, 2 second text.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mtkd.method.settings import HeadSpec
+
+
+class LinearHead(nn.Module):
+    """Softmax classifier, similarity or relevance score on the [CLS] state (MT-DNN Eq. 1, 2, 5).
+
+    Similarity and relevance are unbounded: one output, no activation.
+    """
+
+    def __init__(self, hidden: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden, outputs)
+
+    def forward(self, states: Tensor, segments: Tensor) -> Tensor:
+        return self.output(self.dropout(states[:, 0]))
+
+
+class SanHead(nn.Module):
+    """Stochastic answer network for sentence pairs (MT-DNN Eq. 3 and 4).
+
+    The state starts as a summary of the second text (hypothesis). In each of K steps it attends
+    to the first text (premise), predicts the classes, and is updated by a GRU cell. Returns
+    log(mean over steps of softmax), shape (B, C): log-probabilities, which serve as logits.
+    While training, whole steps are dropped at random, at least one per example is kept.
+    """
+
+    def __init__(self, hidden: int, spec: HeadSpec) -> None:
+        super().__init__()
+        self.steps = spec.san_steps
+        self.step_dropout = spec.san_step_dropout
+        self.dropout = nn.Dropout(spec.dropout)
+        self.query = nn.Linear(hidden, 1, bias=False)
+        self.bilinear = nn.Linear(hidden, hidden, bias=False)
+        self.update = nn.GRUCell(hidden, hidden)
+        self.output = nn.Linear(4 * hidden, len(spec.labels))
+
+    def forward(self, states: Tensor, segments: Tensor) -> Tensor:
+        return average_steps(self.step_logits(states, segments), self.keep_mask(states))
+
+    def step_logits(self, states: Tensor, segments: Tensor) -> Tensor:
+        """Logits of every step, shape (B, K, C)."""
+        premise, hypothesis = segments == 1, segments == 2
+        states = self.dropout(states)
+        state = attend(self.query(states).squeeze(-1), states, hypothesis)
+        features = []
+        for step in range(self.steps):
+            scores = torch.bmm(states, self.bilinear(state).unsqueeze(-1)).squeeze(-1)
+            context = attend(scores, states, premise)
+            features.append(
+                torch.cat([state, context, (state - context).abs(), state * context], -1)
+            )
+            if step + 1 < self.steps:
+                state = self.update(context, self.dropout(state))
+        return self.output(self.dropout(torch.stack(features, 1)))
+
+    def keep_mask(self, states: Tensor) -> Tensor | None:
+        """Which steps count, (B, K) bool; None when all do (evaluation)."""
+        if not self.training or self.step_dropout == 0:
+            return None
+        shape = (states.shape[0], self.steps)
+        keep = torch.rand(shape, device=states.device) >= self.step_dropout
+        forced = torch.randint(self.steps, (shape[0], 1), device=states.device)
+        return keep.scatter(1, forced, True)
+
+
+def attend(scores: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+    """Weighted sum of states (B, T, H) with softmax(scores (B, T)) over the masked positions."""
+    # A finite floor, not -inf: a text that was cut to nothing then gives a mean and not NaN.
+    scores = scores.float().masked_fill(~mask, torch.finfo(torch.float32).min)
+    weights = torch.softmax(scores, -1).to(states.dtype)
+    return torch.bmm(weights.unsqueeze(1), states).squeeze(1)
+
+
+def average_steps(step_logits: Tensor, keep: Tensor | None) -> Tensor:
+    """Log of the mean of the kept steps' probabilities: (B, K, C) -> (B, C)."""
+    log_probs = torch.log_softmax(step_logits.float(), -1)
+    if keep is None:
+        return torch.logsumexp(log_probs, 1) - math.log(log_probs.shape[1])
+    log_probs = log_probs.masked_fill(~keep.unsqueeze(-1), float("-inf"))
+    return torch.logsumexp(log_probs, 1) - keep.sum(1, keepdim=True).log()
+
+
+def build_head(spec: HeadSpec, hidden: int) -> nn.Module:
+    """Head for a specification; `hidden` is the encoder's width."""
+    if spec.kind == "san":
+        return SanHead(hidden, spec)
+    outputs = len(spec.labels) if spec.kind == "linear" else 1
+    return LinearHead(hidden, outputs, spec.dropout)

@@ -1,0 +1,108 @@
+"""Stored predictions, and the soft targets made of them: all that a teacher leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from scipy.special import softmax
+
+from mtkd.common.errors import MtkdError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One model's outputs on one split of one task, keyed by the examples' own ids."""
+
+    task: str
+    split: str
+    labels: tuple[str, ...]  # class names in column order, () for a similarity
+    idx: np.ndarray  # int64 (N,)
+    logits: np.ndarray  # float32 (N, C)
+    run: str  # the run that made them
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write one file of predictions, atomically; safetensors with the names as metadata."""
+    meta = {
+        "format": FORMAT,
+        "task": predictions.task,
+        "split": predictions.split,
+        "labels": list(predictions.labels),
+        "run": predictions.run,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    arrays = {"idx": predictions.idx, "logits": np.ascontiguousarray(predictions.logits)}
+    save_file(arrays, part, metadata={"mtkd": json.dumps(meta)})
+    os.replace(part, path)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a file of predictions. Raises MtkdError if it is missing, damaged or another kind."""
+    try:
+        with safe_open(path, "numpy") as file:
+            meta = json.loads((file.metadata() or {}).get("mtkd", "{}"))
+            idx, logits = file.get_tensor("idx"), file.get_tensor("logits")
+    except FileNotFoundError:
+        raise MtkdError(f"{path}: no stored predictions; run the stage that makes them") from None
+    except SafetensorError as error:
+        raise MtkdError(
+            f"{path}: damaged predictions ({error}); delete the file and run its stage again"
+        ) from error
+    if meta.get("format") != FORMAT:
+        raise MtkdError(f"{path}: predictions of format {meta.get('format')!r}, expected {FORMAT}")
+    return Predictions(meta["task"], meta["split"], tuple(meta["labels"]), idx, logits, meta["run"])
+
+
+def average(
+    members: Sequence[Predictions],
+    idx: np.ndarray,
+    labels: Sequence[str],
+    *,
+    temperature: float = 1.0,
+    of: str = "probabilities",
+) -> np.ndarray:
+    """Soft targets float32 (N, C) for the examples `idx`, in that order.
+
+    Q = mean over members of softmax(logits / T), the KD paper's average of class probabilities;
+    `of="logits"` averages the logits first. A similarity (no labels) averages the outputs.
+    Raises MtkdError when label names differ or an example was not predicted.
+    """
+    aligned = [align(member, idx, labels) for member in members]
+    if not labels:
+        return np.asarray(np.mean(aligned, 0), np.float32)
+    if of == "logits":
+        return softmax(np.mean(aligned, 0) / temperature, -1).astype(np.float32)
+    probabilities = [softmax(a / temperature, -1) for a in aligned]
+    return np.asarray(np.mean(probabilities, 0), np.float32)
+
+
+def align(member: Predictions, idx: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Logits of the examples `idx`, in that order."""
+    where = f"predictions of {member.run} on {member.task} {member.split}"
+    if member.labels != tuple(labels):
+        raise MtkdError(
+            f"{where}: labels {list(member.labels)}, the task has {list(labels)}; "
+            "predict again with this task's labels"
+        )
+    if not len(member.idx):
+        raise MtkdError(f"{where}: empty; run the stage that makes them again")
+    order = np.argsort(member.idx)
+    places = np.searchsorted(member.idx[order], idx).clip(max=len(order) - 1)
+    rows = order[places]
+    missing = idx[member.idx[rows] != idx]
+    if len(missing):
+        raise MtkdError(
+            f"{where}: {len(missing)} examples are not in it, the first has id {missing[0]}; "
+            "teacher and student must see the same data (same source, revision and limit)"
+        )
+    return member.logits[rows]

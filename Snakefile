@@ -12,7 +12,7 @@ from mtkd.app.notebook_code import keep_sources
 from mtkd.common.paths import PACKAGE
 from mtkd.experiments.plans import expand, upto, urgency
 from mtkd.experiments.recipes import load_recipe
-from mtkd.experiments.records import write_text
+from mtkd.common.files import write_text
 from mtkd.app.reproduce import DUE
 
 recipe = load_recipe(str(Path(config.get("recipe_file", "recipe.yaml")).resolve()))

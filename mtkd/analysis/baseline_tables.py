@@ -21,8 +21,9 @@ from mtkd.analysis.statistics import (
 )
 from mtkd.analysis.system_names import PUBLISHED, majority, system_order, system_title
 from mtkd.analysis.tables import OURS, columns_of, frame_of, printed, row_of, wnli_score
+from mtkd.common.files import write_text
 from mtkd.data.tasks import DIAGNOSTIC, GLUE
-from mtkd.experiments.records import read_record, write_text
+from mtkd.experiments.records import read_record
 
 PRINTED = "paper"  # Table 2 of arXiv:1904.09482, GLUE's own test sets
 NAMES = {"metal-ensemble": "metal", "metal": ""}  # the published MeTaL row is an ensemble

@@ -23,7 +23,7 @@ from mtkd.analysis.compare import (
 from mtkd.analysis.markup import NOTHING, markdown
 from mtkd.analysis.system_names import system_title, task_title
 from mtkd.analysis.tables import PAPER, mean_title
-from mtkd.experiments.records import write_text
+from mtkd.common.files import write_text
 
 
 def _with_interval(value: float, low: float | None, high: float | None, signed: bool) -> str:

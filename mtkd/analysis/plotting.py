@@ -7,7 +7,6 @@ everywhere. Ours are filled marks, the paper's numbers hollow ones.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from matplotlib.lines import Line2D
 
 from mtkd.analysis.statistics import FEW
 from mtkd.analysis.system_names import system_title
+from mtkd.common.files import whole
 from mtkd.data.tasks import GLUE
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -80,13 +80,11 @@ def colour(system: str) -> str:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as PNG and SVG, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for kind in ("png", "svg"):
         path = folder / f"{name}.{kind}"
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(image(figure, kind))
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_bytes(image(figure, kind))
         written.append(path)
     return written
 

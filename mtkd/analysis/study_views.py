@@ -29,8 +29,8 @@ from mtkd.analysis.study_tables import (
 )
 from mtkd.analysis.system_names import task_title
 from mtkd.analysis.tables import OURS, row_of
+from mtkd.common.files import write_text
 from mtkd.data.loading import load_examples
-from mtkd.experiments import records
 from mtkd.experiments.runs import new_tasks
 from mtkd.experiments.studies.arms import Study
 from mtkd.experiments.studies.registry import studies
@@ -115,6 +115,6 @@ def write_study(view: StudyView, folder: Path) -> list[Path]:
     written = []
     for kind, content in (("csv", values_csv(view.values)), ("md", text)):
         path = stem.with_suffix(f".{kind}")
-        records.write_text(path, content)
+        write_text(path, content)
         written.append(path)
     return written

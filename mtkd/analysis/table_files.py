@@ -20,7 +20,8 @@ from mtkd.analysis.tables import (
     summary,
     wnli_score,
 )
-from mtkd.experiments.records import Record, write_text
+from mtkd.common.files import write_text
+from mtkd.experiments.records import Record
 
 DIFFERENCES = (
     "Dev score less that of MT-DNN with the same seed. Ensemble's gain kept: the student's mean "

@@ -15,9 +15,9 @@ from mtkd.analysis.results import Results, taught
 from mtkd.analysis.statistics import estimate
 from mtkd.analysis.system_names import system_order, system_title, task_title
 from mtkd.analysis.tables import OURS, cell, row_of, said
+from mtkd.common.files import write_text
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.context import OpenRun
-from mtkd.experiments.records import write_text
 
 TEACHER = "ensemble"
 DIGITS = 4  # of the numbers in files, so that a text made from the files is the same

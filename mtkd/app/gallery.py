@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mtkd.analysis.study_tables import teachers_alone
 from mtkd.analysis.tables import directions, read_values
-from mtkd.experiments import records
+from mtkd.common.files import write_text
 
 BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
 CAPTIONS = {
@@ -117,10 +117,10 @@ def update_readme(readme: Path, folder: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(BLOCK[0])
     after = rest.split(BLOCK[1])[1]
-    records.write_text(readme, before + readme_block(folder) + after)
+    write_text(readme, before + readme_block(folder) + after)
 
 
 def update_pages(root: Path, folder: Path) -> None:
     """Write results/README.md and the README's block anew, from the results in `folder`."""
     update_readme(root / "README.md", folder)
-    records.write_text(root / "results" / "README.md", gallery(folder))
+    write_text(root / "results" / "README.md", gallery(folder))

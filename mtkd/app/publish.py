@@ -15,7 +15,7 @@ from mtkd.analysis.results import Results, teacher_knowledge
 from mtkd.analysis.study_tables import file_stem
 from mtkd.analysis.study_views import study_views, write_study
 from mtkd.app.report import write_report
-from mtkd.experiments import records
+from mtkd.common.files import write_text
 
 
 def publish(results: Results) -> list[Path]:
@@ -27,7 +27,7 @@ def publish(results: Results) -> list[Path]:
     text = io.StringIO()
     scores.round({"value": 6}).to_csv(text, index=False, lineterminator="\n")
     written = [folder / "scores.csv"]
-    records.write_text(written[0], text.getvalue())
+    write_text(written[0], text.getvalue())
     written += table_files.write_tables(scores, folder, results.records)
     written += comparisons.write_comparisons(scores, slice_scores(results), folder)
     drawn = figures.write_figures(

@@ -40,8 +40,8 @@ from mtkd.app.report_parts import (
     sizes,
 )
 from mtkd.common import paths
+from mtkd.common.files import write_text
 from mtkd.data.tasks import GLUE
-from mtkd.experiments import records
 from mtkd.experiments.recipes import as_yaml
 from mtkd.experiments.studies.arms import Study
 
@@ -75,7 +75,7 @@ def write_report(results: Results, drawn: Sequence[Path], views: Sequence[StudyV
     Raises MtkdError where stored predictions are missing.
     """
     path = results.folder / "report.html"
-    records.write_text(path, render(results, drawn, views))
+    write_text(path, render(results, drawn, views))
     return path
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 from mtkd.common.locks import take_soon
 from mtkd.common.progress import duration, headless
 from mtkd.experiments import records
@@ -69,7 +70,7 @@ def reproduce(
         text = as_yaml(recipe)
         saved = results / "recipe.yaml"
         if not saved.is_file() or saved.read_text(encoding="utf-8") != text:
-            records.write_text(saved, text)
+            write_text(saved, text)
         command = snakemake(results, jobs, until, executor)
         environment = os.environ | {"MTKD_RESULTS": str(paths.RESULTS), "MTKD_HEADLESS": "1"}
         environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}

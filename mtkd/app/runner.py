@@ -18,6 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
 from mtkd.common.locks import devices, free_device, locked
 
 
@@ -68,10 +69,8 @@ def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Pat
             f"{notebook.name}: the kernel died ({error}); often the machine ran out of memory: use "
             f"fewer --jobs or a smaller training.batch_size\n  executed so far: {log}"
         ) from None
-    executed.parent.mkdir(parents=True, exist_ok=True)
-    part = executed.with_name(executed.name + ".part")
-    shutil.copyfile(log, part)
-    os.replace(part, executed)
+    with whole(executed) as part:
+        shutil.copyfile(log, part)
 
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:

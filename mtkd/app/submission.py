@@ -6,9 +6,7 @@ strings and row counts are those of GLUE's server and of its current test files.
 
 from __future__ import annotations
 
-import contextlib
 import lzma
-import os
 import re
 import struct
 import zipfile
@@ -22,6 +20,7 @@ import numpy as np
 
 from mtkd.analysis.results import Results, open_results
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
 from mtkd.data.glue_files import SCORES, task_folders, tsv_name
 from mtkd.data.loading import DataSource, load_examples, missing_tasks
 from mtkd.data.tasks import GLUE, WNLI_LABEL, Task
@@ -246,19 +245,14 @@ def write_submission(path: Path, contents: Sequence[Content]) -> None:
     """Write the zip, read it again and check it; only a sound one gets its name."""
     if path.is_dir():
         raise MtkdError(f"{path}: a folder; expected a file for the zip, as {path / 'glue.zip'}")
-    part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_zip(part, contents)
-        check_submission(part, {content.file.name: len(content.values) for content in contents})
-        os.replace(part, path)
+        with whole(path) as part:
+            write_zip(part, contents)
+            check_submission(part, {content.file.name: len(content.values) for content in contents})
     except OSError as error:
         raise MtkdError(
             f"{path}: {error.strerror}; expected to write the zip here: choose another --output"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):  # mostly: there is none, it has its name by now
-            part.unlink()
 
 
 def write_zip(path: Path, contents: Sequence[Content]) -> None:

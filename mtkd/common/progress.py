@@ -11,6 +11,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from mtkd.common.files import write_text
+
 INTERVAL = 5.0  # seconds between log lines and between writes of the progress file
 
 
@@ -62,9 +64,7 @@ class Progress:
         print(f"{self.what}: {share:.0%}, {duration(left)} left", flush=True)
         if self.file:
             text = json.dumps({"done": self.done, "total": self.total, "what": self.what})
-            part = Path(self.file + ".part")
-            part.write_text(text)
-            os.replace(part, self.file)
+            write_text(Path(self.file), text)
 
 
 def headless() -> bool:

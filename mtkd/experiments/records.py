@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import resource
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 
 if TYPE_CHECKING:  # pandas and torch are slow to import, and most users of records need neither
     import pandas as pd
@@ -73,16 +73,7 @@ class Record:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write `record.json`; its presence means that the run is done."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "record.json", json.dumps(asdict(record), indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def read_record(folder: Path) -> Record:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from mtkd.common.files import write_text
 from mtkd.common.progress import Progress
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
-from mtkd.experiments import records
 from mtkd.experiments.context import OpenRun, Splits, new_model, prediction_file, recipe_heads
 from mtkd.experiments.records import Score
 from mtkd.experiments.runs import Run
@@ -201,7 +201,7 @@ def train_part(
         "history": asdict(history) | {"finite": history.finite},
         "scores": [asdict(score) for score in scores],
     }
-    records.write_text(path, json.dumps(part))
+    write_text(path, json.dumps(part))
     shutil.rmtree(checkpoint, ignore_errors=True)
     return part
 

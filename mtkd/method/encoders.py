@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from transformers import (
 )
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
 from mtkd.common.progress import Progress
 from mtkd.method.settings import Pretraining
 from mtkd.method.training import derive_seed
@@ -94,12 +93,9 @@ def pretrain(
     model = BertForMaskedLM(config)
     model.to(device)  # type: ignore[arg-type]
     losses = masked_lm(model, list(zip(firsts, rests, strict=True)), tokenizer, settings, seed=seed)
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    model.bert.save_pretrained(part)
-    tokenizer.save_pretrained(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    with whole(folder) as part:
+        model.bert.save_pretrained(part)
+        tokenizer.save_pretrained(part)
     return losses
 
 

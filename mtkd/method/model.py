@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
 from mtkd.data.tasks import check_labels
 from mtkd.method.heads import build_head
 from mtkd.method.settings import HeadSpec
@@ -65,18 +64,15 @@ class MultiTaskModel(nn.Module):
 
     def save_pretrained(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write encoder, tokenizer and all heads to `folder`, whole or not at all."""
-        part = folder.with_name(folder.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        self.encoder.save_pretrained(part / "encoder")
-        tokenizer.save_pretrained(part / "encoder")
-        heads = {name: value.contiguous() for name, value in self.heads.state_dict().items()}
-        save_file(heads, part / "heads.safetensors")
         described = {task: spec.as_dict() for task, spec in self.specs.items()}
         text = json.dumps({"format": FORMAT, "heads": described}, indent=2)
-        (part / "mtkd.json").write_text(text + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
+        heads = {name: value.contiguous() for name, value in self.heads.state_dict().items()}
+        with whole(folder) as part:
+            part.mkdir()
+            self.encoder.save_pretrained(part / "encoder")
+            tokenizer.save_pretrained(part / "encoder")
+            save_file(heads, part / "heads.safetensors")
+            (part / "mtkd.json").write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def from_pretrained(cls, folder: Path, dropout: float | None = None) -> MultiTaskModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.numpy import save_file
 from scipy.special import softmax
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
 
 FORMAT = 1
 
@@ -39,11 +39,9 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "labels": list(predictions.labels),
         "run": predictions.run,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     arrays = {"idx": predictions.idx, "logits": np.ascontiguousarray(predictions.logits)}
-    save_file(arrays, part, metadata={"mtkd": json.dumps(meta)})
-    os.replace(part, path)
+    with whole(path) as part:
+        save_file(arrays, part, metadata={"mtkd": json.dumps(meta)})
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -120,7 +120,7 @@ def test_the_student_without_a_teacher_is_the_base_arm_of_the_studies(demo: Reci
 def test_fields_of_later_versions_keep_older_identities(demo: Recipe) -> None:
     ids = [run.run_id for run in main_runs(demo)]
     # As in the committed scores of the demo, made before those fields were there.
-    committed = pd.read_csv("results/demo/scores.csv")["run_id"]
+    committed = pd.read_csv("results/reference/demo/scores.csv")["run_id"]
     assert set(committed) <= set(ids)
     other = replace(demo, students={"mtdnn-kd": Distillation(anneal=True)})
     assert not {r.run_id for r in main_runs(other) if r.stage == "distill"} & set(ids)

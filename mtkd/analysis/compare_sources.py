@@ -16,7 +16,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.experiments.records import COLUMNS, SCHEMA, read_record
 
 COMMITTED, PAPER = "committed", "paper"  # words in place of a folder
-DEMO_SCORES = "results/demo/scores.csv"  # in the checkout: the results that everybody has
+DEMO_SCORES = "results/reference/demo/scores.csv"  # in the checkout: everybody has them
 
 
 @dataclass(frozen=True)

@@ -71,32 +71,32 @@ def gallery(folder: Path) -> str:
     name = folder.name
     summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
     tables = [
-        f"- [{file}]({name}/tables/{file}): {words}"
+        f"- [{file}](reference/{name}/tables/{file}): {words}"
         for file, words in TABLES.items()
         if (folder / "tables" / file).is_file()
     ]
     figures = [
-        f"### {figure.replace('_', ' ')}\n\n![{figure}]({name}/figures/{figure}.svg)\n\n{words}"
+        f"### {figure.replace('_', ' ')}\n\n![{figure}](reference/{name}/figures/{figure}.svg)\n\n{words}"
         for figure, words in CAPTIONS.items()
         if (folder / "figures" / f"{figure}.svg").is_file()
     ]
     intro = (
         f"# Results of `{name}`\n\nMade by `mtkd report`; do not edit. The same as one page that "
-        f"works without a network: [report.html]({name}/report.html) (download it and open it in a "
-        f"browser). Every score: [scores.csv]({name}/scores.csv). Compare yours: `mtkd compare`."
+        f"works without a network: [report.html](reference/{name}/report.html) (download it and open it in a "
+        f"browser). Every score: [scores.csv](reference/{name}/scores.csv). Compare yours: `mtkd compare`."
     )
     return "\n\n".join([intro, summary, "\n".join(tables), *figures]) + "\n"
 
 
 def readme_block(folder: Path) -> str:
     """What the README shows of the demo: its main figure and the summary, as committed."""
-    figure = "![Dev scores of the main systems](results/demo/figures/dev_scores.png)"
+    figure = "![Dev scores of the main systems](results/reference/demo/figures/dev_scores.png)"
     summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
     words = (
         "Dev scores in points: mean over seeds, 95 % bootstrap interval. Gains are over MT-DNN, "
         "paired by seed. Paper: BERT-large on GLUE, another encoder and benchmark, so compare "
         "directions and not levels. Every task, with the paper's cells: "
-        "[scores](results/demo/tables/glue_dev.md), [differences](results/demo/tables/ablation.md)."
+        "[scores](results/reference/demo/tables/glue_dev.md), [differences](results/reference/demo/tables/ablation.md)."
     )
     lines = directions(read_values(folder / "tables" / "ablation.csv"))
     compared = "\n".join(f"- {line}" for line in lines)
@@ -108,7 +108,7 @@ def untaught(folder: Path) -> str:
     """What the teachers alone add, where the study that says so is there."""
     path = folder / "tables" / "study_generations.csv"
     words = teachers_alone(read_values(path)) if path.is_file() else ""
-    link = "[study `generations`](results/demo/tables/study_generations.md)"
+    link = "[study `generations`](results/reference/demo/tables/study_generations.md)"
     return f"{words} ({link})" if words else ""
 
 

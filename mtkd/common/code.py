@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def code_digest(*modules: str) -> str:
     found = sorted({name for module in modules for name in import_closure(module)})
     text = "\n".join(f"# {name}\n{normalised(source_file(name))}" for name in found)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def remember_loaded(package: str = "mtkd") -> None:
+    """Read the code of all modules that are loaded now: digests are of it, whatever is edited."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] == package and (path := find_file(name)):
+            parsed(path)
 
 
 @functools.cache
@@ -63,11 +71,10 @@ def imported_names(body: Sequence[ast.AST], module: str) -> Iterator[str]:
 
 def normalised(path: Path) -> str:
     """A file's code without comments, docstrings and layout."""
-    tree = parsed(path)
+    tree, documented = parsed(path), (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
 

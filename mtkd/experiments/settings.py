@@ -114,6 +114,7 @@ class Recipe:
     equal_passes: bool = False
     fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
     seeds: tuple[int, ...] = (1,)
+    extensions: tuple[str, ...] = ()  # importable modules: losses, heads, baselines, studies
     # Questions to answer beside the main table, see mtkd/experiments/studies/registry.py
     studies: tuple[str, ...] = ()
     sizes: Sizes = field(default_factory=Sizes)

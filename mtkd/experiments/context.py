@@ -119,7 +119,9 @@ def load_data(
     data: dict[str, Splits] = {}
     for task in context.tasks:
         more = (UNLABELLED,) if text and source.pool and task in context.teacher_tasks else ()
-        splits = load_splits(context, tokenizer, rules, task, (*TASKS[task].splits, *more))
+        ranking = head_spec(TASKS[task], context.recipe.heads).kind == "ranking"
+        names = (*TASKS[task].splits, *more)
+        splits = load_splits(context, tokenizer, rules, task, names, ranking=ranking)
         # A file of unlabelled text need not have some of every task.
         data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
     if "mnli" in data and DIAGNOSTIC in context.scored_only:
@@ -129,12 +131,20 @@ def load_data(
 
 
 def load_splits(
-    context: RunContext, tokenizer: Any, rules: str, task: str, splits: Sequence[str]
+    context: RunContext,
+    tokenizer: Any,
+    rules: str,
+    task: str,
+    splits: Sequence[str],
+    *,
+    ranking: bool = False,
 ) -> Splits:
-    """Splits of a task in tokens: as an earlier run left them, where nothing has changed."""
+    """Splits of a task in tokens: as an earlier run left them, where nothing has changed.
+
+    For a ranking head, a question's candidates belong together.
+    """
     recipe, cache = context.recipe, context.results / "cache"
     origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
-    ranking = head_spec(TASKS[task], recipe.heads).kind == "ranking"
 
     def load(split: str) -> TaskData:
         if origin and not ranking:  # ranking needs the text: a question's candidates

@@ -91,7 +91,7 @@ def make_data(
         encoded = encode(examples, tokenizer, 40, cache)
         if not ranking:
             return TaskData(encoded)
-        from mtkd.experiments.context import candidate_groups
+        from mtkd.experiments.inputs import candidate_groups
 
         return TaskData(encoded, None, candidate_groups(examples))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from mtkd.common.errors import MtkdError
-from mtkd.experiments import context as run_context
+from mtkd.experiments import inputs as run_inputs
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import few_label_runs, main_runs
 from mtkd.experiments.recipes import changed, load_recipe
@@ -38,10 +38,10 @@ def recipe() -> Recipe:
 def reads(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The settings that each run reads while it is made, by config id."""
     results, found = tmp_path_factory.mktemp("results"), dict[str, set[str]]()
-    origin = run_context.data_origin
+    origin = run_inputs.data_origin
     with pytest.MonkeyPatch.context() as patch:
         # The token cache has keys of its own, of all that a data source says.
-        patch.setattr(run_context, "data_origin", lambda source, *a: origin(recipe.data, *a))
+        patch.setattr(run_inputs, "data_origin", lambda source, *a: origin(recipe.data, *a))
         for run in [*main_runs(recipe), *few_label_runs(recipe)]:
             seen = found.setdefault(run.config_id, set())
             run.train(RunContext(watched(recipe, "", seen), run, results, present_tasks(recipe)))

@@ -16,7 +16,8 @@ from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
 from mtkd.experiments import context as workbench
 from mtkd.experiments import trainings as parts
-from mtkd.experiments.context import OpenRun, load_data, prediction_file, read_examples
+from mtkd.experiments.context import OpenRun, prediction_file, read_examples
+from mtkd.experiments.inputs import load_data
 from mtkd.experiments.recipes import load_recipe
 from mtkd.experiments.records import Record, Score, collect, write_record
 from mtkd.experiments.runs import main_runs

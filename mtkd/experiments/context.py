@@ -1,4 +1,4 @@
-"""A run at work: its folders, its data, its models, and the record that it ends with."""
+"""A run at work: its folders, its examples, and the record that it ends with."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mtkd.common.errors import MtkdError
 from mtkd.common.files import remove
-from mtkd.data.batches import TaskData
-from mtkd.data.cache_keys import data_origin
 from mtkd.data.loading import load_examples
-from mtkd.data.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples
-from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
+from mtkd.data.tasks import TASKS, Examples
 from mtkd.experiments import records
-from mtkd.experiments.recipes import encoder_location, head_spec
 from mtkd.experiments.records import (
     Record,
     Score,
@@ -33,15 +26,9 @@ from mtkd.experiments.records import (
 )
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.task_sets import scored_only, teacher_tasks
-from mtkd.method.encoders import load_tokenizer
-from mtkd.method.model import MultiTaskModel, load_encoder
-from mtkd.method.settings import HeadSpec, Training
-from mtkd.method.training import steps_per_epoch
 
 if TYPE_CHECKING:  # planning is not part of what a run rests on
     from mtkd.experiments.runs import Run
-
-Splits = dict[str, TaskData]
 
 
 @dataclass(frozen=True)
@@ -96,135 +83,6 @@ def read_examples(context: RunContext, task: str, split: str) -> Examples:
 def tell(notice: str) -> None:
     """Print a line, once."""
     print(notice, flush=True)
-
-
-def word_counts(context: RunContext, task: str) -> np.ndarray:
-    """Words in each training example of a task, both texts together, int64 (N,)."""
-    examples = read_examples(context, task, "train")
-    seconds = examples.text_b or [""] * len(examples)
-    return np.array(
-        [len(f"{a} {b}".split()) for a, b in zip(examples.text_a, seconds, strict=True)]
-    )
-
-
-def load_data(
-    context: RunContext, encoder: str, *, text: bool = False
-) -> tuple[Any, dict[str, Splits]]:
-    """Tokenizer of an encoder, and every split of every task in its tokens.
-
-    With `text`, what the recipe has teachers label is one more split of the teacher tasks.
-    """
-    tokenizer, source = encoder_tokenizer(context, encoder), context.recipe.data
-    rules = tokenizer_rules(tokenizer)
-    data: dict[str, Splits] = {}
-    for task in context.tasks:
-        more = (UNLABELLED,) if text and source.pool and task in context.teacher_tasks else ()
-        ranking = head_spec(TASKS[task], context.recipe.heads).kind == "ranking"
-        names = (*TASKS[task].splits, *more)
-        splits = load_splits(context, tokenizer, rules, task, names, ranking=ranking)
-        # A file of unlabelled text need not have some of every task.
-        data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
-    if "mnli" in data and DIAGNOSTIC in context.scored_only:
-        diagnostic = load_splits(context, tokenizer, rules, DIAGNOSTIC, ["test"])
-        data["mnli"][DIAGNOSTIC] = diagnostic["test"]
-    return tokenizer, data
-
-
-def load_splits(
-    context: RunContext,
-    tokenizer: Any,
-    rules: str,
-    task: str,
-    splits: Sequence[str],
-    *,
-    ranking: bool = False,
-) -> Splits:
-    """Splits of a task in tokens: as an earlier run left them, where nothing has changed.
-
-    For a ranking head, a question's candidates belong together.
-    """
-    recipe, cache = context.recipe, context.results / "cache"
-    origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
-
-    def load(split: str) -> TaskData:
-        if origin and not ranking:  # ranking needs the text: a question's candidates
-            encoded = encoded_before(TASKS[task], split, cache, origin)
-            if encoded is not None:
-                return TaskData(encoded)
-        examples = read_examples(context, task, split)
-        encoded = encode(examples, tokenizer, recipe.max_length, cache, origin)
-        return TaskData(encoded, None, candidate_groups(examples) if ranking else None)
-
-    return {split: load(split) for split in splits}
-
-
-def encoder_tokenizer(context: RunContext, encoder: str) -> Any:
-    """The tokenizer of an encoder that is ready to load."""
-    return load_tokenizer(*located(context, encoder))
-
-
-def candidate_groups(examples: Examples) -> tuple[np.ndarray, ...]:
-    """Rows of each question's candidates. Raises MtkdError if no question can be ranked."""
-    rows = ranking_rows(examples)
-    if not rows:
-        raise MtkdError(
-            f"{examples.task.title}: no question has one right and one wrong candidate, so nothing "
-            "can be ranked; use `heads.qnli: classification`"
-        )
-    return rows
-
-
-def ranking_rows(examples: Examples) -> tuple[np.ndarray, ...]:
-    """Rows of each question's candidates, for a ranking head.
-
-    A question can be ranked in training only if exactly one of its candidates is right.
-    """
-    groups: dict[str, list[int]] = {}
-    for row, question in enumerate(examples.text_a):
-        groups.setdefault(question, []).append(row)
-    rows = tuple(np.array(group) for group in groups.values())
-    if examples.split != "train" or examples.label is None:
-        return rows
-    label = examples.label
-    return tuple(r for r in rows if len(r) > 1 and (label[r] == 0).sum() == 1)
-
-
-def located(context: RunContext, encoder: str) -> tuple[str, str | None]:
-    """Folder or hub name and revision of an encoder that is ready to load."""
-    source = context.recipe.encoders[encoder]
-    location = encoder_location(context.recipe, encoder)
-    if location is None:
-        made = next(
-            run
-            for run in context.run.ancestors
-            if run.stage == "encoders" and run.variant == encoder
-        )
-        location = str(model_folder(context.results, made.run_id))
-    return location, source.revision
-
-
-def recipe_heads(context: RunContext, tasks: Sequence[str]) -> dict[str, HeadSpec]:
-    """The heads that the recipe gives to these tasks."""
-    return {task: head_spec(TASKS[task], context.recipe.heads) for task in tasks}
-
-
-def new_model(
-    context: RunContext, encoder: str, dropout: float, specs: dict[str, HeadSpec]
-) -> MultiTaskModel:
-    """Pre-trained shared layers under new heads."""
-    location, revision = located(context, encoder)
-    source = context.recipe.encoders[encoder]
-    layers = None if source.pretrain else source.layers
-    shared = load_encoder(location, revision=revision, dropout=dropout, layers=layers)
-    return MultiTaskModel(shared, specs)
-
-
-def total_steps(data: dict[str, Splits], settings: Training, *, alone: bool = False) -> int:
-    """Optimiser steps of one multi-task training, or of one training per task (`alone`)."""
-    sets = {task: splits["train"] for task, splits in data.items()}
-    if alone:
-        return sum(sum(steps_per_epoch({task: item}, settings)) for task, item in sets.items())
-    return sum(steps_per_epoch(sets, settings))
 
 
 def finish(

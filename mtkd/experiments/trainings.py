@@ -17,7 +17,8 @@ from mtkd.common.progress import Progress
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
-from mtkd.experiments.context import RunContext, Splits, new_model, recipe_heads
+from mtkd.experiments.context import RunContext
+from mtkd.experiments.inputs import Splits, new_model, recipe_heads
 from mtkd.experiments.records import Score, model_folder, prediction_file
 from mtkd.method import targets
 from mtkd.method.model import MultiTaskModel

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import RunContext, Splits
+from mtkd.experiments.context import RunContext
+from mtkd.experiments.inputs import Splits
 from mtkd.experiments.records import Score, prediction_file
 from mtkd.experiments.trainings import store
 from mtkd.method import targets

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import (
-    RunContext,
-    Splits,
-    finish,
-    load_data,
-    ranking_rows,
-    read_examples,
-    total_steps,
-)
+from mtkd.experiments.context import RunContext, finish, read_examples
+from mtkd.experiments.inputs import Splits, load_data, ranking_rows, total_steps
 from mtkd.experiments.records import Record, Stopwatch
 from mtkd.experiments.systems.averages import average_scores
 from mtkd.experiments.systems.registry import register_baseline

@@ -17,15 +17,8 @@ from mtkd.data.batches import TaskData
 from mtkd.data.loading import first_drawn
 from mtkd.data.tasks import TASKS
 from mtkd.data.tokens import encode, tokenizer_rules
-from mtkd.experiments.context import (
-    RunContext,
-    Splits,
-    encoder_tokenizer,
-    finish,
-    load_splits,
-    read_examples,
-    total_steps,
-)
+from mtkd.experiments.context import RunContext, finish, read_examples
+from mtkd.experiments.inputs import Splits, encoder_tokenizer, load_splits, total_steps
 from mtkd.experiments.records import Record, Stopwatch, model_folder
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.task_sets import new_tasks

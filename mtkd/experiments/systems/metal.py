@@ -14,16 +14,8 @@ from scipy.special import log_softmax
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import (
-    RunContext,
-    Splits,
-    finish,
-    load_data,
-    new_model,
-    read_examples,
-    recipe_heads,
-    total_steps,
-)
+from mtkd.experiments.context import RunContext, finish, read_examples
+from mtkd.experiments.inputs import Splits, load_data, new_model, recipe_heads, total_steps
 from mtkd.experiments.records import Record, Stopwatch
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.averages import average_scores

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mtkd.common.progress import Progress
-from mtkd.experiments.context import RunContext, finish, load_data, total_steps
+from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.inputs import load_data, total_steps
 from mtkd.experiments.records import Record, Stopwatch
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.trainings import Setup, combine, finetune, multi_task

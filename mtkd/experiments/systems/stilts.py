@@ -9,14 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mtkd.common.progress import Progress
-from mtkd.experiments.context import (
-    RunContext,
-    finish,
-    load_data,
-    new_model,
-    recipe_heads,
-    total_steps,
-)
+from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.inputs import load_data, new_model, recipe_heads, total_steps
 from mtkd.experiments.records import Record, Stopwatch
 from mtkd.experiments.systems.registry import register_baseline
 from mtkd.experiments.trainings import Setup, combine, single_task, train_part

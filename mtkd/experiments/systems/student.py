@@ -11,14 +11,9 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import UNLABELLED
-from mtkd.experiments.context import (
-    RunContext,
-    Splits,
-    finish,
-    load_data,
-    total_steps,
-)
+from mtkd.experiments.context import RunContext, finish
 from mtkd.experiments.identities import text_identity
+from mtkd.experiments.inputs import Splits, load_data, total_steps
 from mtkd.experiments.records import Record, Stopwatch
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.teachers import soft_targets

@@ -10,8 +10,9 @@ import numpy as np
 
 from mtkd.common.progress import Progress
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import RunContext, finish, load_data, total_steps
+from mtkd.experiments.context import RunContext, finish
 from mtkd.experiments.identities import text_identity
+from mtkd.experiments.inputs import load_data, total_steps
 from mtkd.experiments.records import Record, Score, Stopwatch, read_record, run_folder
 from mtkd.experiments.settings import Teachers
 from mtkd.experiments.systems.averages import average_scores, member_predictions

@@ -1,0 +1,220 @@
+"""What code a result rests on, and what is due after a change."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mtkd.app import freshness
+from mtkd.app.freshness import Due, clear_marks, done_file, find_due, notebook_mark, report_file
+from mtkd.common import code, paths
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
+from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.plans import expand
+from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.records import Record, Score, Stopwatch
+from mtkd.experiments.runs import Run
+
+MODULES = {
+    "__init__": "",
+    "top": '"""Words."""\nfrom shelf import middle\n\n\ndef f():\n    return middle.g()\n',
+    "middle": "def g():\n    from shelf.low import h\n\n    return h()\n",
+    "low": "def h():\n    # why\n    return 1\n",
+    "typed": "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from shelf import top\n",
+    "other": "def k():\n    return 2\n",
+}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of some modules that can be edited."""
+    for name, text in MODULES.items():
+        write_text(tmp_path / "shelf" / f"{name}.py", text)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shelf"]:
+        del sys.modules[name]  # another test's
+    forget()
+    return tmp_path / "shelf"
+
+
+def forget() -> None:
+    """As a new process: nothing is known of any file."""
+    for cached in (
+        code.code_digest,
+        code.import_closure,
+        code.imported,
+        code.parsed,
+        code.find_file,
+        freshness.notebook_code,
+    ):
+        cached.cache_clear()
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    forget()
+
+
+def test_a_digest_is_of_code_and_of_all_that_it_imports(shelf: Path) -> None:
+    assert code.import_closure("shelf.top") == {"shelf", "shelf.top", "shelf.middle", "shelf.low"}
+    assert code.import_closure("shelf.typed") == {"shelf.typed"}
+    before = code.code_digest("shelf.top")
+    edit(shelf / "low.py", "# why", "# why not")
+    edit(shelf / "low.py", "def h():\n", 'def h():\n    """Other words."""\n\n')
+    edit(shelf / "top.py", "Words", "More words")
+    edit(shelf / "other.py", "2", "3")
+    assert code.code_digest("shelf.top") == before
+    edit(shelf / "low.py", "return 1", "return 2")
+    assert code.code_digest("shelf.top") != before
+
+
+def test_code_that_is_loaded_is_what_is_digested(shelf: Path) -> None:
+    import shelf.low  # type: ignore[import-not-found]
+
+    before = code.code_digest("shelf.low")
+    forget()
+    code.remember_loaded("shelf")
+    (Path(shelf.low.__file__)).write_text("def h():\n    return 5\n")
+    assert code.code_digest("shelf.low") == before
+    forget()
+    assert code.code_digest("shelf.low") != before
+
+
+def test_what_cannot_be_digested_is_named(shelf: Path) -> None:
+    with pytest.raises(MtkdError, match=r"shelf.absent: no such Python module"):
+        code.code_digest("shelf.absent")
+    (shelf / "low.py").write_text("def h(:\n")
+    with pytest.raises(MtkdError, match=r"low.py:1: not valid Python"):
+        code.code_digest("shelf.top")
+
+
+def test_trainings_rest_on_the_method_and_nothing_rests_on_what_shows_it() -> None:
+    recipe = replace(load_recipe("smoke"), studies=("targets", "sizes", "few-labels"))
+    entries = {run.train.__module__: run.stage for run in expand(recipe)}
+    assert len(set(entries.values())) == 7
+    for entry, stage in entries.items():
+        closure = code.import_closure(entry)
+        shown = [name for name in closure if name.startswith(("mtkd.analysis", "mtkd.app"))]
+        planned = [name for name in closure if "studies" in name or name.endswith(".plans")]
+        assert not shown and not planned, entry
+        trains = stage not in ("glue", "encoders")
+        assert ("mtkd.method.losses" in closure) is trains or stage == "encoders", entry
+    assert "mtkd.experiments.systems.stilts" not in code.import_closure(
+        "mtkd.experiments.systems.bert"
+    )
+
+
+def describe(context: RunContext) -> Record:
+    """A run that leaves one score and one file."""
+    path = context.results / "predictions" / context.run.run_id / "x.txt"
+    write_text(path, context.run.variant)
+    score = Score(context.run.variant, "rte", "dev", "accuracy", 50.0, 10)
+    return finish(context, Stopwatch(), [score], {})
+
+
+class Bench:
+    """A parent and its child, both made, with their notebooks executed."""
+
+    def __init__(self, results: Path) -> None:
+        self.recipe, self.results = load_recipe("smoke"), results
+        self.parent = Run("mtdnn", "parent", 1, {}, (), {}, 1, describe)
+        self.child = Run("distill", "child", 1, {}, (self.parent,), {}, 1, describe)
+        self.runs = [self.parent, self.child]
+        self.make()
+
+    def make(self) -> None:
+        due = self.due()
+        for run in due.notebooks:
+            RunContext(self.recipe, run, self.results, ("rte",)).execute()
+            write_text(done_file(self.results, run), notebook_mark(run.notebook))
+        for name in due.reports:
+            text = freshness.report_mark(self.recipe, self.runs, name)
+            write_text(report_file(self.results, name), text)
+        assert not self.due()
+
+    def due(self) -> Due:
+        return find_due(self.recipe, self.runs, self.results)
+
+    def record(self, run: Run) -> Path:
+        return self.results / "runs" / run.run_id / "record.json"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    book = nbformat.v4.new_notebook()
+    tags = {"tags": ["parameters"]}
+    book.cells = [nbformat.v4.new_code_cell("seed: int = 1  # seed", metadata=tags)]
+    book.cells.append(nbformat.v4.new_code_cell("x = 1"))
+    monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
+    (tmp_path / "notebooks").mkdir()
+    for name in ("04_mtdnn", "06_distill", *freshness.REPORTS):
+        nbformat.write(book, tmp_path / "notebooks" / f"{name}.ipynb")
+    forget()
+    return Bench(tmp_path / "results")
+
+
+def test_a_missing_record_makes_all_that_rests_on_it_due(bench: Bench) -> None:
+    bench.record(bench.child).unlink()
+    assert bench.due().trainings == (bench.child,)
+    bench.record(bench.parent).unlink()
+    assert bench.due().trainings == (bench.parent, bench.child)
+    assert bench.due().reports == freshness.REPORTS
+
+
+def test_other_code_makes_due_what_rests_on_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = json.loads(bench.record(bench.parent).read_text())
+    bench.record(bench.parent).write_text(json.dumps(saved | {"stamp": "other"}))
+    assert bench.due().trainings == (bench.parent, bench.child)
+    bench.make()
+    assert json.loads(bench.record(bench.parent).read_text())["stamp"] == bench.parent.stamp
+
+
+def test_a_missing_output_is_made_again_and_what_rests_on_it_if_it_came_out_otherwise(
+    bench: Bench,
+) -> None:
+    made = bench.record(bench.child).stat().st_mtime_ns
+    output = bench.results / "predictions" / bench.parent.run_id / "x.txt"
+    output.unlink()
+    assert bench.due().trainings == (bench.parent, bench.child)
+    bench.make()
+    assert output.exists() and bench.record(bench.child).stat().st_mtime_ns == made
+    saved = json.loads(bench.record(bench.parent).read_text())
+    bench.record(bench.parent).write_text(json.dumps(saved | {"result": "other"}))
+    assert bench.due().trainings == (bench.child,)
+
+
+def test_parameters_and_saved_outputs_make_nothing_due_and_code_executes_again(
+    bench: Bench,
+) -> None:
+    path = paths.NOTEBOOKS / "06_distill.ipynb"
+    book = nbformat.read(path, 4)
+    book.cells[0].source = "seed: int = 2  # seed"
+    book.cells[1].outputs = [nbformat.v4.new_output("stream", text="1")]
+    book.cells[1].execution_count = 7
+    book.cells.append(nbformat.v4.new_code_cell(""))  # JupyterLab adds one below the last
+    nbformat.write(book, path)
+    forget()
+    assert not bench.due()
+    book.cells[1].source = "x = 2"
+    nbformat.write(book, path)
+    forget()
+    assert bench.due() == Due((), (bench.child,), ())
+
+
+def test_marks_are_cleared_and_records_stay(bench: Bench) -> None:
+    bench.record(bench.child).write_text(
+        json.dumps(json.loads(bench.record(bench.child).read_text()) | {"stamp": "other"})
+    )
+    clear_marks(bench.results, bench.due())
+    assert bench.record(bench.child).exists()
+    assert done_file(bench.results, bench.parent).exists()
+    assert not done_file(bench.results, bench.child).exists()
+    assert not any(report_file(bench.results, name).exists() for name in freshness.REPORTS)

@@ -19,7 +19,7 @@ from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.records import COLUMNS, SCHEMA
 
-DEMO = paths.ROOT / "results" / "demo"
+DEMO = paths.home() / "results" / "demo"
 SCORES = pd.read_csv(DEMO / "scores.csv")
 SYSTEMS = len(system_order(SCORES))
 CELLS = SYSTEMS * 8  # systems of the main tables x tasks

@@ -117,10 +117,10 @@ def finished(
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
     """A stand-in with all predictions, stored in another order than the test files have."""
-    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path / "results"))
 
     def build(stage: str = "baselines", what: str = "bert", system: str = "bert") -> StandIn:
-        made = finished(paths.RESULTS, write_glue(tmp_path / "glue"), stage, what, system)
+        made = finished(paths.results(), write_glue(tmp_path / "glue"), stage, what, system)
         for (task, split), outputs in OUTPUTS.items():
             made.store(task, split, [2, 0, 1], [outputs[2], outputs[0], outputs[1]])
         return made
@@ -244,7 +244,7 @@ def test_predictions_of_other_rows_are_refused(make: Callable[..., StandIn]) -> 
     path = made.glue / "QNLI" / "test.tsv"
     path.write_text(path.read_text().replace("\n2\t", "\n7\t"))
     # Other content is another run, which stored what it saw
-    made = finished(paths.RESULTS, made.glue, "baselines", "bert", "bert")
+    made = finished(paths.results(), made.glue, "baselines", "bert", "bert")
     for (task, split), outputs in OUTPUTS.items():
         made.store(task, split, [0, 1, 2], outputs)
     assert "QNLI test: its ids are not 0 to 2" in refusal(lambda: submit("smoke", "bert"))
@@ -330,7 +330,7 @@ def test_command(make: Callable[..., StandIn], capsys: pytest.CaptureFixture[str
 
 @pytest.mark.skipif("MTKD_GLUE" not in os.environ, reason="MTKD_GLUE names no folder of GLUE files")
 def test_rows_of_the_real_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path))
     lines = {"CoLA.tsv": 1064, "SST-2.tsv": 1822, "QNLI.tsv": 5464, "RTE.tsv": 3001}
     tasks = ("cola", "sst2", "qnli", "rte")
     made = finished(tmp_path, Path(os.environ["MTKD_GLUE"]), "baselines", "bert", "bert", tasks)

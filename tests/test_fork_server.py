@@ -116,8 +116,8 @@ def test_a_caller_ends_with_its_parent(server):
     """Nothing works on when what has asked for it was killed."""
     code = (
         "import subprocess, sys\n"
-        f"command = [sys.executable, '-P', '-m', 'mtkd.app.fork_server', {server[0]!r}, 'sleeper']\n"
-        "subprocess.run(command)\n"
+        f"module = ['mtkd.app.fork_server', {server[0]!r}, 'sleeper']\n"
+        "subprocess.run([sys.executable, '-P', '-m', *module])\n"
     )
     (server[1] / "sleeper.py").write_text(SLEEP)
     process = start(("", server[1]), "between", code)

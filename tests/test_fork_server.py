@@ -165,6 +165,6 @@ def test_another_user_is_refused(tmp_path, monkeypatch):
         listener.bind("\0mtkd-test-of-users")
         listener.listen()
         monkeypatch.setattr(os, "getuid", lambda: 12345)
-        assert fork_server.ask("mtkd-test-of-users", ["forked"]) is None
+        assert fork_server.ask("mtkd-test-of-users", ["forked"], os.getppid()) is None
         caller, _ = listener.accept()
         assert not fork_server.same_user(caller) and caller.recv(1) == b""

@@ -179,11 +179,13 @@ def same_user(peer: socket.socket) -> bool:
     return bool(identity.unpack(found)[1] == os.getuid())
 
 
-def ask(name: str, arguments: list[str]) -> int | None:
-    """Have a server run a module and wait for it; its exit status, None if none has begun it."""
+def ask(name: str, arguments: list[str], parent: int) -> int | None:
+    """Have a server run a module and wait for it; its exit status, None if none has begun it.
+
+    `parent` is the process to end with.
+    """
     # Ctrl-C, or a kernel's shutdown, ends this process quietly, and the child with it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = os.getppid()
     facts = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
     request = json.dumps(facts).encode()
     with socket.socket(socket.AF_UNIX) as server, suppress(OSError):
@@ -204,10 +206,11 @@ def ask(name: str, arguments: list[str]) -> int | None:
 
 def main() -> int:
     name, *arguments = sys.argv[1:]
-    status = ask(name, arguments) if name else None
-    if status is None:
+    parent = os.getppid()
+    status = ask(name, arguments, parent) if name else None
+    if status is None and os.getppid() == parent:
         os.execv(sys.executable, [sys.executable, "-P", "-m", *arguments])
-    return status
+    return 1 if status is None else status
 
 
 if __name__ == "__main__":

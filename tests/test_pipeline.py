@@ -17,10 +17,10 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from mtkd.app.notebook_code import keep_sources
 
 from mtkd.app import reproduce as graph
 from mtkd.app import runner
-from mtkd.app.notebook_code import keep_sources
 from mtkd.common import locks, paths
 from mtkd.experiments.recipes import as_yaml, load_recipe
 from mtkd.experiments.records import COLUMNS, Record, write_record

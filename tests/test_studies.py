@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mtkd.experiments.systems.stages import drawn_units
 from scipy.stats import ttest_1samp
 from transformers import BertConfig, BertModel
 
@@ -35,7 +36,6 @@ from mtkd.experiments.studies.ablations import targets
 from mtkd.experiments.studies.arms import ALONE, Study
 from mtkd.experiments.studies.registry import ABLATIONS, STUDIES, arm_recipe, named
 from mtkd.experiments.systems.few_labels import repeated_rows
-from mtkd.experiments.systems.stages import drawn_units
 from mtkd.experiments.systems.teachers import choose
 from mtkd.method import losses
 from mtkd.method.model import load_encoder

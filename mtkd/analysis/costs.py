@@ -54,9 +54,13 @@ def stage_costs(recipe: Recipe, device: str) -> list[StageCost]:
     return costs
 
 
-from mtkd.experiments.plans import main_runs
-from mtkd.experiments.recipes import pretraining_of
-from mtkd.experiments.runs import Run
+def weights(layers: int, hidden: int) -> int:
+    """Parameters of the layers' matrices, which all of the arithmetic is with."""
+    return layers * 12 * hidden**2
+
+
+def memory_gib(recipe: Recipe, layers: int, hidden: int) -> float:
+    """Weights, gradients, two moments in fp32; activations of the longest batch.
 
     34 bytes a token, layer and unit of width in bf16 (Korthikanti et al. 2022, arXiv:2205.05198,
     Eq. 1, without the attention scores, which are not kept).

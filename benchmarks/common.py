@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from rich.table import Table
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from mtkd.analysis.costs import read_lengths
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import GLUE
 from mtkd.data.tokens import Encoded
@@ -44,7 +44,7 @@ def draw_lengths(tasks: list[str], count: int) -> np.ndarray:
     Drawn one from each of `count` equal shares of their distribution, so that a small number of
     examples has its mean and its tail, too.
     """
-    counted = read_lengths()
+    counted = pd.read_csv(Path(__file__).with_name("lengths.csv"))
     counted = counted[counted["task"].isin(tasks)].sort_values("tokens", kind="stable")
     sizes = counted["task"].map(GLUE_SIZES) / full_size(tasks)
     rows = counted["rows"] / counted.groupby("task")["rows"].transform("sum")

@@ -1,4 +1,4 @@
-"""How many tokens GLUE's examples have: writes mtkd/analysis/lengths.csv, once for all.
+"""How many tokens GLUE's examples have: writes benchmarks/lengths.csv, once for all.
 
     python benchmarks/lengths.py path/to/glue
 
@@ -21,7 +21,7 @@ from mtkd.data.tasks import GLUE
 from mtkd.experiments.recipes import encoder_location, load_recipe
 from mtkd.method.encoders import load_tokenizer
 
-TARGET = Path(__file__).parents[1] / "mtkd" / "lengths.csv"
+TARGET = Path(__file__).with_name("lengths.csv")
 LIMIT = 512
 ASSUMED = {"qqp": (30.0, 13.0), "mnli": (39.0, 20.0)}  # mean, standard deviation
 

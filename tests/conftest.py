@@ -3,7 +3,6 @@
 import os
 
 # Before torch and the hub's clients are imported, which read these only once.
-os.environ["MTKD_HEADLESS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from mtkd.app import cli
-from mtkd.common import paths
 
 CASES = {
     "recipe": (["plan", "--recipe", "nope"], "unknown recipe 'nope'"),
@@ -26,7 +25,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_one_clear_line(case, capsys, tmp_path, monkeypatch):
     arguments, message = CASES[case]
-    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path))
     assert cli.main(arguments) == 1
     printed = capsys.readouterr()
     assert message in printed.err
@@ -66,7 +65,7 @@ def test_time_is_told_from_another_recipe_with_the_same_models(capsys, tmp_path,
     from mtkd.experiments.recipes import as_yaml, load_recipe
     from mtkd.experiments.records import Record, write_record, write_text
 
-    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path))
     write_text(tmp_path / "smoke" / "recipe.yaml", as_yaml(load_recipe("smoke")))
     found = {"details": {"cost": 1000.0}, "training_seconds": 10.0}
     record = Record("mtdnn-a-s1", "mtdnn-a", "smoke", "mtdnn", "a", 1, (), {}, **found)
@@ -89,7 +88,7 @@ def test_arguments_of_lab_and_test_go_to_jupyter_and_pytest(monkeypatch):
         called.append(command)
         return SimpleNamespace(returncode=0)
 
-    monkeypatch.setattr(cli.subprocess, "run", run)
+    monkeypatch.setattr("subprocess.run", run)
     assert cli.main(["lab", "--no-browser"]) == 0
     assert called[-1][-1] == "--no-browser"
     assert cli.main(["test", "-k", "heads"]) == 0

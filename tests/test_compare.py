@@ -19,7 +19,7 @@ from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.records import COLUMNS, SCHEMA
 
-DEMO = paths.ROOT / "results" / "demo"
+DEMO = paths.home() / "results" / "demo"
 SCORES = pd.read_csv(DEMO / "scores.csv")
 SYSTEMS = len(system_order(SCORES))
 CELLS = SYSTEMS * 8  # systems of the main tables x tasks
@@ -180,8 +180,8 @@ def test_one_folder_is_compared_with_the_committed_demo(
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "-f", "results"], ["commit", "-qm", "demo"]):
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path / "results"))
     altered("mtdnn", "rte", -3).to_csv(folder / "scores.csv", index=False)  # a later run
     (pair,) = compare.compare(open_sources(["demo"]))
     assert (pair.first.label, pair.second.label) == ("committed", "demo")
@@ -189,7 +189,7 @@ def test_one_folder_is_compared_with_the_committed_demo(
 
 
 def test_without_git_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(MtkdError, match=r"^committed: git does not give results/demo/scores.csv"):
         open_sources([str(DEMO)])

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -18,10 +17,10 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from mtkd.app.notebook_code import keep_sources
 
 from mtkd.app import reproduce as graph
 from mtkd.app import runner
-from mtkd.app.notebook_code import keep_sources
 from mtkd.common import locks, paths
 from mtkd.experiments.recipes import as_yaml, load_recipe
 from mtkd.experiments.records import COLUMNS, Record, write_record
@@ -32,7 +31,7 @@ NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 
 
 def environment(results: Path) -> dict[str, str]:
-    return os.environ | {"MTKD_RESULTS": str(results), "MTKD_HEADLESS": "1"}
+    return os.environ | {"MTKD_RESULTS": str(results)}
 
 
 def reproduce(results: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -157,16 +156,16 @@ def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
 
 
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(locks, "WAIT", 0.02)
-    for name in ("CUDA_VISIBLE_DEVICES", "MTKD_HEADLESS", "MTKD_PROGRESS"):
+    for name in ("CUDA_VISIBLE_DEVICES", "MTKD_PROGRESS"):
         monkeypatch.setenv(name, "")
-    monkeypatch.setenv("MTKD_DEVICES", "3,5")
     found: list[str] = []
     monkeypatch.setattr(
         runner, "execute", lambda *_: found.append(os.environ["CUDA_VISIBLE_DEVICES"])
     )
-    monkeypatch.setattr(sys, "argv", ["runner", "x", "--results", str(tmp_path), "--name", "x-s1"])
+    command = ["runner", "x", "--results", str(tmp_path), "--name", "x-s1", "--devices", "3,5"]
+    monkeypatch.setattr(sys, "argv", command)
     waiting = threading.Thread(target=runner.main)
     with locks.free_device(["3", "5"]) as first:
         with locks.free_device(["3", "5"]) as second:
@@ -186,7 +185,7 @@ def test_devices_are_those_that_we_may_use(monkeypatch):
 
 
 def test_breakdown_of_the_time_adds_up(whole, tmp_path):
-    script, target = paths.ROOT / "benchmarks" / "breakdown.py", tmp_path / "found.json"
+    script, target = paths.home() / "benchmarks" / "breakdown.py", tmp_path / "found.json"
     command = [sys.executable, str(script), str(whole), "--jobs", "2", "--json", str(target)]
     subprocess.run(command, check=True, capture_output=True)
     found = json.loads(target.read_text())

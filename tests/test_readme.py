@@ -9,8 +9,8 @@ from mtkd.experiments.plans import expand
 from mtkd.experiments.runs import NOTEBOOKS
 from mtkd.experiments.studies.registry import named
 
-README = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-DEMO = paths.ROOT / "results" / "demo"
+README = (paths.home() / "README.md").read_text(encoding="utf-8")
+DEMO = paths.home() / "results" / "demo"
 
 
 def test_table_and_figure_are_those_of_the_committed_results():
@@ -18,7 +18,7 @@ def test_table_and_figure_are_those_of_the_committed_results():
 
 
 def test_gallery_is_that_of_the_committed_results():
-    page = paths.ROOT / "results" / "README.md"
+    page = paths.home() / "results" / "README.md"
     assert page.read_text(encoding="utf-8") == gallery(DEMO)
     assert {path.stem for path in (DEMO / "figures").glob("*.svg")} <= set(CAPTIONS)
     for target in re.findall(r"\]\(([^)#]+)\)", gallery(DEMO)):
@@ -27,7 +27,7 @@ def test_gallery_is_that_of_the_committed_results():
 
 def test_files_and_recipes_that_the_readme_names_are_there():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (paths.ROOT / target).exists(), target
+        assert target.startswith("https://") or (paths.home() / target).exists(), target
     for recipe in re.findall(r"--recipe (\w+)", README):
         assert recipe in recipes.available()
     for stage in re.findall(r"--until (\w+)", README):

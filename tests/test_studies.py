@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mtkd.experiments.systems.stages import drawn_units
 from scipy.stats import ttest_1samp
 from transformers import BertConfig, BertModel
 
@@ -35,7 +36,6 @@ from mtkd.experiments.studies.ablations import targets
 from mtkd.experiments.studies.arms import ALONE, Study
 from mtkd.experiments.studies.registry import ABLATIONS, STUDIES, arm_recipe, named
 from mtkd.experiments.systems.few_labels import repeated_rows
-from mtkd.experiments.systems.stages import drawn_units
 from mtkd.experiments.systems.teachers import choose
 from mtkd.method import losses
 from mtkd.method.model import load_encoder
@@ -127,7 +127,7 @@ def test_fields_of_later_versions_keep_older_identities(demo: Recipe) -> None:
 
 
 def test_an_arm_opens_with_its_own_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtkd.common.paths.RESULTS", tmp_path)
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path))
     with pytest.raises(MtkdError, match="needs encoders-uncased"):
         open_run("smoke", "distill", "mtdnn-kd", 1, "targets/w0-t2")
     with pytest.raises(MtkdError, match="unknown study 'x'"):
@@ -216,7 +216,7 @@ def test_table_by_hand_and_the_reading_that_follows_it(demo: Recipe) -> None:
 
 
 def test_committed_tables_and_texts_state_their_own_numbers() -> None:
-    folder = paths.ROOT / "results" / "demo" / "tables"
+    folder = paths.home() / "results" / "demo" / "tables"
     recipe = load_recipe("demo")
     written = {study_tables.file_stem(make(recipe)): make(recipe) for make in STUDIES.values()}
     found = sorted(folder.glob("study_*.csv"))
@@ -540,7 +540,7 @@ def test_label_noise_and_habits_as_read(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_committed_page_states_its_own_numbers() -> None:
-    folder = paths.ROOT / "results" / "demo" / "tables"
+    folder = paths.home() / "results" / "demo" / "tables"
     noise, habits = (pd.read_csv(folder / f"learnt_{n}.csv") for n in ("labels", "systems"))
     assert learnt.learnt_page(noise, habits) == (folder / "learnt.md").read_text(encoding="utf-8")
 

@@ -64,12 +64,13 @@ def open_source(name: str) -> Source:
 
 def find_folder(name: str) -> Path:
     """The folder with scores.csv: of a recipe by name, else a path. Raises MtkdError if none."""
-    folder = paths.RESULTS / name
+    folder = paths.results() / name
     folder = folder if folder.is_dir() else Path(name)
     if not folder.is_dir():
         raise MtkdError(
-            f"{name}: no such folder, and no results of a recipe of that name in {paths.RESULTS}; "
-            f"expected a folder with scores.csv, a recipe, {COMMITTED!r} or {PAPER!r}"
+            f"{name}: no such folder, and no results of a recipe of that name in "
+            f"{paths.results()}; expected a folder with scores.csv, a recipe, "
+            f"{COMMITTED!r} or {PAPER!r}"
         )
     if not (folder / "scores.csv").is_file():
         raise MtkdError(f"{folder}: no scores.csv there; `mtkd reproduce` writes it at its end")
@@ -81,7 +82,7 @@ def committed_text() -> str:
     command = ["git", "show", f"HEAD:./{DEMO_SCORES}"]
     try:
         done = subprocess.run(
-            command, cwd=paths.ROOT, capture_output=True, encoding="utf-8", timeout=30
+            command, cwd=paths.home(), capture_output=True, encoding="utf-8", timeout=30
         )
         if done.returncode == 0:
             return done.stdout

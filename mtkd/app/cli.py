@@ -228,8 +228,8 @@ def report(options: argparse.Namespace) -> int:
 
     results = open_results(options.recipe)
     publish(results)
-    if results.folder == paths.ROOT / "results" / "demo":
-        update_pages(paths.ROOT, results.folder)
+    if paths.CHECKOUT and results.folder == paths.CHECKOUT / "results" / "demo":
+        update_pages(paths.CHECKOUT, results.folder)
     print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
     print(f"to read it all in a browser: {results.folder / 'report.html'}")
     return 0
@@ -292,6 +292,8 @@ def run_compare(options: argparse.Namespace) -> int:
 
 def run_tests(options: argparse.Namespace) -> int:
     """Ruff, mypy and pytest; the first that fails decides the exit status."""
+    if paths.CHECKOUT is None:
+        raise MtkdError("mtkd test: an installed package has no tests; clone the repository")
     python = [sys.executable, "-m"]
     commands = [
         [*python, "ruff", "check", "."],
@@ -301,15 +303,16 @@ def run_tests(options: argparse.Namespace) -> int:
     ]
     for command in commands:
         print("+", " ".join(Path(part).name for part in command), flush=True)
-        status = subprocess.run(command, cwd=paths.ROOT).returncode
+        status = subprocess.run(command, cwd=paths.CHECKOUT).returncode
         if status:
             return status
     return 0
 
 
 def run_lab(options: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", "jupyter", "lab", str(paths.NOTEBOOKS), *options.more]
-    return subprocess.run(command, cwd=paths.ROOT).returncode
+    from mtkd.app.lab import open_lab
+
+    return open_lab(options.more)
 
 
 if __name__ == "__main__":

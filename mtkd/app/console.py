@@ -18,7 +18,6 @@ from mtkd.app.reproduce import (
     results_folder,
     seconds_per_example,
 )
-from mtkd.common.errors import MtkdError
 from mtkd.common.progress import duration
 from mtkd.experiments.plans import notices
 from mtkd.experiments.runs import Run
@@ -55,33 +54,22 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
         console.print(f"time left, from {of}: about {duration(seconds)}")
 
 
-def show_costs(recipe: Recipe, name: str) -> None:
+def show_costs(recipe: Recipe, device: str) -> None:
     """What the main table would cost on a device, and what that rests on."""
-    from mtkd.analysis.costs import (  # pandas is slow to import, for a mere plan
-        DEVICES,
-        stage_costs,
-    )
+    from mtkd.analysis.costs import TERAFLOPS, UTILISATION, stage_costs
 
-    if name not in DEVICES:
-        raise MtkdError(f"--device {name!r}: expected one of {', '.join(DEVICES)}")
-    device = DEVICES[name]
     costs = stage_costs(recipe, device)
-    console = Console()
-    table = Table(title=f"one {device.title}, without studies", title_justify="left")
-    for head in ("stage", "runs", "training, h", "prediction, h", "memory, GiB"):
+    table = Table(title=f"one {device}, without studies", title_justify="left")
+    for head in ("stage", "runs", "training, h", "memory, GiB"):
         table.add_column(head, justify="left" if head == "stage" else "right")
     for cost in costs:
-        hours = (f"{cost.train_hours:.1f}", f"{cost.predict_hours:.1f}")
-        table.add_row(cost.stage, str(cost.runs), *hours, f"{cost.memory_gib:.0f}")
-    both = (sum(c.train_hours for c in costs), sum(c.predict_hours for c in costs))
-    largest = max(cost.memory_gib for cost in costs)
-    runs = sum(cost.runs for cost in costs)
-    table.add_row("all", str(runs), *(f"{hours:.1f}" for hours in both), f"{largest:.0f}")
+        table.add_row(cost.stage, str(cost.runs), f"{cost.hours:.1f}", f"{cost.memory_gib:.0f}")
+    hours, runs = sum(cost.hours for cost in costs), sum(cost.runs for cost in costs)
+    table.add_row("all", str(runs), f"{hours:.1f}", f"{max(c.memory_gib for c in costs):.0f}")
+    console = Console()
     console.print(table)
     console.print(
-        f"rests on {device.teraflops:g} TFLOP/s, {device.terabytes:g} TB/s and steps at "
-        f"{100 * device.share:g} % of the floor's speed ({device.source}); token counts of "
-        "mtkd/analysis/lengths.csv, where QQP and MNLI are assumed",
+        f"assumed, not measured: {100 * UTILISATION:g} % of {TERAFLOPS[device]} TFLOP/s",
         soft_wrap=True,
     )
 

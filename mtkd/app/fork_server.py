@@ -1,12 +1,17 @@
 """Run a module in a fork of a process that has made the slow imports already.
 
-    python -m mtkd.app.fork_server --serve COMMAND...   run COMMAND, serve the processes below it
-    python -m mtkd.app.fork_server MODULE ARGUMENTS...  `python -m MODULE ARGUMENTS...`, but sooner
+    python -P -m mtkd.app.fork_server NAME MODULE ARGUMENTS...
+
+does what `python -P -m MODULE ARGUMENTS...` does, but sooner.
 
 A kernel spends some ten seconds of processor time on importing torch, transformers and the rest,
 and a recipe on tiny encoders starts dozens of them. The server imports once and forks a child for
 each request. The child takes over the caller's streams, environment and folder, and ends when the
-caller ends; the server ends with its command. Without a server the module runs as usual.
+caller ends; the caller ends with its parent. Without a server, the module starts cold: an empty
+NAME, a server that has died, or one that cannot fork.
+
+The server listens at a name in Linux's abstract namespace: no file is left, whatever dies. Both
+sides refuse a peer of another user.
 """
 
 from __future__ import annotations
@@ -16,58 +21,105 @@ import importlib
 import json
 import os
 import runpy
-import shutil
+import secrets
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import traceback
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, Any
 
-SOCKET = "MTKD_WARM"  # environment variable: where the server listens
 PRELOADED = (
     "papermill ipykernel.kernelapp transformers.models.bert.modeling_bert "
     "transformers.models.bert.tokenization_bert matplotlib_inline.backend_inline "
     "mtkd.experiments.opening mtkd.analysis.run_figures mtkd.analysis.inspection"
 ).split()
-LIMIT = 1 << 20  # bytes of a request: arguments and environment
-ACCEPT = 0.2  # seconds between looks at the command and at finished children
+LENGTH = struct.Struct("!Q")  # of a request, before it
+STARTED = b"+"  # what a child answers before it begins, so that the caller starts nothing itself
+PARENT = 1.0  # seconds between a caller's looks at its parent
 
 
-def serve(command: list[str]) -> int:
-    """Run a command with the server's address in its environment; returns its exit status."""
-    # Not a TemporaryDirectory: every child would remove it at its end.
-    folder = Path(tempfile.mkdtemp(prefix="mtkd-"))
-    address = str(folder / "warm")
+@contextmanager
+def serving(environment: Mapping[str, str], log: IO[Any]) -> Iterator[tuple[str, int]]:
+    """Start a server; gives its name, and a file descriptor that keeps it alive.
+
+    The server ends when every process that holds the descriptor has closed it or died: hand it to
+    the command whose jobs the server speeds up.
+    """
+    name = f"mtkd-{secrets.token_hex(16)}"
+    life, held = os.pipe()
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(address)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"\0{name}")
             listener.listen()
-            # Ctrl-C is for the command, which ends in its own time; a handler, unlike SIG_IGN, is
-            # not inherited.
-            signal.signal(signal.SIGINT, lambda *_: None)
-            process = subprocess.Popen(command, env=os.environ | {SOCKET: address})
-            listener.settimeout(ACCEPT)
-            children: list[int] = []
-            while process.poll() is None:
+            numbers = (listener.fileno(), life)
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    f"from {serve.__module__} import serve; serve{numbers}",
+                ],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=numbers,
+                start_new_session=True,
+            )
+        os.close(life)
+        yield name, held
+    finally:
+        os.close(held)
+
+
+@dataclass
+class Ending:
+    """The last thing that a child does."""
+
+    caller: socket.socket | None = None  # None in the server itself
+    status: int = 1
+
+    def tell(self) -> None:
+        """Tell the caller the exit status, and skip the teardown of all that was imported."""
+        if self.caller is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            with suppress(OSError):  # the caller is gone
+                self.caller.sendall(bytes([self.status]))
+            os._exit(self.status)
+
+
+def serve(listening: int, life: int) -> None:
+    """Fork a child for each request until nobody holds the other end of the pipe `life`."""
+    ending = Ending()
+    atexit.register(ending.tell)  # before all imports, so that it is called after their handlers
+    children: list[int] = []
+    with socket.socket(fileno=listening) as listener:
+        while life not in select.select([listener.fileno(), life], [], [])[0]:
+            caller, _ = listener.accept()
+            if same_user(caller):
+                preload()  # at the first request: a command with nothing to run makes none
                 children = [pid for pid in children if os.waitpid(pid, os.WNOHANG) == (0, 0)]
                 try:
-                    caller, _ = listener.accept()
-                except TimeoutError:
-                    continue
-                preload()  # at the first request: a command with nothing to run asks for none
-                child = os.fork()
-                if child == 0:
-                    listener.close()
-                    become(caller)
-                caller.close()
-                children.append(child)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return process.returncode
+                    child = os.fork()
+                except OSError as error:
+                    print(f"cannot fork ({error.strerror}): a cold start", flush=True)
+                else:
+                    if child == 0:
+                        listener.close()
+                        os.close(life)
+                        ending.caller = caller
+                        ending.status = become(caller)
+                        return
+                    children.append(child)
+            caller.close()
 
 
 def preload() -> None:
@@ -78,41 +130,38 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def become(caller: socket.socket) -> NoReturn:
-    """In a fresh child: run the module that the caller asked for, in the caller's place."""
-    status = 1
+def become(caller: socket.socket) -> int:
+    """In a fresh child: run the module that the caller asked for; returns its exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        caller.settimeout(None)
-        message, streams, _, _ = socket.recv_fds(caller, LIMIT, 3)
-        request = json.loads(message)
+        header, streams, _, _ = socket.recv_fds(caller, LENGTH.size, 3)
+        with caller.makefile("rb") as file:
+            request = json.loads(file.read(*LENGTH.unpack(header)))
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
+        caller.sendall(STARTED)
+        threading.Thread(target=end_with, args=(caller,), daemon=True).start()
         os.environ.clear()
         os.environ.update(request["environment"])
+        # A kernel would take its parent, the server, for one that has replaced its own.
+        os.environ.pop("JPY_PARENT_PID", None)
         os.chdir(request["folder"])
-        sys.path[0] = request["folder"]  # as `python -m` has it
-        threading.Thread(target=end_with, args=(caller,), daemon=True).start()
         sys.argv = request["arguments"]
-        runpy.run_module(request["arguments"][0], run_name="__main__", alter_sys=True)
-        status = 0
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
-        status = exit_status(end.code)
+        return exit_status(end.code)
     except BaseException:  # as the interpreter does at its top
         traceback.print_exc()
-    finally:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        caller.send(bytes([status]))
-        os._exit(status)
+        return 1
+    return 0
 
 
 def end_with(caller: socket.socket) -> None:
     """End this process when the caller's end of the socket closes: it was killed."""
-    if not caller.recv(1):
-        os._exit(1)
+    with suppress(OSError):
+        caller.recv(1)
+    os._exit(1)
 
 
 def exit_status(code: Any) -> int:
@@ -123,28 +172,45 @@ def exit_status(code: Any) -> int:
     return 1
 
 
-def call(address: str, arguments: list[str]) -> int:
-    """Have the server run a module and wait for it; returns its exit status."""
+def same_user(peer: socket.socket) -> bool:
+    """Whether a process of our own user is at the other end; anybody can find the name."""
+    identity = struct.Struct("3i")  # process, user, group
+    found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, identity.size)
+    return bool(identity.unpack(found)[1] == os.getuid())
+
+
+def ask(name: str, arguments: list[str], parent: int) -> int | None:
+    """Have a server run a module and wait for it; its exit status, None if none has begun it.
+
+    `parent` is the process to end with.
+    """
     # Ctrl-C, or a kernel's shutdown, ends this process quietly, and the child with it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-        server.connect(address)
-        request = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
-        socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
+    facts = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+    request = json.dumps(facts).encode()
+    with socket.socket(socket.AF_UNIX) as server, suppress(OSError):
+        server.connect(f"\0{name}")
+        if not same_user(server):
+            return None
+        socket.send_fds(server, [LENGTH.pack(len(request))], [0, 1, 2])
+        server.sendall(request)
+        if server.recv(1) != STARTED:
+            return None
+        while not select.select([server], [], [], PARENT)[0]:
+            if os.getppid() != parent:
+                return 1
         answer = server.recv(1)
-    return answer[0] if answer else 1  # no answer: the child was killed
+        return answer[0] if answer else 1  # no answer: the child was killed
+    return None
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    if not arguments:
-        print(__doc__, file=sys.stderr)
-        return 2
-    if arguments[0] == "--serve":
-        return serve(arguments[1:])
-    if address := os.environ.get(SOCKET):
-        return call(address, arguments)
-    os.execv(sys.executable, [sys.executable, "-m", *arguments])
+    name, *arguments = sys.argv[1:]
+    parent = os.getppid()
+    status = ask(name, arguments, parent) if name else None
+    if status is None and os.getppid() == parent:
+        os.execv(sys.executable, [sys.executable, "-P", "-m", *arguments])
+    return 1 if status is None else status
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyVi
         cost_facts=cost_facts(results.records),
         environment=environment(results.records),
         settings=as_yaml(results.recipe),
-        deviations=deviations(paths.ROOT / "DEVIATIONS.md"),
+        deviations=deviations(paths.home() / "DEVIATIONS.md"),
     )
 
 

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
 
+from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
@@ -35,7 +37,7 @@ TELL = 10.0  # seconds between lines when nobody watches a screen
 
 
 def results_folder(recipe: Recipe) -> Path:
-    return paths.RESULTS / recipe.name
+    return paths.results() / recipe.name
 
 
 def reproduce(
@@ -67,9 +69,12 @@ def reproduce(
         write_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
         command = snakemake(results, jobs, until, executor)
-        environment = os.environ | {"MTKD_RESULTS": str(paths.RESULTS), "MTKD_HEADLESS": "1"}
-        environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}
-        environment["MTKD_DEVICES"] = ",".join(devices)
+        if devices:
+            command.append(f"devices={','.join(devices)}")
+        # A results folder's files are never imported: not by a plugin's jobs in it, either.
+        environment = os.environ | {"PYTHONSAFEPATH": "1", "JUPYTER_PLATFORM_DIRS": "1"}
+        environment |= {paths.RESULTS_VARIABLE: str(paths.results())}
+        environment |= {"TOKENIZERS_PARALLELISM": "false"}
         if not executor:
             # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
             threads = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -79,14 +84,20 @@ def reproduce(
             unlock = [*command, "--unlock"]
             subprocess.run(unlock, env=environment, capture_output=True, check=False)
         log = results / "snakemake.log"
-        with log.open("w") as output:
+        with log.open("w") as output, ExitStack() as stack:
+            # Snakemake keeps the lock, and the server alive, should this process be killed.
+            kept = [lock.fileno()]
+            if not (devices or executor) and sys.platform == "linux":  # a GPU's driver cannot fork
+                server, alive = stack.enter_context(fork_server.serving(environment, output))
+                command.append(f"server={server}")
+                kept.append(alive)
             process = subprocess.Popen(
-                command if devices or executor else warmed(command),
+                command,
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=[lock.fileno()],  # Snakemake keeps the lock should this process be killed
+                pass_fds=kept,
             )
             status = watch(process, results, due, len(runs))
     if status:
@@ -106,16 +117,9 @@ def check_executor(name: str | None) -> None:
     )
 
 
-def warmed(command: list[str]) -> list[str]:
-    """The command with forks in place of cold starts; not for GPUs, whose driver cannot fork."""
-    if sys.platform != "linux":
-        return command
-    return [sys.executable, "-m", "mtkd.app.fork_server", "--serve", *command]
-
-
 def snakemake(results: Path, jobs: int, until: str | None, executor: str | None) -> list[str]:
-    """The command; `snakemake` with the same arguments works by hand, too."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
+    """The command; its last arguments are the Snakefile's configuration, as `key=value`."""
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(paths.SNAKEFILE)]
     command += ["--directory", str(results), "--rerun-incomplete"]
     command += ["--keep-going", "--show-failed-logs", "--nocolor"]
     # What is due lacks its mark (see `freshness`): Snakemake has nothing to compare.
@@ -125,8 +129,7 @@ def snakemake(results: Path, jobs: int, until: str | None, executor: str | None)
         command += ["--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
     else:
         command += ["--cores", str(jobs), "--resources", f"gpu={jobs}"]
-    config = ["recipe_file=recipe.yaml"] + ([f"until={until}"] if until else [])
-    return [*command, "--config", *config]
+    return [*command, "--config", f"until={until or ''}"]
 
 
 def gpus() -> list[str]:
@@ -279,7 +282,7 @@ def seconds_per_example(finished: Sequence[records.Record]) -> float | None:
 
 def rate_elsewhere(recipe: Recipe) -> tuple[float, str] | None:
     """Seconds per example of the finished runs of a recipe with the same models, and its name."""
-    for saved in sorted(paths.RESULTS.glob("*/recipe.yaml")):
+    for saved in sorted(paths.results().glob("*/recipe.yaml")):
         try:
             if alike(load_recipe(str(saved))) != alike(recipe):
                 continue

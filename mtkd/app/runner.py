@@ -19,27 +19,26 @@ from papermill.exceptions import PapermillExecutionError
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
-from mtkd.common.locks import devices, free_device, locked
+from mtkd.common.locks import free_device, locked
+from mtkd.common.progress import PROGRESS_VARIABLE
 
 
-class WarmKernel(AsyncKernelManager):
-    """A Python kernel that skips its imports when `mtkd reproduce` serves them."""
+def kernel_class(server: str) -> type[AsyncKernelManager]:
+    """Kernels of this very Python, forked by the server of that name if there is one."""
 
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        argv = [
-            sys.executable,
-            "-m",
-            "mtkd.app.fork_server",
-            "ipykernel_launcher",
-            "-f",
-            "{connection_file}",
-        ]
-        argv.append(f"--IPKernelApp.parent_handle={os.getpid()}")
-        return KernelSpec(argv=argv, language="python", display_name="Python 3 (ipykernel)")
+    class Kernel(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            python = [sys.executable, "-P", "-m", "mtkd.app.fork_server", server]
+            argv = [*python, "ipykernel", "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, language="python", display_name="Python 3 (ipykernel)")
+
+    return Kernel
 
 
-def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Path) -> None:
+def execute(
+    notebook: Path, parameters: dict[str, Any], log: Path, executed: Path, server: str = ""
+) -> None:
     """Run a notebook top to bottom; the executed copy lands in `executed` once it succeeded.
 
     Until then, and after a failure, it is at `log`, traceback and all. Raises MtkdError for an
@@ -52,9 +51,9 @@ def execute(notebook: Path, parameters: dict[str, Any], log: Path, executed: Pat
             str(notebook),
             str(log),
             parameters=parameters,
-            cwd=str(paths.ROOT),
+            cwd=str(paths.home()),
             kernel_name="python3",
-            kernel_manager_class=WarmKernel,
+            kernel_manager_class=kernel_class(server),
             progress_bar=False,
             log_output=False,
         )
@@ -94,27 +93,34 @@ def main() -> int:
     parser.add_argument("--done", type=Path, required=True, help="file to write at the end")
     parser.add_argument("--mark", required=True, help="what that file shall say")
     parser.add_argument("--parameters", type=json.loads, default={}, help="JSON object")
+    parser.add_argument("--server", default="", help="name of a fork server (default: cold starts)")
+    parser.add_argument(
+        "--devices",
+        default=os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        help="GPUs that runs share, with commas (default: those that are visible)",
+    )
     arguments = parser.parse_args()
     results, name = arguments.results.resolve(), arguments.name
     folder = results / "runs" / name
-    os.environ["MTKD_HEADLESS"] = "1"
-    os.environ["MTKD_PROGRESS"] = str(folder / "progress.json")
+    os.environ[PROGRESS_VARIABLE] = str(folder / "progress.json")
+    devices = [device.strip() for device in arguments.devices.split(",") if device.strip()]
     error_file = folder / "error.txt"
     try:
         with locked(folder / "lock"), ExitStack() as stack:
-            if len(shared := devices()) > 1:
-                os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(shared))
+            if len(devices) > 1:
+                os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(devices))
             error_file.unlink(missing_ok=True)
             execute(
                 paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",
                 arguments.parameters,
                 folder / "notebook.ipynb",
                 results / "executed" / f"{name}.ipynb",
+                arguments.server,
             )
             (folder / "progress.json").unlink(missing_ok=True)
             write_text(results / arguments.done, arguments.mark)
     except MtkdError as error:
-        error_file.write_text(f"{name}: {error}\n")
+        error_file.write_text(f"{name}: {error}\n", encoding="utf-8")
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import tempfile
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from mtkd.common.errors import MtkdError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has none
 PATIENCE = 5  # looks at a lock that another process holds
@@ -50,21 +52,41 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def devices() -> list[str]:
-    """The GPUs that runs share: from `mtkd reproduce`, or from whoever has called Snakemake."""
-    given = os.environ.get("MTKD_DEVICES") or os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return [name.strip() for name in given.split(",") if name.strip()]
-
-
 @contextmanager
 def free_device(names: Sequence[str]) -> Iterator[str]:
-    """Hold a device that no other run of this user holds; wait for one if need be."""
-    folder = Path(tempfile.gettempdir())  # of this machine, as the devices are
+    """Hold a device of this machine that no other run of this user holds; wait for one if need be.
+
+    Raises MtkdError where the lock files are not this user's own.
+    """
+    folder = own_folder()
     while True:
         for name in names:
-            lock = folder / f"mtkd-{os.getuid()}-device-{name.replace('/', '-')}"
-            with lock.open("w") as file:
+            # A home folder may be shared by many machines.
+            path = folder / f"device-{socket.gethostname()}-{name.replace('/', '-')}"
+            with open(path, "w", opener=without_links) as file:
                 if take(file) is not False:
                     yield name
                     return
         time.sleep(WAIT)
+
+
+def own_folder() -> Path:
+    """A folder that this user alone can write to."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
+    folder = Path(base) / "mtkd"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise MtkdError(
+            f"{folder}: a link, or others can write there; expected a folder of your own for the "
+            "locks of devices: remove it, or point XDG_RUNTIME_DIR at another one"
+        )
+    return folder
+
+
+def without_links(path: str, flags: int) -> int:
+    """Open a file, as `open` does it, but not through a symbolic link."""
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise MtkdError(f"{path}: {error.strerror}; expected a lock file: remove it") from None

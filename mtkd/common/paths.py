@@ -1,4 +1,4 @@
-"""Where things lie. A checkout is recognised by its notebooks folder beside the library."""
+"""Where things lie: in a checkout beside the library, in an installed package inside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
-ROOT = PACKAGE.parent if (PACKAGE.parent / "notebooks").is_dir() else Path.cwd()
-RESULTS = Path(os.environ.get("MTKD_RESULTS", ROOT / "results"))
-NOTEBOOKS = ROOT / "notebooks"
-REFERENCE = ROOT / "results" / "reference"  # committed results, renewed by `mtkd publish` alone
+# The folder of the repository; None where the library came as a wheel.
+CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
+NOTEBOOKS = (CHECKOUT or PACKAGE) / "notebooks"
+SNAKEFILE = PACKAGE / "app" / "Snakefile"
+# Committed results, renewed by `mtkd publish` alone; a wheel has none, and no such folder.
+REFERENCE = (CHECKOUT or PACKAGE) / "results" / "reference"
+# An environment variable, since notebooks have no command line.
+RESULTS_VARIABLE = "MTKD_RESULTS"
+
+
+def home() -> Path:
+    """Where results/ stands unless it is put elsewhere: the checkout, else the working folder."""
+    return CHECKOUT or Path.cwd()
+
+
+def results() -> Path:
+    """Folder of the recipes' results: what MTKD_RESULTS says, else results/ in `home`."""
+    given = os.environ.get(RESULTS_VARIABLE)
+    return Path(given).resolve() if given else home() / "results"

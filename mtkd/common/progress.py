@@ -14,21 +14,23 @@ from tqdm import tqdm
 from mtkd.common.files import write_text
 
 INTERVAL = 5.0  # seconds between log lines and between writes of the progress file
+# In a batch run: the file that its kernel writes for `mtkd reproduce` to read. An environment
+# variable, since kernels have no command line.
+PROGRESS_VARIABLE = "MTKD_PROGRESS"
 
 
 class Progress:
     """Counts steps of one run; use as a context manager.
 
-    In a terminal or an interactive notebook it draws a bar. Headless (`MTKD_HEADLESS` set, or
-    stderr is no terminal outside a notebook) it prints a line every few seconds. When
-    `MTKD_PROGRESS` names a file, the state is written there too, for `mtkd reproduce` to read.
+    In a terminal or an interactive notebook it draws a bar. Where nobody watches, it prints a line
+    every few seconds, and a batch run's state goes to the file that `MTKD_PROGRESS` names.
     """
 
     def __init__(self, total: int, what: str) -> None:
         self.total, self.what, self.done = total, what, 0
         self.began = self.told = time.monotonic()
         self.resumed = 0  # steps that an earlier, interrupted call had done
-        self.file = os.environ.get("MTKD_PROGRESS")
+        self.file = os.environ.get(PROGRESS_VARIABLE)
         self.bar = None if headless() else tqdm(total=total, desc=what, leave=False)
 
     def __enter__(self) -> Progress:
@@ -69,9 +71,8 @@ class Progress:
 
 def headless() -> bool:
     """Whether nobody watches a screen."""
-    if os.environ.get("MTKD_HEADLESS"):
-        return True
-    return not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return PROGRESS_VARIABLE in os.environ or not watched
 
 
 def duration(seconds: float) -> str:

@@ -80,10 +80,10 @@ def open_recipe(name: str) -> tuple[Recipe, Path]:
     `name` is a recipe's name or a file. A recipe that was reproduced before is read as it was
     then, with its data path and settings, from `results/<name>/recipe.yaml`.
     """
-    saved = paths.RESULTS / name / "recipe.yaml"
+    saved = paths.results() / name / "recipe.yaml"
     recipe = load_recipe(str(saved) if saved.is_file() else name)
     own = Path(name).resolve()
-    results = own.parent if own.name == "recipe.yaml" else paths.RESULTS / recipe.name
+    results = own.parent if own.name == "recipe.yaml" else paths.results() / recipe.name
     return recipe, results
 
 

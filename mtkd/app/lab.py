@@ -1,0 +1,35 @@
+"""JupyterLab on the notebooks: a checkout's own, or copies of those inside the package."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
+
+
+def open_lab(arguments: Sequence[str] = ()) -> int:
+    """Run JupyterLab with these arguments and return its exit status."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise MtkdError("JupyterLab is not installed: `pip install 'mtkd[lab]'`")
+    folder = paths.NOTEBOOKS if paths.CHECKOUT else copied(paths.NOTEBOOKS, Path("notebooks"))
+    # Kernels work in the notebooks' folder; their results belong where the command was given.
+    environment = os.environ | {paths.RESULTS_VARIABLE: str(paths.results())}
+    command = [sys.executable, "-P", "-m", "jupyter", "lab", str(folder), *arguments]
+    return subprocess.run(command, cwd=paths.home(), env=environment).returncode
+
+
+def copied(source: Path, target: Path) -> Path:
+    """Copy the notebooks that `target` does not have yet; returns `target`."""
+    for notebook in sorted(source.glob("*.ipynb")):
+        if not (mine := target / notebook.name).exists():
+            with whole(mine) as part:
+                shutil.copyfile(notebook, part)
+    return target

@@ -1,0 +1,43 @@
+"""Lock files of devices lie where nobody else can lay anything."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mtkd.common.errors import MtkdError
+from mtkd.common.locks import free_device
+
+
+def hold() -> str:
+    with free_device(["0"]) as device:
+        return device
+
+
+def test_device_locks_are_refused_where_others_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert hold() == "0"
+    folder = tmp_path / "mtkd"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(MtkdError, match="others can write"):
+        hold()
+    folder.chmod(0o700)
+    (lock,) = folder.iterdir()
+    lock.unlink()
+    lock.symlink_to(tmp_path / "victim")
+    with pytest.raises(MtkdError, match="expected a lock file"):
+        hold()
+    assert not (tmp_path / "victim").exists()
+    lock.unlink()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MtkdError, match="a link"):
+        hold()
+    folder.unlink()
+    (tmp_path / "elsewhere").rename(folder)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(MtkdError, match="folder of your own"):
+        hold()

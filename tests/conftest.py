@@ -20,7 +20,6 @@ from mtkd.data.batches import TaskData
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE
 from mtkd.data.tokens import encode
-from mtkd.experiments.recipes import head_spec
 from mtkd.experiments.settings import Heads
 from mtkd.method.encoders import train_tokenizer
 from mtkd.method.model import MultiTaskModel
@@ -70,7 +69,7 @@ def make_model(make_encoder: MakeEncoder) -> MakeModel:
         encoder = make_encoder(dropout, seed)
         specs: dict[str, HeadSpec] = {}
         for task in tasks:
-            given = head_spec(GLUE[task], heads or Heads(san_steps=3))
+            given = (heads or Heads(san_steps=3)).spec(GLUE[task])
             specs[task] = HeadSpec(given.kind, given.labels, dropout, given.san_steps, dropout)
         return MultiTaskModel(encoder, specs)
 

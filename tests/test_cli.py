@@ -36,7 +36,8 @@ def test_one_clear_line(case, capsys, tmp_path, monkeypatch):
 
 def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
     from mtkd.common.errors import MtkdError
-    from mtkd.experiments.recipes import encoder_location, load_recipe
+    from mtkd.experiments.encoder_location import encoder_location
+    from mtkd.experiments.recipes import load_recipe
 
     recipe = load_recipe("smoke", ["encoders.uncased={path: /no/encoder}"])
     with pytest.raises(MtkdError, match="no folder '/no/encoder'"):

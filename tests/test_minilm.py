@@ -5,7 +5,8 @@ import importlib.util
 import pytest
 import torch
 
-from mtkd.experiments.recipes import encoder_location, load_recipe
+from mtkd.experiments.encoder_location import encoder_location
+from mtkd.experiments.recipes import load_recipe
 from mtkd.method.encoders import load_tokenizer
 from mtkd.method.model import load_encoder
 

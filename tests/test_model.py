@@ -26,7 +26,6 @@ from transformers import (
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import collate
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.recipes import head_spec
 from mtkd.experiments.settings import Heads
 from mtkd.method.heads import SanHead, average_steps, build_head
 from mtkd.method.model import MultiTaskModel, load_encoder, read_specs
@@ -272,7 +271,7 @@ def test_encoders_of_other_kinds(
     assert getattr(encoder, "pooler", None) is None and rates(encoder) == {0.25}
     assert rates(load_encoder(str(tmp_path / "made"))) != {0.25}
 
-    specs = {task: head_spec(GLUE[task], Heads(san_steps=2)) for task in ("cola", "rte")}
+    specs = {task: Heads(san_steps=2).spec(GLUE[task]) for task in ("cola", "rte")}
     model = MultiTaskModel(encoder, specs)
     model.save_pretrained(tmp_path / "model", tokenizer)
     expected = outputs_of(model, make_data)

@@ -13,7 +13,7 @@ from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.identities import data_identity
 from mtkd.experiments.plans import expand, urgency
-from mtkd.experiments.recipes import as_yaml, available, head_spec, load_recipe
+from mtkd.experiments.recipes import as_yaml, available, load_recipe
 from mtkd.experiments.runs import Run, find_run
 from mtkd.experiments.settings import Recipe
 
@@ -66,7 +66,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     assert recipe.teachers.choose == 3 and recipe.teachers.by == ("mnli", "rte")
     assert recipe.teachers.tasks == ("mnli", "qqp", "rte", "qnli")
     assert [s.hard_weight for s in recipe.students.values()] == [0.5, 0.0]
-    specs = {name: head_spec(task, recipe.heads) for name, task in GLUE.items()}
+    specs = {name: recipe.heads.spec(task) for name, task in GLUE.items()}
     assert {name: specs[name].kind for name in ("cola", "stsb", "rte", "qnli")} == {
         "cola": "linear",
         "stsb": "similarity",
@@ -89,7 +89,7 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
     )
     assert recipe.training.epochs == 2 and recipe.tasks == ("rte",) and recipe.fresh_heads
     assert recipe.students["mine"].temperature == 3.0 and recipe.about == "a=b"
-    assert head_spec(GLUE["qnli"], recipe.heads).kind == "ranking"
+    assert recipe.heads.spec(GLUE["qnli"]).kind == "ranking"
 
 
 @pytest.mark.parametrize("name", ["base", "smoke", "demo"])

@@ -14,7 +14,6 @@ import pandas as pd
 from mtkd.analysis.paper import read_paper
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.identities import train_size
-from mtkd.experiments.recipes import pretraining_of
 from mtkd.experiments.runs import Run, main_runs, present_tasks, tuned_teachers
 from mtkd.experiments.settings import Recipe
 
@@ -175,7 +174,7 @@ def memory_gib(recipe: Recipe, shape: Shape, tasks: tuple[str, ...]) -> float:
 def shape_of(recipe: Recipe, name: str) -> Shape:
     source = recipe.encoders[name]
     if source.pretrain:
-        own = pretraining_of(recipe, name)
+        own = recipe.pretraining_of(name)
         return Shape(own.layers, own.hidden, own.vocabulary)
     for known, shape in KNOWN.items():
         if known in (source.hub or ""):

@@ -20,7 +20,7 @@ from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE, Examples
 from mtkd.data.tokens import encode
 from mtkd.data.toy.corpus import toy_corpus
-from mtkd.experiments.recipes import head_spec, load_recipe
+from mtkd.experiments.recipes import load_recipe
 from mtkd.experiments.settings import Heads
 from mtkd.method import encoders, targets
 from mtkd.method.model import MultiTaskModel, load_encoder
@@ -102,7 +102,7 @@ def fit(
     setting: Setting, data: dict[str, TaskData], seed: int, distillation: Distillation | None
 ) -> Trained:
     torch.manual_seed(seed)
-    specs = {task: head_spec(GLUE[task], Heads()) for task in TASKS}
+    specs = {task: Heads().spec(GLUE[task]) for task in TASKS}
     model = MultiTaskModel(load_encoder(str(setting.folder / "encoder"), dropout=0.1), specs)
     pad = setting.tokenizer.pad_token_id
     what = "student" if distillation else f"model with seed {seed}"

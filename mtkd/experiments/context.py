@@ -18,7 +18,8 @@ from mtkd.data.loading import load_examples, missing_tasks
 from mtkd.data.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples, scored_as
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments import records
-from mtkd.experiments.recipes import encoder_location, head_spec, open_recipe
+from mtkd.experiments.encoder_location import encoder_location
+from mtkd.experiments.recipes import open_recipe
 from mtkd.experiments.records import Record, Score, Stopwatch
 from mtkd.experiments.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.experiments.settings import Recipe
@@ -138,7 +139,7 @@ def load_splits(
     """Splits of a task in tokens: as an earlier run left them, where nothing has changed."""
     recipe, cache = opened.recipe, opened.results / "cache"
     origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
-    ranking = head_spec(TASKS[task], recipe.heads).kind == "ranking"
+    ranking = recipe.heads.spec(TASKS[task]).kind == "ranking"
 
     def load(split: str) -> TaskData:
         if origin and not ranking:  # ranking needs the text: a question's candidates
@@ -195,7 +196,7 @@ def located(opened: OpenRun, encoder: str) -> tuple[str, str | None]:
 
 def recipe_heads(opened: OpenRun, tasks: Sequence[str]) -> dict[str, HeadSpec]:
     """The heads that the recipe gives to these tasks."""
-    return {task: head_spec(TASKS[task], opened.recipe.heads) for task in tasks}
+    return {task: opened.recipe.heads.spec(TASKS[task]) for task in tasks}
 
 
 def new_model(

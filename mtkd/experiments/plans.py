@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd.common.errors import MtkdError
-from mtkd.experiments.recipes import changed
 from mtkd.experiments.runs import (
     NOTEBOOKS,
     Run,
@@ -21,6 +20,7 @@ from mtkd.experiments.runs import (
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.arms import Arm, Study
 from mtkd.experiments.studies.registry import studies
+from mtkd.experiments.validation import changed
 
 
 def expand(recipe: Recipe) -> list[Run]:

@@ -15,7 +15,6 @@ from mtkd.data.digests import encoder_files
 from mtkd.data.loading import missing_tasks
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.identities import data_identity, identity, text_identity, train_size
-from mtkd.experiments.recipes import head_spec, pretraining_of
 from mtkd.experiments.settings import Recipe
 from mtkd.method.settings import Training
 
@@ -96,7 +95,7 @@ class Outline:
     def shared(self) -> dict[str, Any]:
         """Identity that every trained run holds."""
         recipe = self.recipe
-        heads = {task: head_spec(GLUE[task], recipe.heads).as_dict() for task in self.present}
+        heads = {task: recipe.heads.spec(GLUE[task]).as_dict() for task in self.present}
         return self.data | {"heads": heads, "max_length": recipe.max_length}
 
     @property
@@ -328,7 +327,7 @@ def encoder_run(recipe: Recipe, name: str) -> Run:
     if source.path:
         settings["path"] = encoder_files(Path(source.path))
     if source.pretrain:
-        settings |= asdict(pretraining_of(recipe, name)) | {"lowercase": source.lowercase}
+        settings |= asdict(recipe.pretraining_of(name)) | {"lowercase": source.lowercase}
         settings["corpus_seed"] = recipe.data.seed
         # A line costs nearly as much as a training example (measured in the demo).
         cost = 0.85 * recipe.pretraining.sentences * recipe.pretraining.epochs

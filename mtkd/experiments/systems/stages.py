@@ -21,7 +21,7 @@ from mtkd.data.tasks import GLUE, UNLABELLED, WNLI_LABEL, Examples
 from mtkd.data.toy.corpus import toy_corpus
 from mtkd.experiments import records
 from mtkd.experiments.context import OpenRun, Splits, finish, load_data, read_examples, total_steps
-from mtkd.experiments.recipes import encoder_location, pretraining_of
+from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import Record, Score, Stopwatch
 from mtkd.experiments.systems.teachers import soft_targets
 from mtkd.experiments.trainings import Bench, combine, finetune, multi_task
@@ -79,7 +79,7 @@ def train_encoder(opened: OpenRun) -> Record:
     location = encoder_location(recipe, name)
     if location is None:
         lines = toy_corpus(recipe.data.seed, recipe.pretraining.sentences)
-        lowercase, settings = recipe.encoders[name].lowercase, pretraining_of(recipe, name)
+        lowercase, settings = recipe.encoders[name].lowercase, recipe.pretraining_of(name)
         details["losses"] = pretrain(
             lines, settings, lowercase=lowercase, seed=0, folder=opened.model_folder
         )

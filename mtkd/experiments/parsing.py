@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import yaml
+from pydantic import ValidationError
 
 from mtkd.common.errors import MtkdError
 
@@ -78,4 +79,12 @@ def build_dataclass(kind: Any, value: Any, where: str) -> Any:
     for key in required:
         if key not in value:
             raise MtkdError(f"{where}: key {key!r} is missing")
-    return kind(**{k: build(hints[k], v, f"{where}: {k}") for k, v in value.items()})
+    fields = {k: build(hints[k], v, f"{where}: {k}") for k, v in value.items()}
+    try:
+        return kind(**fields)
+    except ValidationError as error:  # a value out of its bounds
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise MtkdError(
+            f"{where}: {key}: {first['input']} is out of range: {first['msg']}"
+        ) from None

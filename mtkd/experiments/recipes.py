@@ -103,10 +103,11 @@ def plain(value: Any) -> Any:
 
 def head_spec(task: Task, heads: Heads) -> HeadSpec:
     """The head that a recipe gives a task."""
-    kind = {"single": "linear", "pair": heads.pair, "similarity": "similarity"}[task.kind]
     if task.name == "qnli" and heads.qnli == "ranking":
-        kind = "ranking"
-    return HeadSpec(kind, task.labels, task.dropout, heads.san_steps, heads.san_step_dropout)
+        return HeadSpec("ranking", task.labels, task.dropout)
+    steps = {"steps": heads.san_steps, "step_dropout": heads.san_step_dropout}
+    kind = {"single": "linear", "pair": heads.pair, "similarity": "similarity"}[task.kind]
+    return HeadSpec(kind, task.labels, task.dropout, steps if kind == "san" else {})
 
 
 def pretraining_of(recipe: Recipe, name: str) -> Pretraining:

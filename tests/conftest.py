@@ -10,6 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")  # tests compare bits: the same device anywhere
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE
 from mtkd.data.tokens import encode
 from mtkd.experiments.settings import Heads
-from mtkd.method.encoders import train_tokenizer
 from mtkd.method.model import MultiTaskModel
+from mtkd.method.pretraining import train_tokenizer
 from mtkd.method.settings import HeadSpec
 
 torch.set_num_threads(1)
@@ -60,7 +61,7 @@ def make_encoder(tokenizer: PreTrainedTokenizerFast) -> MakeEncoder:
 
 
 @pytest.fixture(scope="session")
-def make_model(make_encoder: MakeEncoder) -> MakeModel:
+def make_model(make_encoder: MakeEncoder, tokenizer: PreTrainedTokenizerFast) -> MakeModel:
     """Tiny encoder and the heads of the given tasks, every dropout at the one rate."""
 
     def make(
@@ -70,8 +71,9 @@ def make_model(make_encoder: MakeEncoder) -> MakeModel:
         specs: dict[str, HeadSpec] = {}
         for task in tasks:
             given = (heads or Heads(san_steps=3)).spec(GLUE[task])
-            specs[task] = HeadSpec(given.kind, given.labels, dropout, given.san_steps, dropout)
-        return MultiTaskModel(encoder, specs)
+            options = given.options | {"step_dropout": dropout} if given.options else {}
+            specs[task] = replace(given, dropout=dropout, options=options)
+        return MultiTaskModel(encoder, specs, tokenizer)
 
     return make
 

@@ -38,10 +38,9 @@ from mtkd.experiments.systems.stages import drawn_units
 from mtkd.experiments.systems.teachers import choose
 from mtkd.experiments.validation import changed
 from mtkd.method import losses
-from mtkd.method.model import load_encoder
+from mtkd.method.encoders import load_encoder
 from mtkd.method.settings import Distillation, Training
 from mtkd.method.targets import Predictions
-from mtkd.method.training import label_weight
 
 TASKS = ("mnli", "rte", "stsb")
 
@@ -156,11 +155,6 @@ def test_mixed_targets_and_mixed_losses_are_one_at_temperature_one() -> None:
         target = losses.mixed_targets(labels, soft, weight)
         assert torch.allclose(target.sum(-1), torch.ones(7))
         assert losses.soft_loss(logits, target).item() == pytest.approx(both.item(), rel=1e-6)
-
-
-def test_annealing_goes_from_the_teacher_to_the_labels() -> None:
-    assert [label_weight(Distillation(anneal=True), done) for done in (0, 0.25, 1)] == [0, 0.25, 1]
-    assert [label_weight(Distillation(hard_weight=0.3), done) for done in (0, 1)] == [0.3, 0.3]
 
 
 def test_random_teachers_are_drawn_by_the_seed() -> None:

@@ -24,8 +24,8 @@ from mtkd.experiments.records import Record, Score, Stopwatch
 from mtkd.experiments.runs import Run, ancestors, find_run, present_tasks, teacher_tasks
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.registry import arm_recipe
-from mtkd.method.encoders import load_tokenizer
-from mtkd.method.model import MultiTaskModel, load_encoder
+from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.model import MultiTaskModel
 from mtkd.method.settings import HeadSpec, Training
 from mtkd.method.training import steps_per_epoch
 

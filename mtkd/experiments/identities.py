@@ -18,9 +18,8 @@ from mtkd.method.settings import Distillation, Training
 GLUE_SIZES = {name: task.sizes["train"] for name, task in GLUE.items() if task.trained}
 GLUE_SIZES |= {"snli": 549367, "scitail": 23596}
 # Fields that came after the first results: at these values they take no part in an identity.
-LATER: dict[str, Any] = {"order": "best", "mix": "losses", "anneal": False}
+LATER: dict[str, Any] = {"order": "best", "loss": "cross-entropy"}
 LATER |= {"encoder": None, "taught_by": (), "twin_of": None, "unlabelled": 0.0, "again": False}
-LATER |= {"embedding_rows": "all", "dropout_masks": "torch"}
 
 
 def identity(settings: Teachers | Distillation | Training) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,10 @@ from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.yaml_files import read_yaml
 from mtkd.experiments.checks import BASELINE_NAMES
-from mtkd.experiments.settings import Recipe
+from mtkd.experiments.settings import Heads, Recipe
 from mtkd.experiments.studies.registry import STUDIES
 from mtkd.experiments.validation import did_you_mean, put, validated
+from mtkd.method.settings import Distillation
 
 FOLDER = paths.PACKAGE / "recipes"
 
@@ -69,7 +70,18 @@ def import_extensions(recipe: Recipe) -> None:
 
 def check_names(recipe: Recipe) -> None:
     """Refuse names that nothing is registered under."""
-    asked = (("baselines", recipe.baselines, BASELINE_NAMES), ("studies", recipe.studies, STUDIES))
+    heads, losses = {recipe.heads.pair}, {student.loss for student in recipe.students.values()}
+    asked: list[tuple[str, Iterable[str], Collection[str]]]
+    asked = [("baselines", recipe.baselines, BASELINE_NAMES), ("studies", recipe.studies, STUDIES)]
+    # Only what is not the default costs the import of torch.
+    if heads != {Heads().pair}:
+        from mtkd.method.heads import HEADS
+
+        asked.append(("heads.pair", heads, HEADS))
+    if losses != {Distillation().loss}:
+        from mtkd.method.distillation import LOSSES
+
+        asked.append(("students.*.loss", losses, LOSSES))
     for key, names, known in asked:
         for name in names:
             if name not in known:

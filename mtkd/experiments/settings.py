@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from mtkd.common.settings import STRICT, Several
 from mtkd.data.loading import DataSource
 from mtkd.data.tasks import Task
-from mtkd.method.settings import Distillation, HeadSpec, Pretraining, Training
+from mtkd.method.settings import Count, Distillation, Dropout, HeadSpec, Pretraining, Training
 
 
 def folder_name(name: str) -> str:
@@ -35,9 +35,7 @@ def rising_from_none(amounts: tuple[float, ...]) -> tuple[float, ...]:
 
 Name = Annotated[str, AfterValidator(folder_name)]  # becomes the name of a folder
 Module = Annotated[str, AfterValidator(module_name)]
-Positive = Annotated[int, Field(ge=1)]
 Layers = Annotated[int, Field(ge=1, le=1000)]
-Dropout = Annotated[float, Field(ge=0, le=0.99)]
 Share = Annotated[float, Field(ge=1e-4, le=1)]
 Amount = Annotated[float, Field(ge=0, le=1e4)]
 
@@ -53,7 +51,7 @@ class EncoderSource:
     hub: str | None = None  # hub name
     revision: str | None = None  # pinned commit of the hub name
     layers: Layers | None = None  # of a pre-trained one, its depth; of a loaded one, its first ones
-    hidden: Positive | None = None  # of a pre-trained one: its width
+    hidden: Count | None = None  # of a pre-trained one: its width
 
     def __post_init__(self) -> None:
         given = [place for place in (self.path, self.package, self.hub) if place is not None]
@@ -67,17 +65,18 @@ class EncoderSource:
 class Heads:
     """Which head a task gets; single sentences are linear, similarity is a regression."""
 
-    pair: Literal["san", "linear"] = "san"
+    pair: str = "san"  # of sentence pairs: a name in the registry of heads
     qnli: Literal["classification", "ranking"] = "classification"
     san_steps: Annotated[int, Field(ge=1, le=100)] = 5
     san_step_dropout: Dropout = 0.1
 
     def spec(self, task: Task) -> HeadSpec:
         """The head that a task gets."""
-        kind = {"single": "linear", "pair": self.pair, "similarity": "similarity"}[task.kind]
         if task.name == "qnli" and self.qnli == "ranking":
-            kind = "ranking"
-        return HeadSpec(kind, task.labels, task.dropout, self.san_steps, self.san_step_dropout)
+            return HeadSpec("ranking", task.labels, task.dropout)
+        kind = {"single": "linear", "pair": self.pair, "similarity": "similarity"}[task.kind]
+        steps = {"steps": self.san_steps, "step_dropout": self.san_step_dropout}
+        return HeadSpec(kind, task.labels, task.dropout, steps if kind == "san" else {})
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -92,7 +91,7 @@ class Candidates:
 class Teachers:
     """Which candidates teach, and what."""
 
-    choose: Positive = 3
+    choose: Count = 3
     order: Literal["best", "random"] = "best"  # which of the candidates are chosen
     by: Several[str] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
     tasks: Several[str] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
@@ -104,7 +103,7 @@ class Sizes:
     """Smaller students of the study `sizes`: every depth with every width."""
 
     layers: tuple[Layers, ...] = (1, 2, 3)
-    hidden: tuple[Positive, ...] = ()  # empty: the encoder's own; others where it is pre-trained
+    hidden: tuple[Count, ...] = ()  # empty: the encoder's own; others where it is pre-trained
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -122,7 +121,7 @@ class FewLabels:
 
     tasks: Several[str] = ("snli", "scitail")
     shares: Several[Share] = (0.001, 0.01, 0.1, 1.0)  # of the labels
-    steps: Positive = 100  # optimiser steps at least: the fewer the examples, the more epochs
+    steps: Count = 100  # optimiser steps at least: the fewer the examples, the more epochs
 
 
 @dataclass(frozen=True, config=STRICT)

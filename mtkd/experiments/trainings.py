@@ -27,7 +27,7 @@ from mtkd.method.prediction import evaluate, predict
 from mtkd.method.settings import Distillation, HeadSpec, Training
 from mtkd.method.training import derive_seed, steps_per_epoch, train
 
-Answer = Callable[..., np.ndarray]  # (model, task, item, *, pad) -> outputs (N, C)
+Answer = Callable[..., np.ndarray]  # (model, task, item) -> outputs (N, C)
 
 
 @dataclass(frozen=True)
@@ -176,14 +176,14 @@ def train_part(
         item,
         settings,
         seed=seed,
-        pad=tokenizer.pad_token_id,
         distillation=distillation,
-        evaluate=lambda: evaluate(model, dev, pad=tokenizer.pad_token_id, outputs=latest),
+        evaluate=lambda: evaluate(model, dev, outputs=latest),
         checkpoint=checkpoint,
         progress=progress,
     )
     if model_folder:
-        model.save_pretrained(model_folder, tokenizer)
+        model.tokenizer = tokenizer
+        model.save_pretrained(model_folder)
     if history.kept_epoch != settings.epochs or answer is not predict:
         latest.clear()  # another epoch's, or given by other means
     scores = []
@@ -192,7 +192,7 @@ def train_part(
             if split != "train" or with_train:
                 outputs = latest.get((task, split))
                 if outputs is None:
-                    outputs = answer(model, task, one, pad=tokenizer.pad_token_id)
+                    outputs = answer(model, task, one)
                 labels = model.specs[task].labels
                 scores += store(opened, system, task, split, one, outputs, labels)
     part = {

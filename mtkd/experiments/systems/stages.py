@@ -25,9 +25,10 @@ from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import Record, Score, Stopwatch
 from mtkd.experiments.systems.teachers import soft_targets
 from mtkd.experiments.trainings import Bench, combine, finetune, multi_task
-from mtkd.method.encoders import load_tokenizer, pretrain
-from mtkd.method.model import MultiTaskModel, load_encoder
+from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import deployed
+from mtkd.method.pretraining import pretrain
 from mtkd.method.settings import Distillation
 
 
@@ -164,7 +165,7 @@ def train_student(opened: OpenRun) -> Record:
     scores, details = combine(parts)
     model = MultiTaskModel.from_pretrained(opened.model_folder)
     details["more"] = {name: item.units for name, item in extra.items()}
-    details["deployed"] = deployed(model, data, tokenizer.pad_token_id)
+    details["deployed"] = deployed(model, data)
     return finish(opened, watch, scores, details)
 
 

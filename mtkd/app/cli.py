@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+STOPPED = "stopped; finished runs and epochs are kept, the same command continues"
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 Name = Annotated[str, typer.Option("--recipe", metavar="NAME", help="a recipe, or its .yaml file")]
@@ -67,11 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what goes wrong is one line on stderr and an exit status."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
     try:
-        return app(words, prog_name="mtkd", standalone_mode=False) or 0
+        status = app(words, prog_name="mtkd", standalone_mode=False) or 0
+        return failed(STOPPED, 130) if status == 130 else status  # typer's word for Ctrl-C
     except typer.TyperException as error:  # wrong usage
         return failed(f"{error.format_message().rstrip('.')}; see `mtkd --help`", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return failed("stopped; what was finished is kept", 130)
     except MtkdError as error:
         return failed(str(error))
     except ModuleNotFoundError as error:

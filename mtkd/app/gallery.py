@@ -8,7 +8,7 @@ from mtkd.analysis.study_tables import teachers_alone
 from mtkd.analysis.tables import directions, read_values
 from mtkd.common.files import write_text
 
-BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
+BLOCK = ("<!-- results:begin (made by `mtkd publish`) -->", "<!-- results:end -->")
 CAPTIONS = {
     "dev_scores": "Dev scores of the main systems, task by task. A dot is the mean over seeds, a "
     "bar its 95 % interval, a fine tick one seed. Right: the paper's numbers, on a scale of their "
@@ -76,14 +76,16 @@ def gallery(folder: Path) -> str:
         if (folder / "tables" / file).is_file()
     ]
     figures = [
-        f"### {figure.replace('_', ' ')}\n\n![{figure}](reference/{name}/figures/{figure}.svg)\n\n{words}"
+        f"### {figure.replace('_', ' ')}\n\n"
+        f"![{figure}](reference/{name}/figures/{figure}.svg)\n\n{words}"
         for figure, words in CAPTIONS.items()
         if (folder / "figures" / f"{figure}.svg").is_file()
     ]
     intro = (
-        f"# Results of `{name}`\n\nMade by `mtkd report`; do not edit. The same as one page that "
-        f"works without a network: [report.html](reference/{name}/report.html) (download it and open it in a "
-        f"browser). Every score: [scores.csv](reference/{name}/scores.csv). Compare yours: `mtkd compare`."
+        f"# Results of `{name}`\n\nMade by `mtkd publish`; do not edit. The same as one page that "
+        f"works without a network: [report.html](reference/{name}/report.html) (download it and "
+        f"open it in a browser). Every score: [scores.csv](reference/{name}/scores.csv). Compare "
+        "yours: `mtkd compare`."
     )
     return "\n\n".join([intro, summary, "\n".join(tables), *figures]) + "\n"
 
@@ -96,7 +98,8 @@ def readme_block(folder: Path) -> str:
         "Dev scores in points: mean over seeds, 95 % bootstrap interval. Gains are over MT-DNN, "
         "paired by seed. Paper: BERT-large on GLUE, another encoder and benchmark, so compare "
         "directions and not levels. Every task, with the paper's cells: "
-        "[scores](results/reference/demo/tables/glue_dev.md), [differences](results/reference/demo/tables/ablation.md)."
+        "[scores](results/reference/demo/tables/glue_dev.md), "
+        "[differences](results/reference/demo/tables/ablation.md)."
     )
     lines = directions(read_values(folder / "tables" / "ablation.csv"))
     compared = "\n".join(f"- {line}" for line in lines)

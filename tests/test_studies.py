@@ -104,7 +104,7 @@ def test_the_student_without_a_teacher_is_the_base_arm_of_the_studies(demo: Reci
         assert (told["hard_weight"], told["twin_of"]) == (1.0, "mtdnn-kd")
     for students, message in (
         ("a: {twin_of: b}, b: {}", r"students\.a\.twin_of: 'b' is no student above it"),
-        ("a: {}, b: {twin_of: a}, c: {twin_of: b}", r"students\.c\.twin_of: 'b' is itself a twin"),
+        ("a: {}, b: {twin_of: a}, c: {twin_of: b}", r"students\.c\.twin_of: 'b' has a twin itself"),
         ("a: {}, b: {twin_of: a, finetune: true}", r"students\.b: a twin is not fine-tuned"),
     ):
         with pytest.raises(MtkdError, match=message):
@@ -277,7 +277,7 @@ def test_a_loaded_encoder_keeps_its_first_layers(tmp_path: Path) -> None:
     weights = part.state_dict()
     assert part.config.num_hidden_layers == 2 and len(part.encoder.layer) == 2
     assert all(torch.equal(whole.state_dict()[name], value) for name, value in weights.items())
-    with pytest.raises(MtkdError, match="hidden: only an encoder that is pre-trained here"):
+    with pytest.raises(MtkdError, match="the width of a loaded encoder is given"):
         load_recipe("smoke", [f"encoders.uncased={{path: {tmp_path}, hidden: 4}}"])
 
 
@@ -314,7 +314,7 @@ def test_text_is_compared_with_the_labels_again(demo: Recipe) -> None:
     assert {share: len(ids) for share, ids in teachers.items()} == {"s0.1": 1, "s0.25": 1, "s1": 2}
     main = {run.run_id for run in main_runs(demo)}
     assert {run.run_id for run in arm_runs(demo, study, study.arm("s1-u0"))} <= main
-    with pytest.raises(MtkdError, match=r"students.kd.unlabelled: 2.0 is out of range 0 to 1"):
+    with pytest.raises(MtkdError, match=r"students.kd.unlabelled: expected at most data.pool, 1; found 2"):
         load_recipe("demo", ["students={kd: {unlabelled: 2}}", "data.pool=1"])
     with pytest.raises(MtkdError, match=r"unlabelled.amounts: \[0.5\]: expected 0 first"):
         load_recipe("demo", ["unlabelled.amounts=[0.5]"])

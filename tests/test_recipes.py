@@ -15,9 +15,9 @@ from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.identities import data_identity
-from mtkd.experiments.plans import expand, urgency
+from mtkd.experiments.plans import expand, find_run, urgency
 from mtkd.experiments.recipes import as_yaml, available, load_recipe, open_recipe
-from mtkd.experiments.runs import Run, find_run
+from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 from mtkd.method import distillation
 
@@ -261,7 +261,7 @@ def test_a_packaged_encoder_is_found_without_running_the_package(
 
 
 def ids(recipe: Recipe) -> dict[tuple[str, str, int], str]:
-    return {(run.stage, run.what, run.seed): run.run_id for run in expand(recipe)}
+    return {(run.stage, run.variant, run.seed): run.run_id for run in expand(recipe)}
 
 
 def changed(before: Recipe, after: Recipe) -> set[str]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mtkd.experiments.systems.stages import drawn_units
 from scipy.stats import ttest_1samp
 from transformers import BertConfig, BertModel
 
@@ -34,7 +35,6 @@ from mtkd.experiments.studies.ablations import targets
 from mtkd.experiments.studies.arms import ALONE, Study
 from mtkd.experiments.studies.registry import ABLATIONS, STUDIES, arm_recipe, named
 from mtkd.experiments.systems.few_labels import repeated_rows
-from mtkd.experiments.systems.stages import drawn_units
 from mtkd.experiments.systems.teachers import choose
 from mtkd.experiments.validation import changed
 from mtkd.method import losses
@@ -314,9 +314,9 @@ def test_text_is_compared_with_the_labels_again(demo: Recipe) -> None:
     assert {share: len(ids) for share, ids in teachers.items()} == {"s0.1": 1, "s0.25": 1, "s1": 2}
     main = {run.run_id for run in main_runs(demo)}
     assert {run.run_id for run in arm_runs(demo, study, study.arm("s1-u0"))} <= main
-    with pytest.raises(MtkdError, match=r"students.kd.unlabelled: expected at most data.pool, 1; found 2"):
+    with pytest.raises(MtkdError, match=r"students.kd.unlabelled: expected at most data.pool, 1"):
         load_recipe("demo", ["students={kd: {unlabelled: 2}}", "data.pool=1"])
-    with pytest.raises(MtkdError, match=r"unlabelled.amounts: \[0.5\]: expected 0 first"):
+    with pytest.raises(MtkdError, match=r"unlabelled.amounts: expected 0 first"):
         load_recipe("demo", ["unlabelled.amounts=[0.5]"])
     with pytest.raises(MtkdError, match="ranking needs whole questions"):
         load_recipe("demo", ["heads.qnli=ranking", "data.share=0.5"])

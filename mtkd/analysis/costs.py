@@ -14,8 +14,10 @@ import pandas as pd
 from mtkd.analysis.paper import read_paper
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.identities import train_size
-from mtkd.experiments.runs import Run, main_runs, present_tasks, tuned_teachers
+from mtkd.experiments.plans import main_runs
+from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
+from mtkd.experiments.task_sets import present_tasks
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def stage_costs(recipe: Recipe, device: Device) -> list[StageCost]:
 
 def run_cost(recipe: Recipe, run: Run, device: Device) -> StageCost:
     shape = shape_of(recipe, run.settings.get("encoder", recipe.encoder))
-    tasks, _ = present_tasks(recipe)
+    tasks = present_tasks(recipe)
     batch = recipe.training.batch_size
     sizes = {task: train_size(recipe.data, task) for task in tasks}
     tokens = mean_tokens(sizes, recipe.max_length)
@@ -122,7 +124,7 @@ def predicted(recipe: Recipe, run: Run, sizes: dict[str, int]) -> float:
     models, tuned = 1.0, 0.0
     labelled = 0.0  # text that teachers label
     if run.stage == "teachers":
-        models, tuned = 0.0, tuned_teachers(recipe)
+        models, tuned = 0.0, recipe.teachers.choose - (0 if recipe.data.pool else 0.5)
         taught = sum(sizes.get(task, 0) for task in recipe.teachers.tasks)
         labelled = recipe.data.pool * taught / recipe.data.share
     elif "finetuning" in run.settings:

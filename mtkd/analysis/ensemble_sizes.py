@@ -16,8 +16,8 @@ from mtkd.analysis.tables import OURS, cell, row_of, said, verdict
 from mtkd.data import metrics
 from mtkd.data.tasks import GLUE
 from mtkd.experiments import records
-from mtkd.experiments.context import prediction_file, run_folder
 from mtkd.experiments.plans import arm_runs
+from mtkd.experiments.records import prediction_file, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.studies.ablations import ensembles
 from mtkd.method import targets
@@ -37,7 +37,7 @@ def ensembles_by_size(results: Results) -> pd.DataFrame:
     """
     gold, rows = dev_labels(results), []
     for run in widest_teachers(results):
-        record = records.read_record(run_folder(results.folder, run))
+        record = records.read_record(run_folder(results.folder, run.run_id))
         members = [
             read_member(results, run_id, system, gold)
             for run_id, system in record.details["members"]
@@ -131,7 +131,9 @@ def widest_teachers(results: Results) -> list[Run]:
         run for arm in arms for run in arm_runs(results.recipe, ensembles(results.recipe), arm)
     ]
     found = [parent for run in students for parent in run.parents if parent.stage == "teachers"]
-    return [run for run in found if (run_folder(results.folder, run) / "record.json").exists()]
+    return [
+        run for run in found if (run_folder(results.folder, run.run_id) / "record.json").exists()
+    ]
 
 
 def read_member(results: Results, run_id: str, system: str, gold: Gold) -> Member:

@@ -15,7 +15,7 @@ from mtkd.analysis.system_names import system_order
 from mtkd.data import metrics
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import GLUE, is_dev
-from mtkd.experiments.context import prediction_file
+from mtkd.experiments.records import prediction_file
 from mtkd.experiments.systems.slices import slices_of
 from mtkd.method import targets
 

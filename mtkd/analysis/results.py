@@ -14,12 +14,14 @@ from mtkd.common.errors import MtkdError
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import GLUE, Examples
 from mtkd.experiments import records
-from mtkd.experiments.context import OpenRun, run_folder
+from mtkd.experiments.context import RunContext
+from mtkd.experiments.plans import main_runs
 from mtkd.experiments.recipes import open_recipe
-from mtkd.experiments.records import Record
-from mtkd.experiments.runs import Run, main_runs, present_tasks, teacher_tasks
+from mtkd.experiments.records import Record, run_folder
+from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.teachers import soft_targets
+from mtkd.experiments.task_sets import present_tasks, teacher_tasks
 
 Knowledge = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 
@@ -47,22 +49,22 @@ def open_results(name: str) -> Results:
     """Finished runs of a recipe, by name or saved file. Raises MtkdError if there is none."""
     recipe, folder = open_recipe(name)
     runs = tuple(main_runs(recipe))
-    done = [run for run in runs if (run_folder(folder, run) / "record.json").exists()]
-    found = tuple(records.read_record(run_folder(folder, run)) for run in done)
+    done = [run for run in runs if (run_folder(folder, run.run_id) / "record.json").exists()]
+    found = tuple(records.read_record(run_folder(folder, run.run_id)) for run in done)
     if not any(record.scores for record in found):
         raise MtkdError(
             f"{folder}: no finished run of recipe {recipe.name} has scores yet; run "
             f"`mtkd reproduce --recipe {recipe.name}`"
         )
-    return Results(recipe, folder, runs, found, present_tasks(recipe)[0])
+    return Results(recipe, folder, runs, found, present_tasks(recipe))
 
 
-def open_teachers(results: Results) -> OpenRun | None:
+def open_teachers(results: Results) -> RunContext | None:
     """The teachers of the first seed, if they are finished."""
     finished = {record.run_id for record in results.records}
     for run in results.runs:
         if run.stage == "teachers" and run.run_id in finished:
-            return OpenRun(results.recipe, run, results.folder, results.tasks)
+            return RunContext(results.recipe, run, results.folder, results.tasks)
     return None
 
 
@@ -80,7 +82,7 @@ def teacher_knowledge(results: Results) -> Knowledge:
     return known
 
 
-def taught(opened: OpenRun, task: str) -> tuple[Examples, np.ndarray]:
+def taught(opened: RunContext, task: str) -> tuple[Examples, np.ndarray]:
     """A task's training examples and the teachers' soft targets (N, C) for them."""
     examples = load_examples(opened.recipe.data, GLUE[task], "train")
     return examples, soft_targets(opened, task, examples.idx)

@@ -24,8 +24,8 @@ from mtkd.analysis.tables import (
     verdict,
 )
 from mtkd.experiments import records
-from mtkd.experiments.context import run_folder
 from mtkd.experiments.plans import arm_runs
+from mtkd.experiments.records import run_folder
 from mtkd.experiments.studies.arms import MEAN, PAPERS, TWIN, Arm, Study
 
 COSTS = {  # of a student: title and decimals
@@ -45,7 +45,7 @@ def study_scores(results: Results, study: Study) -> pd.DataFrame:
     found = []
     for arm in study.arms:
         for run in arm_runs(results.recipe, study, arm):
-            folder = run_folder(results.folder, run)
+            folder = run_folder(results.folder, run.run_id)
             if (folder / "record.json").exists():
                 record = records.read_record(folder)
                 own = (replace(s, system=arm.name) for s in record.scores if s.system == arm.system)
@@ -140,7 +140,7 @@ def study_costs(results: Results, study: Study) -> pd.DataFrame:
     rows = []
     for arm in study.arms:
         for run in arm_runs(results.recipe, study, arm):
-            folder = run_folder(results.folder, run)
+            folder = run_folder(results.folder, run.run_id)
             if (folder / "record.json").exists():
                 found = records.read_record(folder).details.get("deployed")
                 size = run.settings["encoder"]

@@ -31,9 +31,9 @@ from mtkd.analysis.system_names import task_title
 from mtkd.analysis.tables import OURS, row_of
 from mtkd.common.files import write_text
 from mtkd.data.loading import load_examples
-from mtkd.experiments.runs import new_tasks
 from mtkd.experiments.studies.arms import Study
 from mtkd.experiments.studies.registry import studies
+from mtkd.experiments.task_sets import new_tasks
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from mtkd.analysis.system_names import system_order, system_title, task_title
 from mtkd.analysis.tables import OURS, cell, row_of, said
 from mtkd.common.files import write_text
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import OpenRun
+from mtkd.experiments.context import RunContext
 
 TEACHER = "ensemble"
 DIGITS = 4  # of the numbers in files, so that a text made from the files is the same
@@ -49,12 +49,12 @@ def label_noise(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).round(DIGITS)
 
 
-def finished_teachers(results: Results) -> Iterator[OpenRun]:
+def finished_teachers(results: Results) -> Iterator[RunContext]:
     """The teachers of every seed that has them."""
     finished = {record.run_id for record in results.records}
     for run in results.runs:
         if run.stage == "teachers" and run.run_id in finished:
-            yield OpenRun(results.recipe, run, results.folder, results.tasks)
+            yield RunContext(results.recipe, run, results.folder, results.tasks)
 
 
 def habits(results: Results) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     table = Table(title=f"recipe {recipe.name}", title_justify="left")
     for name in ("stage", "runs", "done", "examples to train on"):
         table.add_column(name, justify="left" if name == "stage" else "right")
-    rows = plan_rows(results, runs)
+    rows = plan_rows(recipe, results, runs)
     for stage, count, done, cost in rows:
         table.add_row(stage, str(count), str(done), f"{cost:,.0f}")
     todo = sum(count - done for _, count, done, _ in rows)

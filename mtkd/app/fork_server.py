@@ -31,7 +31,7 @@ SOCKET = "MTKD_WARM"  # environment variable: where the server listens
 PRELOADED = (
     "papermill ipykernel.kernelapp transformers.models.bert.modeling_bert "
     "transformers.models.bert.tokenization_bert matplotlib_inline.backend_inline "
-    "mtkd.experiments.systems.stages mtkd.analysis.run_figures mtkd.analysis.inspection"
+    "mtkd.experiments.opening mtkd.analysis.run_figures mtkd.analysis.inspection"
 ).split()
 LIMIT = 1 << 20  # bytes of a request: arguments and environment
 ACCEPT = 0.2  # seconds between looks at the command and at finished children

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from mtkd.analysis.results import open_results
+from mtkd.app.freshness import find_due
 from mtkd.app.gallery import update_pages
 from mtkd.app.publish import publish
-from mtkd.app.reproduce import is_done
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
@@ -24,11 +24,11 @@ def renew_reference(name: str) -> Path:
         raise MtkdError("committed results are in a checkout of the repository, not in the package")
     results = open_results(name)
     runs = expand(results.recipe)
-    missing = [run.run_id for run in runs if not is_done(results.folder, run)]
+    missing = find_due(results.recipe, runs, results.folder, reports=False).trainings
     if missing:
         raise MtkdError(
             f"{results.folder}: {len(missing)} of {len(runs)} runs are missing, "
-            f"{missing[0]} first; run `mtkd reproduce --recipe {name}`"
+            f"{missing[0].run_id} first; run `mtkd reproduce --recipe {name}`"
         )
     target = paths.REFERENCE / results.recipe.name
     written = publish(results)

@@ -21,8 +21,9 @@ from mtkd.app.report_figures import reliability_curve
 from mtkd.common.progress import duration
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.records import Record
-from mtkd.experiments.runs import pool_of, selection_tasks
 from mtkd.experiments.settings import EncoderSource, Recipe
+from mtkd.experiments.systems.mtdnn import teacher_pool
+from mtkd.experiments.task_sets import selection_tasks
 
 METRIC_NAMES = {
     "matthews": "Matthews correlation",
@@ -141,7 +142,7 @@ def facts(results: Results) -> list[Fact]:
     left_out = [task for task in recipe.tasks if task not in tasks]
     missing = f"; not in the data: {titles(left_out)}" if left_out else ""
     by = selection_tasks(recipe, tasks)
-    pool = len(pool_of(recipe))
+    pool = len(teacher_pool(recipe))
     multi, tuning = recipe.training, recipe.finetuning
     return [
         Fact("Runs", f"{len(results.records)} of {len(results.runs)} finished"),
@@ -183,7 +184,7 @@ def encoder(results: Results, name: str) -> str:
     """Where an encoder comes from, and its size if its run is finished."""
     words = origin(results.recipe.encoders[name])
     for record in results.records:
-        if (record.stage, record.what) == ("encoders", name):
+        if (record.stage, record.variant) == ("encoders", name):
             size = record.details
             words += (
                 f": {size['layers']} layers, width {size['hidden']}, vocabulary of "

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
@@ -28,21 +29,13 @@ from mtkd.experiments.settings import Recipe
 # A run costs its training and, beside it, a forked kernel: as much as this many examples.
 KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
+PlanRow = tuple[str, int, int, float]
 GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
 TELL = 10.0  # seconds between lines when nobody watches a screen
-DUE = ".due"  # file in a results folder: ids of the runs that Snakemake is about to make
 
 
 def results_folder(recipe: Recipe) -> Path:
     return paths.RESULTS / recipe.name
-
-
-def is_done(results: Path, run: Run, since: float = 0.0) -> bool:
-    """Whether a run has a record, and not an older one than `since`."""
-    try:
-        return (results / "runs" / run.run_id / "record.json").stat().st_mtime >= since
-    except FileNotFoundError:
-        return False
 
 
 def reproduce(
@@ -62,15 +55,17 @@ def reproduce(
             raise MtkdError(
                 f"{results}: another `mtkd reproduce` is at work there; wait for it or stop it"
             )
+        due = find_due(recipe, runs, results, reports=until is None)
+        if not due:
+            print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
+            return 0
         devices = [] if executor else gpus()
         jobs = min(jobs, len(devices) or jobs)
-        told = f"{len(runs)} runs, {jobs} at a time, into {results}"
-        print(f"recipe {recipe.name}: {told}", flush=True)
+        done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
+        print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
         tell_others(results, runs)
-        text = as_yaml(recipe)
-        saved = results / "recipe.yaml"
-        if not saved.is_file() or saved.read_text(encoding="utf-8") != text:
-            write_text(saved, text)
+        write_text(results / "recipe.yaml", as_yaml(recipe))
+        clear_marks(results, due)
         command = snakemake(results, jobs, until, executor)
         environment = os.environ | {"MTKD_RESULTS": str(paths.RESULTS), "MTKD_HEADLESS": "1"}
         environment |= {"TOKENIZERS_PARALLELISM": "false", "JUPYTER_PLATFORM_DIRS": "1"}
@@ -79,7 +74,6 @@ def reproduce(
             # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
             threads = str(max(1, (os.cpu_count() or 1) // jobs))
             environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        (results / DUE).unlink(missing_ok=True)
         if locked and any((results / ".snakemake" / "locks").glob("*")):
             # We hold the lock, so whoever left Snakemake's own locks behind is dead.
             unlock = [*command, "--unlock"]
@@ -94,7 +88,7 @@ def reproduce(
                 start_new_session=True,
                 pass_fds=[lock.fileno()],  # Snakemake keeps the lock should this process be killed
             )
-            status = watch(process, results, runs)
+            status = watch(process, results, due, len(runs))
     if status:
         explain(results, runs, log)
     return status
@@ -124,7 +118,7 @@ def snakemake(results: Path, jobs: int, until: str | None, executor: str | None)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(paths.ROOT / "Snakefile")]
     command += ["--directory", str(results), "--rerun-incomplete"]
     command += ["--keep-going", "--show-failed-logs", "--nocolor"]
-    # A run's parameters are in its id, and what it rests on has an age: nothing else to compare.
+    # What is due lacks its mark (see `freshness`): Snakemake has nothing to compare.
     command += ["--rerun-triggers", "mtime"]
     if executor:
         # Network file systems show a node's files late.
@@ -157,21 +151,19 @@ def tell_others(results: Path, runs: Sequence[Run]) -> None:
         )
 
 
-def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) -> int:
+def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int) -> int:
     """Show progress until Snakemake ends; Ctrl-C and SIGTERM stop everything below it."""
     began = told = time.monotonic()
-    bar = None
+    bar, todo = None, due.trainings
     previous = signal.signal(signal.SIGTERM, lambda *_: stop(process))
     try:
-        todo, since = due_runs(process, results, runs)
-        total = sum(run.cost + KERNEL_COST for run in todo)
-        seen = {run.run_id for run in runs} - {run.run_id for run in todo}
+        total, seen = sum(run.cost + KERNEL_COST for run in todo), set[str]()
         if todo and not headless():
             bar = tqdm(total=round(total), unit="ex", bar_format=BAR)
         while process.poll() is None:
             time.sleep(POLL)
             unseen = [run for run in todo if run.run_id not in seen]
-            fresh = [run for run in unseen if is_done(results, run, since)]
+            fresh = [run for run in unseen if done_file(results, run).exists()]
             seen |= {run.run_id for run in fresh}
             done = sum(
                 (run.cost + KERNEL_COST) * (1.0 if run.run_id in seen else share(results, run))
@@ -179,7 +171,8 @@ def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) 
             )
             spent = time.monotonic() - began
             for run in fresh:
-                line = f"[{len(seen)}/{len(runs)}] {run.run_id} in {run_seconds(results, run)}"
+                place = count - len(todo) + len(seen)
+                line = f"[{place}/{count}] {run.run_id} in {run_seconds(results, run)}"
                 tqdm.write(line) if bar else print(line, flush=True)
             if bar:
                 bar.n = round(done)
@@ -199,19 +192,6 @@ def watch(process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]) 
         took = duration(time.monotonic() - began)
         print(f"{results}: {'all done' if todo else 'nothing to train'}, {took}", flush=True)
     return process.returncode
-
-
-def due_runs(
-    process: subprocess.Popen[bytes], results: Path, runs: Sequence[Run]
-) -> tuple[list[Run], float]:
-    """The runs that Snakemake is about to make, and since when: stale ones have a record, too."""
-    due = results / DUE
-    while process.poll() is None and not due.exists():
-        time.sleep(POLL / 5)
-    if not due.exists():
-        return [], 0.0  # nothing to do, or it stopped before
-    ids = set(due.read_text(encoding="utf-8").split())
-    return [run for run in runs if run.run_id in ids], due.stat().st_mtime
 
 
 BAR = "{percentage:3.0f}% |{bar}| {elapsed} spent, {postfix}"
@@ -250,7 +230,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
-    names = [*(run.run_id for run in runs), "07_glue_results", "08_ablations", "09_open_questions"]
+    names = [*(run.run_id for run in runs), *REPORTS]
     texts = grouped(results / "runs" / name / "error.txt" for name in names)
     for text in texts:
         print(text, file=sys.stderr)
@@ -274,17 +254,18 @@ def grouped(errors: Iterable[Path]) -> list[str]:
 
 
 def read_runs(results: Path, runs: Sequence[Run]) -> list[records.Record]:
-    """Records of the finished ones among a recipe's runs."""
-    return [records.read_record(results / "runs" / r.run_id) for r in runs if is_done(results, r)]
+    """Current records of a recipe's runs."""
+    found = (records.current_record(results, run) for run in runs)
+    return [record for record in found if record is not None]
 
 
-def plan_rows(results: Path, runs: Sequence[Run]) -> list[tuple[str, int, int, float]]:
+def plan_rows(recipe: Recipe, results: Path, runs: Sequence[Run]) -> list[PlanRow]:
     """Per stage: name, runs, finished ones, training examples still to pass through a model."""
-    stages = list(dict.fromkeys(run.stage for run in runs))
+    due = {run.run_id for run in find_due(recipe, runs, results, reports=False).trainings}
     rows = []
-    for stage in stages:
+    for stage in dict.fromkeys(run.stage for run in runs):
         mine = [run for run in runs if run.stage == stage]
-        todo = [run for run in mine if not is_done(results, run)]
+        todo = [run for run in mine if run.run_id in due]
         rows.append((stage, len(mine), len(mine) - len(todo), sum(run.cost for run in todo)))
     return rows
 

@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import whole
+from mtkd.common.files import whole, write_text
 from mtkd.common.locks import devices, free_device, locked
 
 
@@ -91,6 +91,8 @@ def main() -> int:
     parser.add_argument("notebook", help="name, 03_baselines say")
     parser.add_argument("--results", type=Path, required=True, help="results/<recipe>")
     parser.add_argument("--name", required=True, help="of the executed copy: the run's id")
+    parser.add_argument("--done", type=Path, required=True, help="file to write at the end")
+    parser.add_argument("--mark", required=True, help="what that file shall say")
     parser.add_argument("--parameters", type=json.loads, default={}, help="JSON object")
     arguments = parser.parse_args()
     results, name = arguments.results.resolve(), arguments.name
@@ -110,6 +112,7 @@ def main() -> int:
                 results / "executed" / f"{name}.ipynb",
             )
             (folder / "progress.json").unlink(missing_ok=True)
+            write_text(results / arguments.done, arguments.mark)
     except MtkdError as error:
         error_file.write_text(f"{name}: {error}\n")
         print(error, file=sys.stderr)

@@ -24,8 +24,7 @@ from mtkd.common.files import whole
 from mtkd.data.glue_files import SCORES, task_folders, tsv_name
 from mtkd.data.loading import DataSource, load_examples, missing_tasks
 from mtkd.data.tasks import GLUE, WNLI_LABEL, Task
-from mtkd.experiments.context import prediction_file
-from mtkd.experiments.records import Record
+from mtkd.experiments.records import Record, prediction_file
 from mtkd.method.targets import Predictions, align, read_predictions
 
 HEADER = "index\tprediction"

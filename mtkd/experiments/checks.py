@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from mtkd.data.tasks import GLUE, TASKS
 from mtkd.experiments.settings import Recipe
 
-BASELINE_NAMES = ("bert", "stilts", "metal")
 # Of the systems that are not students.
 SYSTEM_NAMES = "majority bert stilts metal metal-ensemble mtdnn-noft mtdnn ensemble".split()
 TRAINABLE = [name for name, task in GLUE.items() if task.trained]

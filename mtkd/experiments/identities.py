@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,11 @@ from mtkd.data.digests import UNLABELLED_FILE, content, file_digest, source_file
 from mtkd.data.loading import DataSource, find_task
 from mtkd.data.tasks import GLUE
 from mtkd.data.toy.benchmark import TRAIN_SIZES
-from mtkd.experiments.settings import Teachers
-from mtkd.method.settings import Distillation, Training
 
 # Training examples of GLUE today, and of SNLI and SciTail (MT-DNN's Table 4), for cost estimates
 # only.
 GLUE_SIZES = {name: task.sizes["train"] for name, task in GLUE.items() if task.trained}
 GLUE_SIZES |= {"snli": 549367, "scitail": 23596}
-# Fields that came after the first results: at these values they take no part in an identity.
-LATER: dict[str, Any] = {"order": "best", "loss": "cross-entropy"}
-LATER |= {"encoder": None, "taught_by": (), "twin_of": None, "unlabelled": 0.0, "again": False}
-
-
-def identity(settings: Teachers | Distillation | Training) -> dict[str, Any]:
-    """The settings as they enter a run's identity."""
-    fields = asdict(settings)
-    return {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
 
 
 def train_size(source: DataSource, task: str) -> int:
@@ -42,8 +30,7 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     MtkdError if a file cannot be read.
     """
     common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
-    if source.share < 1:
-        common["share"] = source.share
+    common["share"] = source.share
     if source.kind == "toy":
         return common | {"scale": source.scale}
     if source.kind == "hub":
@@ -57,9 +44,7 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
 
 
 def text_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
-    """What tells the text without labels that teachers of `tasks` label; empty without any."""
-    if not source.pool:
-        return {}
+    """What tells the text without labels that teachers of `tasks` label."""
     text: dict[str, Any] = {"pool": source.pool, "text of": list(tasks)}
     if source.unlabelled is not None:
         text["unlabelled"] = file_digest(Path(source.unlabelled).expanduser(), UNLABELLED_FILE)

@@ -1,4 +1,4 @@
-"""The runs to make for a recipe: those of its studies too, up to a stage, the urgent ones first."""
+"""The runs of a recipe: those of the main table, those of its studies, and one of them by name."""
 
 from __future__ import annotations
 
@@ -6,21 +6,88 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd.common.errors import MtkdError
-from mtkd.experiments.runs import (
-    NOTEBOOKS,
-    Run,
-    ancestors,
-    main_runs,
-    new_tasks,
-    present_tasks,
-    runs_of,
-    selection_tasks,
-    teacher_tasks,
-)
+from mtkd.data.loading import missing_tasks
+from mtkd.experiments.identities import data_identity
+from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.arms import Arm, Study
 from mtkd.experiments.studies.registry import studies
+from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they register themselves)
+from mtkd.experiments.systems.encoders import encoder_run, used_encoders
+from mtkd.experiments.systems.few_labels import transfer_runs
+from mtkd.experiments.systems.glue import data_run
+from mtkd.experiments.systems.mtdnn import candidate_name, candidate_runs
+from mtkd.experiments.systems.registry import BASELINES
+from mtkd.experiments.systems.student import student_runs
+from mtkd.experiments.systems.teachers import teachers_run
+from mtkd.experiments.task_sets import (
+    new_tasks,
+    present_tasks,
+    scored_only,
+    selection_tasks,
+    teacher_tasks,
+)
 from mtkd.experiments.validation import changed
+
+
+def outline_of(recipe: Recipe, tasks: tuple[str, ...]) -> Outline:
+    """What all runs on some tasks share."""
+    apart = scored_only(recipe)
+    data = {
+        "data": data_identity(recipe.data, (*tasks, *apart)),
+        "tasks": list(tasks),
+        "scored only": list(apart),
+    }
+    outline = Outline(recipe, tasks, data, {})
+    return replace(
+        outline, encoders={name: encoder_run(outline, name) for name in used_encoders(recipe)}
+    )
+
+
+def main_runs(recipe: Recipe) -> list[Run]:
+    """The runs of the main table, parents before children."""
+    outline = outline_of(recipe, present_tasks(recipe))
+    runs = [data_run(outline), *outline.encoders.values()]
+    for seed in recipe.seeds:
+        for name in recipe.baselines:
+            baseline = BASELINES[name]
+            runs += baseline.plan(outline, seed, baseline)
+        models = candidate_runs(outline, seed)
+        teachers = teachers_run(outline, models, seed)
+        runs += [*models, teachers, *student_runs(outline, teachers, seed)]
+    return runs
+
+
+def few_label_runs(recipe: Recipe) -> list[Run]:
+    """The runs that adapt the encoder, MT-DNN and the students to new tasks."""
+    main, default = main_runs(recipe), candidate_name(recipe.encoder, recipe.dropout)
+    named = {(run.stage, run.variant, run.seed): run for run in main}
+    encoder = named["encoders", recipe.encoder, 0]
+    starts = [("bert", seed, encoder) for seed in recipe.seeds]
+    starts += [("mtdnn", seed, named["mtdnn", default, seed]) for seed in recipe.seeds]
+    starts += [(run.variant, run.seed, run) for run in main if run.stage == "distill"]
+    return transfer_runs(outline_of(recipe, new_tasks(recipe)), starts)
+
+
+def runs_of(recipe: Recipe, stage: str) -> list[Run]:
+    """All runs of a stage that the recipe may have."""
+    every = few_label_runs(recipe) if stage == "transfer" else main_runs(recipe)
+    return [run for run in every if run.stage == stage]
+
+
+def find_run(recipe: Recipe, stage: str, variant: str | None, seed: int) -> Run:
+    """The run of that stage, variant and seed; without `variant`, the stage's only one.
+
+    Raises MtkdError naming what there is.
+    """
+    runs = runs_of(recipe, stage)
+    for run in runs:
+        if run.seed == seed and variant in (None, run.variant):
+            return run
+    known = ", ".join(sorted({f"{run.variant} (seed {run.seed})" for run in runs}))
+    raise MtkdError(
+        f"recipe {recipe.name} has no {stage} run {variant!r} with seed {seed}: {known}"
+    )
 
 
 def expand(recipe: Recipe) -> list[Run]:
@@ -29,7 +96,7 @@ def expand(recipe: Recipe) -> list[Run]:
     for study in studies(recipe):
         for arm in study.arms:
             for run in arm_runs(recipe, study, arm):
-                for needed in (*ancestors(run), run):
+                for needed in (*run.ancestors, run):
                     asked = needed.parameters | {"arm": f"{study.name}/{arm.name}"}
                     found.setdefault(needed.run_id, replace(needed, parameters=asked))
     return list(found.values())
@@ -54,7 +121,7 @@ def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
     if arm.of:
         return []
     runs = runs_of(changed(recipe, arm.changes), arm.stage)
-    found = [run for run in runs if arm.what in (None, run.what)]
+    found = [run for run in runs if arm.what in (None, run.variant)]
     if len(found) != len(recipe.seeds):
         raise MtkdError(
             f"study {study.name}, arm {arm.name}: {len(found)} runs, expected one a seed"
@@ -68,30 +135,21 @@ def upto(runs: list[Run], stage: str | None) -> list[Run]:
         return runs
     if stage not in NOTEBOOKS:
         raise MtkdError(f"--until {stage!r}: expected one of {', '.join(NOTEBOOKS)}")
-    wanted: dict[str, Run] = {}
-
-    def add(run: Run) -> None:
-        for parent in run.parents:
-            add(parent)
-        wanted[run.run_id] = run
-
-    for run in runs:
-        if run.stage == stage:
-            add(run)
-    return list(wanted.values())
+    last = [run for run in runs if run.stage == stage]
+    wanted = {needed.run_id for run in last for needed in (*run.ancestors, run)}
+    return [run for run in runs if run.run_id in wanted]
 
 
 def notices(recipe: Recipe) -> list[str]:
     """What the recipe names and the data, or its own tasks, do not have: one line each."""
-    present, missing = present_tasks(recipe)
+    present, where = present_tasks(recipe), recipe.data.path or recipe.data.hub
     lines = []
-    if missing:
-        where = recipe.data.path or recipe.data.hub
+    if missing := missing_tasks(recipe.data, recipe.tasks):
         lines.append(f"not in {where} and left out: {', '.join(missing)}")
-    if untaught := [task for task in recipe.teachers.tasks if task not in present]:
+    if absent := [task for task in recipe.teachers.tasks if task not in present]:
         taught = ", ".join(teacher_tasks(recipe, present)) or "nothing"
         lines.append(
-            f"no soft targets for {', '.join(untaught)}: not a task here; teachers teach {taught}"
+            f"no soft targets for {', '.join(absent)}: not a task here; teachers teach {taught}"
         )
     if recipe.data.unlabelled and not uses_text(recipe):
         lines.append(
@@ -101,11 +159,8 @@ def notices(recipe: Recipe) -> list[str]:
     if "few-labels" in recipe.studies:
         known = new_tasks(recipe)
         if absent := [task for task in recipe.few_labels.tasks if task not in known]:
-            where, rest = recipe.data.path or recipe.data.hub, ", ".join(known)
-            lines.append(
-                f"few labels: {', '.join(absent)} not in {where}; "
-                + (f"only {rest} is asked" if rest else "the study is left out")
-            )
+            rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
+            lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
     by = selection_tasks(recipe, present)
     if set(by) != set(recipe.teachers.by):
         lines.append(f"teachers are chosen by {', '.join(by)}")

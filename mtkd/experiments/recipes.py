@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,7 @@ import yaml
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.yaml_files import read_yaml
-from mtkd.experiments.checks import BASELINE_NAMES
-from mtkd.experiments.settings import Heads, Recipe
+from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.registry import STUDIES
 from mtkd.experiments.validation import did_you_mean, put, validated
 from mtkd.method.settings import Distillation
@@ -70,15 +69,20 @@ def import_extensions(recipe: Recipe) -> None:
 
 def check_names(recipe: Recipe) -> None:
     """Refuse names that nothing is registered under."""
-    heads, losses = {recipe.heads.pair}, {student.loss for student in recipe.students.values()}
-    asked: list[tuple[str, Iterable[str], Collection[str]]]
-    asked = [("baselines", recipe.baselines, BASELINE_NAMES), ("studies", recipe.studies, STUDIES)]
-    # Only what is not the default costs the import of torch.
-    if heads != {Heads().pair}:
+    usual, students = Recipe(name="usual"), recipe.students.values()
+    asked: list[tuple[str, Collection[str], Collection[str]]]
+    asked = [("studies", recipe.studies, STUDIES)]
+    # The other registries hold code that needs torch: only what is not the default is looked up.
+    if set(recipe.baselines) - set(usual.baselines):
+        from mtkd.experiments import plans  # noqa: F401 (it registers the kit's own)
+        from mtkd.experiments.systems.registry import BASELINES
+
+        asked.append(("baselines", recipe.baselines, BASELINES))
+    if recipe.heads.pair != usual.heads.pair:
         from mtkd.method.heads import HEADS
 
-        asked.append(("heads.pair", heads, HEADS))
-    if losses != {Distillation().loss}:
+        asked.append(("heads.pair", [recipe.heads.pair], HEADS))
+    if losses := {student.loss for student in students} - {Distillation().loss}:
         from mtkd.method.distillation import LOSSES
 
         asked.append(("students.*.loss", losses, LOSSES))
@@ -87,6 +91,8 @@ def check_names(recipe: Recipe) -> None:
             if name not in known:
                 near = did_you_mean(name, list(known))
                 raise MtkdError(f"recipe {recipe.name}: {key}: unknown name {name!r}{near}")
+    if taken := recipe.students.keys() & set(recipe.baselines):
+        raise MtkdError(f"recipe {recipe.name}: students: {min(taken)!r} is also a baseline")
 
 
 def saved_choices(results: Path) -> tuple[list[str], str | None]:

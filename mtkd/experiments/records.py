@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -9,18 +11,23 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import write_text
+from mtkd.common.files import remove, write_text
+from mtkd.common.paths import PACKAGE
+from mtkd.data.digests import file_digest
+from mtkd.data.tasks import scored_as
 
 if TYPE_CHECKING:  # pandas and torch are slow to import, and most users of records need neither
     import pandas as pd
 
-SCHEMA = 1
+    from mtkd.experiments.runs import Run
+
+SCHEMA = 2
 COLUMNS = [
     "run_id",
     "config_id",
@@ -58,10 +65,13 @@ class Record:
     config_id: str  # the identity without the seed
     recipe: str
     stage: str
-    what: str
+    variant: str
     seed: int
-    parents: tuple[str, ...]
+    parents: dict[str, str]  # run id -> its `result`, which this run has used
     settings: dict[str, Any]
+    stamp: str  # of the code that the run rests on, its parents' included
+    result: str = ""  # digest of scores and outputs
+    outputs: tuple[str, ...] = ()  # files of predictions and models, relative to the results
     scores: tuple[Score, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)  # histories, choices, counts
     wall_seconds: float = 0.0
@@ -80,7 +90,8 @@ def read_record(folder: Path) -> Record:
     """Record of a finished run. Raises MtkdError if there is none or it is of another schema."""
     path = folder / "record.json"
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        found = path.stat()
+        return parse_record(path, found.st_mtime_ns, found.st_size)
     except FileNotFoundError:
         raise MtkdError(f"{path}: this run is not finished; `mtkd reproduce` makes it") from None
     except json.JSONDecodeError as error:
@@ -88,13 +99,79 @@ def read_record(folder: Path) -> Record:
             f"{path}:{error.lineno}: not valid JSON ({error.msg}); delete the run's folder and "
             "reproduce again"
         ) from None
+
+
+@functools.lru_cache(4096)  # a run's children ask for it, too
+def parse_record(path: Path, changed: int, size: int) -> Record:
+    """Record in a file, parsed once while it stays as it is."""
+    saved = json.loads(path.read_text(encoding="utf-8"))
     if saved.get("schema") != SCHEMA:
         raise MtkdError(
             f"{path}: made by another version of mtkd (schema {saved.get('schema')!r}, this one "
             f"reads {SCHEMA}); use that version, or move the results folder away and reproduce"
         )
     scores = tuple(Score(**score) for score in saved.pop("scores"))
-    return Record(**saved | {"scores": scores, "parents": tuple(saved["parents"])})
+    return Record(**saved | {"scores": scores, "outputs": tuple(saved["outputs"])})
+
+
+def run_folder(results: Path, run_id: str) -> Path:
+    """Where a run keeps its record and what it needs for a resume."""
+    return results / "runs" / run_id
+
+
+def model_folder(results: Path, run_id: str) -> Path:
+    """Where a run's model or encoder is."""
+    return results / "models" / run_id
+
+
+def prediction_file(results: Path, run_id: str, system: str, task: str, split: str) -> Path:
+    """Where the outputs of one system of one run on one split are stored."""
+    task, split = scored_as(task, split)
+    return results / "predictions" / run_id / system / f"{task}.{split}.safetensors"
+
+
+def outputs_of(results: Path, run_id: str) -> tuple[str, ...]:
+    """The files of predictions and models that a run has left, relative to the results folder."""
+    folders = (results / "predictions" / run_id, model_folder(results, run_id))
+    files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
+    return tuple(path.relative_to(results).as_posix() for path in files)
+
+
+def remove_results(results: Path, run_id: str) -> None:
+    """Remove a run's record, predictions and model."""
+    record = run_folder(results, run_id) / "record.json"
+    for path in (record, results / "predictions" / run_id, model_folder(results, run_id)):
+        remove(path)
+
+
+def result_digest(results: Path, scores: Sequence[Score], outputs: Sequence[str]) -> str:
+    """What tells two results of one run apart: its scores and its files, 16 hexadecimal digits."""
+    files = [[name, file_digest(results / name, "an output of a run")] for name in outputs]
+    content = json.dumps([[asdict(score) for score in scores], files])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def current_record(results: Path, run: Run) -> Record | None:
+    """A run's record, if today's code would make it again from the parents' results of now.
+
+    None as well where one of its outputs is missing.
+    """
+    folder = run_folder(results, run.run_id)
+    if not (folder / "record.json").exists():
+        return None
+    record = read_record(folder)
+    if record.stamp != run.stamp or not all((results / name).is_file() for name in record.outputs):
+        return None
+    parents = [run_folder(results, parent.run_id) for parent in run.parents]
+    if not all((parent / "record.json").exists() for parent in parents):
+        return None
+    return record if record.parents == parent_results(results, run) else None
+
+
+def parent_results(results: Path, run: Run) -> dict[str, str]:
+    """The results of a run's parents, by run id."""
+    folders = {parent.run_id: run_folder(results, parent.run_id) for parent in run.parents}
+    return {run_id: read_record(folder).result for run_id, folder in folders.items()}
 
 
 def collect(records: Iterable[Record]) -> pd.DataFrame:
@@ -142,11 +219,11 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout that the library runs from, None outside of one."""
-    command = ["git", "rev-parse", "HEAD"]
+    """Commit of the checkout that the library runs from, "-dirty" behind it if changed; or None."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+            command, cwd=PACKAGE, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from mtkd.common.files import write_text
+from mtkd.common.files import remove, write_text
 from mtkd.common.progress import Progress
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
-from mtkd.experiments.context import OpenRun, Splits, new_model, prediction_file, recipe_heads
-from mtkd.experiments.records import Score
-from mtkd.experiments.runs import Run
+from mtkd.experiments.context import RunContext, Splits, new_model, recipe_heads
+from mtkd.experiments.records import Score, model_folder, prediction_file
 from mtkd.method import targets
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
 from mtkd.method.settings import Distillation, HeadSpec, Training
 from mtkd.method.training import derive_seed, steps_per_epoch, train
 
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Run
+
 Answer = Callable[..., np.ndarray]  # (model, task, item) -> outputs (N, C)
 
 
 @dataclass(frozen=True)
-class Bench:
+class Setup:
     """What every training of a run needs."""
 
-    opened: OpenRun
+    context: RunContext
     tokenizer: Any
     progress: Progress
 
 
 def multi_task(
-    bench: Bench,
+    setup: Setup,
     system: str,
     encoder: str,
     dropout: float,
@@ -56,62 +57,52 @@ def multi_task(
     A candidate for MT-DNN; with `distillation`, and a `training` of its own, a student, which may
     learn from `extra` text, too.
     """
-    opened, recipe = bench.opened, bench.opened.recipe
+    context = setup.context
     return train_part(
-        opened,
+        setup,
         system,
         data,
-        lambda: new_model(opened, encoder, dropout, recipe_heads(opened, opened.tasks)),
-        training or recipe.training,
-        bench.tokenizer,
-        bench.progress,
-        opened.model_folder,
+        lambda: new_model(context, encoder, dropout, recipe_heads(context, context.tasks)),
+        training or context.recipe.training,
+        model=context.model_folder,
         distillation=distillation,
-        twin=distillation.twin_of if distillation else None,
+        same_seed_as=distillation.twin_of if distillation else None,
         extra=extra,
         with_train=with_train,
     )
 
 
 def single_task(
-    bench: Bench,
+    setup: Setup,
     system: str,
     task: str,
     splits: Splits,
+    *,
     spec: HeadSpec | None = None,
     start: Path | None = None,
-    twin: str | None = None,
+    same_seed_as: str | None = None,
 ) -> dict[str, Any]:
     """Train one task alone; `spec` is another head than the recipe's, `start` another model.
 
     The shared layers start from the recipe's encoder, or from those of the model in `start`. The
-    random numbers are those of the system, or of its `twin`.
+    random numbers are those of the system, or of the one that it has the same seed as.
     """
-    opened, recipe = bench.opened, bench.opened.recipe
-    specs = {task: spec} if spec else recipe_heads(opened, [task])
+    context, recipe = setup.context, setup.context.recipe
+    specs = {task: spec} if spec else recipe_heads(context, [task])
 
     def build() -> MultiTaskModel:
         if start is None:
-            return new_model(opened, recipe.encoder, recipe.dropout, specs)
+            return new_model(context, recipe.encoder, recipe.dropout, specs)
         return MultiTaskModel(MultiTaskModel.from_pretrained(start).encoder, specs)
 
-    settings = recipe.single_stage
-    return train_part(
-        opened,
-        system,
-        {task: splits},
-        build,
-        settings,
-        bench.tokenizer,
-        bench.progress,
-        twin=twin,
-    )
+    alone = {task: splits}
+    return train_part(setup, system, alone, build, recipe.single_stage, same_seed_as=same_seed_as)
 
 
-def finetune(bench: Bench, parent: Run, system: str, task: str, splits: Splits) -> dict[str, Any]:
+def finetune(setup: Setup, parent: Run, system: str, task: str, splits: Splits) -> dict[str, Any]:
     """Fine-tune a run's multi-task model on one task; predictions on train are stored, too."""
-    opened, recipe = bench.opened, bench.opened.recipe
-    folder = opened.results / "models" / parent.run_id
+    context, recipe = setup.context, setup.context.recipe
+    folder = model_folder(context.results, parent.run_id)
 
     def build() -> MultiTaskModel:
         model = MultiTaskModel.from_pretrained(folder)
@@ -120,94 +111,106 @@ def finetune(bench: Bench, parent: Run, system: str, task: str, splits: Splits) 
             single.heads[task] = model.heads[task]
         return single
 
+    # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
     return train_part(
-        opened,
+        setup,
         system,
         {task: splits},
         build,
         recipe.finetuning,
-        bench.tokenizer,
-        bench.progress,
         with_train=True,
-        origin=parent.what,
+        same_seed_as=parent.variant,
     )
 
 
 def train_part(
-    opened: OpenRun,
+    setup: Setup,
     system: str,
     data: dict[str, Splits],
     build: Callable[[], MultiTaskModel],
     settings: Training,
-    tokenizer: Any,
-    progress: Progress,
-    model_folder: Path | None = None,
     *,
+    model: Path | None = None,
     distillation: Distillation | None = None,
     with_train: bool = False,
-    origin: str = "",
-    twin: str | None = None,
+    same_seed_as: str | None = None,
     extra: Mapping[str, TaskData] | None = None,
     answer: Answer = predict,
 ) -> dict[str, Any]:
     """One training: skip it if done, resume it if begun; returns its history and scores.
 
-    `extra` are auxiliary tasks, trained on and not scored. `answer` gives the outputs of a split.
-    The random numbers are those of the system, or of its `twin`.
+    `model` is the folder to save to, `extra` are auxiliary tasks, trained on and not scored,
+    `answer` gives the outputs of a split. What other code has begun or finished is made again. The
+    random numbers are those of the system, or of the one that it has the same seed as.
     """
-    alone = "" if len(data) > 1 or model_folder else f".{next(iter(data))}"
+    context, run = setup.context, setup.context.run
+    alone = "" if len(data) > 1 or model else f".{next(iter(data))}"
     name = system + alone
-    path = opened.folder / "parts" / f"{name}.json"
-    item = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
-    if path.exists():
-        progress.advance(sum(steps_per_epoch(item, settings)))
-        return json.loads(path.read_text())
-    # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
-    key = f"{origin}.{next(iter(data))}" if origin else (twin or system) + alone
-    seed = derive_seed(opened.run.seed, zlib.crc32(key.encode()))
+    path = context.folder / "parts" / f"{name}.json"
+    items = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
+    if part := finished_part(path, run.stamp):
+        setup.progress.advance(sum(steps_per_epoch(items, settings)))
+        return part
+    seed = derive_seed(run.seed, zlib.crc32(((same_seed_as or system) + alone).encode()))
     torch.manual_seed(seed)
-    model = build()
-    progress.what = f"{opened.run.what} seed {opened.run.seed}: {name}"
+    network = build()
+    setup.progress.what = f"{run.variant} seed {run.seed}: {name}"
     dev = {task: {s: d for s, d in splits.items() if is_dev(s)} for task, splits in data.items()}
-    checkpoint = opened.folder / "checkpoints" / name
+    checkpoint = context.folder / "checkpoints" / name
     latest: dict[tuple[str, str], np.ndarray] = {}  # outputs of the last look at dev
     history = train(
-        model,
-        item,
+        network,
+        items,
         settings,
         seed=seed,
         distillation=distillation,
-        evaluate=lambda: evaluate(model, dev, outputs=latest),
+        evaluate=lambda: evaluate(network, dev, outputs=latest),
         checkpoint=checkpoint,
-        progress=progress,
+        progress=setup.progress,
     )
-    if model_folder:
-        model.tokenizer = tokenizer
-        model.save_pretrained(model_folder)
+    if model:
+        network.tokenizer = setup.tokenizer
+        network.save_pretrained(model)
     if history.kept_epoch != settings.epochs or answer is not predict:
         latest.clear()  # another epoch's, or given by other means
     scores = []
     for task, splits in data.items():
-        for split, one in splits.items():
+        for split, item in splits.items():
             if split != "train" or with_train:
                 outputs = latest.get((task, split))
                 if outputs is None:
-                    outputs = answer(model, task, one)
-                labels = model.specs[task].labels
-                scores += store(opened, system, task, split, one, outputs, labels)
+                    outputs = answer(network, task, item)
+                labels = network.specs[task].labels
+                scores += store(context, system, task, split, item, outputs, labels)
     part = {
+        "stamp": run.stamp,
         "name": name,
         "system": system,
         "history": asdict(history) | {"finite": history.finite},
         "scores": [asdict(score) for score in scores],
     }
     write_text(path, json.dumps(part))
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    remove(checkpoint)
     return part
 
 
+def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:
+    """What a finished training has left, if it was made by the code of this stamp."""
+    if not path.exists():
+        return None
+    try:
+        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if part["stamp"] == stamp:
+            return part
+        reason = "other code made it"
+    except (ValueError, KeyError, TypeError):
+        reason = "it is damaged"
+    print(f"{path}: {reason}; that training is made again", flush=True)
+    return None
+
+
 def store(
-    opened: OpenRun,
+    context: RunContext,
     system: str,
     task: str,
     split: str,
@@ -221,12 +224,12 @@ def store(
     Raises MtkdError if they are others than the task's.
     """
     encoded = item.encoded
-    run_id = opened.run.run_id
+    run_id = context.run.run_id
     task, split = scored_as(task, split)
     if labels is not None:
         check_labels(task, labels, f"{run_id}, {system}")
     targets.write_predictions(
-        prediction_file(opened.results, run_id, system, task, split),
+        prediction_file(context.results, run_id, system, task, split),
         targets.Predictions(task, split, TASKS[task].labels, encoded.idx, outputs, run_id),
     )
     if encoded.label is None or split == "train":

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd.data.tasks import TASKS
-from mtkd.experiments import runs
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.arms import (
     ONE,
@@ -17,6 +16,7 @@ from mtkd.experiments.studies.arms import (
     taught,
     without_teachers,
 )
+from mtkd.experiments.task_sets import present_tasks
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75)
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0)
@@ -90,7 +90,7 @@ def ensembles(recipe: Recipe) -> Study:
 
 def teacher_tasks(recipe: Recipe) -> Study:
     """Which tasks have teachers: none, each alone, the recipe's, all; of those that are there."""
-    present, _ = runs.present_tasks(recipe)
+    present = present_tasks(recipe)
     own = tuple(task for task in recipe.teachers.tasks if task in present)
     arms = list(without_teachers(recipe))
     for task in own if len(own) > 1 else ():

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from dataclasses import replace
 
-from mtkd.experiments.runs import few_system, new_tasks
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.arms import (
     ONE,
@@ -18,6 +17,8 @@ from mtkd.experiments.studies.arms import (
     untaught,
     without_teachers,
 )
+from mtkd.experiments.systems.few_labels import few_system
+from mtkd.experiments.task_sets import new_tasks
 
 
 def sizes(recipe: Recipe) -> Study:

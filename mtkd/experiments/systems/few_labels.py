@@ -5,19 +5,20 @@ Domain adaptation of MT-DNN (arXiv:1901.11504, section 5.5).
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.loading import first_drawn
 from mtkd.data.tasks import TASKS
 from mtkd.data.tokens import encode, tokenizer_rules
-from mtkd.experiments import records
 from mtkd.experiments.context import (
-    OpenRun,
+    RunContext,
     Splits,
     encoder_tokenizer,
     finish,
@@ -25,55 +26,104 @@ from mtkd.experiments.context import (
     read_examples,
     total_steps,
 )
-from mtkd.experiments.records import Record, Stopwatch
-from mtkd.experiments.runs import few_system, new_tasks
-from mtkd.experiments.trainings import Bench, combine, single_task
+from mtkd.experiments.records import Record, Stopwatch, model_folder
+from mtkd.experiments.settings import Recipe
+from mtkd.experiments.task_sets import new_tasks
+from mtkd.experiments.trainings import Setup, combine, single_task
 from mtkd.method.settings import HeadSpec, Training
 
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Outline, Run
 
-def train_transfer(opened: OpenRun) -> Record:
+
+def transfer_runs(outline: Outline, starts: Sequence[tuple[str, int, Run]]) -> list[Run]:
+    """The runs that adapt each of `starts` (name, seed, run) to tasks that it has not seen."""
+    recipe = outline.recipe
+    asked, data, tasks = recipe.few_labels, recipe.data, outline.present
+    if not tasks:
+        raise MtkdError(
+            f"recipe {recipe.name}: none of {', '.join(asked.tasks)} is in {data.path or data.hub}"
+        )
+    settings = {
+        **outline.data,
+        "few_labels": asdict(asked) | {"tasks": list(tasks), "shares": list(asked.shares)},
+        "training": asdict(recipe.single_stage),
+        "dropout": recipe.dropout,
+        "max_length": recipe.max_length,
+    }
+    epochs, batch = recipe.single_stage.epochs, recipe.single_stage.batch_size
+    sizes = [outline.size(task) * share for task in tasks for share in asked.shares]
+    cost = sum(max(size * epochs, asked.steps * batch) for size in sizes)
+    runs = []
+    for name, seed, start in starts:
+        parents = (start.parents[0], start) if start.parents else (start,)  # an encoder comes first
+        own = {"encoder": parents[0].variant, "same_seed_as": same_seed_as(recipe, name)}
+        parameters = {"start": name}
+        runs.append(
+            outline.run(
+                "transfer", name, seed, settings | own, parents, parameters, cost, train_transfer
+            )
+        )
+    return runs
+
+
+def same_seed_as(recipe: Recipe, start: str) -> str | None:
+    """The student whose random numbers a student shares, where `start` is one."""
+    return recipe.students[start].twin_of if start in recipe.students else None
+
+
+def few_system(start: str, share: float) -> str:
+    """Name of a model that has seen a share of a new task's labels: "mtdnn@0.01"."""
+    return f"{start}@{share:g}"
+
+
+def train_transfer(context: RunContext) -> Record:
     """Fine-tune one model on every share of every new task (rows `<start>@<share>`).
 
     A linear head, as MT-DNN's authors have it there. Which labels are drawn changes with the
     seed, and is the same for every start.
     """
-    if opened.done:
-        return records.read_record(opened.folder)
-    watch, start = Stopwatch(), opened.run.parents[-1]
-    students = opened.recipe.students
-    twin = students[opened.run.what].twin_of if opened.run.what in students else None
-    folder = None if start.stage == "encoders" else opened.results / "models" / start.run_id
-    tokenizer = encoder_tokenizer(opened, opened.run.settings["encoder"])
+    watch, start, settings = Stopwatch(), context.run.parents[-1], context.run.settings
+    folder = None if start.stage == "encoders" else model_folder(context.results, start.run_id)
+    tokenizer = encoder_tokenizer(context, settings["encoder"])
     work = [
         (task, share, splits)
-        for task in new_tasks(opened.recipe)
-        for share, splits in few_splits(opened, tokenizer, task).items()
+        for task in new_tasks(context.recipe)
+        for share, splits in few_splits(context, tokenizer, task).items()
     ]
-    training = opened.recipe.single_stage
+    training = context.recipe.single_stage
     steps = sum(total_steps({task: splits}, training) for task, _, splits in work)
-    with Progress(steps, f"few labels, {opened.run.what}") as progress:
-        bench = Bench(opened, tokenizer, progress)
-        parts = []
+    with Progress(steps, f"few labels, {context.run.variant}") as progress:
+        setup, parts = Setup(context, tokenizer, progress), []
         for task, share, splits in work:
             head = HeadSpec("linear", TASKS[task].labels, TASKS[task].dropout)
-            system = few_system(opened.run.what, share)
-            alike = few_system(twin, share) if twin else None
-            parts.append(single_task(bench, system, task, splits, head, folder, alike))
+            other = settings["same_seed_as"]
+            parts.append(
+                single_task(
+                    setup,
+                    few_system(context.run.variant, share),
+                    task,
+                    splits,
+                    spec=head,
+                    start=folder,
+                    same_seed_as=few_system(other, share) if other else None,
+                )
+            )
     scores, details = combine(parts)
     details["examples"] = {
         f"{task}@{share:g}": len(splits["train"].encoded) for task, share, splits in work
     }
-    return finish(opened, watch, scores, details)
+    return finish(context, watch, scores, details)
 
 
-def few_splits(opened: OpenRun, tokenizer: Any, task: str) -> dict[float, Splits]:
+def few_splits(context: RunContext, tokenizer: Any, task: str) -> dict[float, Splits]:
     """All splits of a task, by the share of its training labels that is there."""
-    recipe, cache = opened.recipe, opened.results / "cache"
+    recipe, cache = context.recipe, context.results / "cache"
     others = [split for split in TASKS[task].splits if split != "train"]
-    found, rest = {}, load_splits(opened, tokenizer, tokenizer_rules(tokenizer), task, others)
-    whole = read_examples(opened, task, "train")
+    found, rest = {}, load_splits(context, tokenizer, tokenizer_rules(tokenizer), task, others)
+    whole = read_examples(context, task, "train")
     for share in recipe.few_labels.shares:
-        drawn = first_drawn(whole, round(share * len(whole)), opened.run.seed)
+        drawn = first_drawn(whole, round(share * len(whole)), context.run.seed)
         train = TaskData(encode(drawn, tokenizer, recipe.max_length, cache))
         rows = repeated_rows(len(train.encoded), recipe.single_stage, recipe.few_labels.steps)
         found[share] = {"train": replace(train, unit_rows=rows), **rest}

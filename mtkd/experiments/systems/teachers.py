@@ -3,61 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mtkd.common.progress import Progress
 from mtkd.data.tasks import GLUE
-from mtkd.experiments import records
-from mtkd.experiments.context import (
-    OpenRun,
-    Splits,
-    finish,
-    load_data,
-    prediction_file,
-    run_folder,
-    total_steps,
-)
-from mtkd.experiments.records import Record, Score, Stopwatch
-from mtkd.experiments.runs import pool_of, selection_tasks
+from mtkd.experiments.context import RunContext, finish, load_data, total_steps
+from mtkd.experiments.identities import text_identity
+from mtkd.experiments.records import Record, Score, Stopwatch, read_record, run_folder
 from mtkd.experiments.settings import Teachers
-from mtkd.experiments.trainings import Bench, combine, finetune, store
+from mtkd.experiments.systems.averages import average_scores, member_predictions
+from mtkd.experiments.systems.mtdnn import candidate_name, teacher_pool
+from mtkd.experiments.task_sets import selection_tasks, teacher_tasks
+from mtkd.experiments.trainings import Setup, combine, finetune
 from mtkd.method import targets
 
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Outline, Run
 
-def train_teachers(opened: OpenRun) -> Record:
+
+def teachers_run(outline: Outline, models: Sequence[Run], seed: int) -> Run:
+    """The choice among a seed's candidates, their fine-tuning and their average."""
+    recipe, count = outline.recipe, outline.recipe.teachers.choose
+    settings = outline.multi | outline.tuning
+    settings["teachers"] = asdict(recipe.teachers) | {"tasks": None}
+    settings["pool"] = [candidate_name(*candidate) for candidate in teacher_pool(recipe)]
+    # Of all models the teachers alone, and who learns from them, need to know of more text.
+    if recipe.data.pool:
+        settings["text"] = text_identity(recipe.data, teacher_tasks(recipe, outline.present))
+    # The default candidate, a member in about half of the cases, is fine-tuned already, unless
+    # there is text to label.
+    tuned = count - (0 if recipe.data.pool else 0.5)
+    cost, variant = outline.examples(recipe.finetuning) * tuned, f"{recipe.teachers.order}{count}"
+    return outline.run("teachers", variant, seed, settings, models, {}, cost, train_teachers)
+
+
+def train_teachers(context: RunContext) -> Record:
     """Choose the best candidates, fine-tune each on every task, average them (row `ensemble`)."""
-    if opened.done:
-        return records.read_record(opened.folder)
-    watch, recipe = Stopwatch(), opened.recipe
-    ranking = rank_candidates(opened)
-    chosen = choose(ranking, recipe.teachers, opened.run.seed)
+    watch, recipe = Stopwatch(), context.recipe
+    ranking = rank_candidates(context)
+    chosen = choose(ranking, recipe.teachers, context.run.seed)
     parts, members = [], []
-    default = f"{recipe.encoder}-d{recipe.dropout:g}"
-    loaded = {c["encoder"]: load_data(opened, c["encoder"], text=True) for c in chosen}
+    loaded = {c["encoder"]: load_data(context, c["encoder"], text=True) for c in chosen}
+    parents = {parent.run_id: parent for parent in context.run.parents}
     # The default candidate was fine-tuned as the system `mtdnn`, in the same way; but that run
     # knows nothing of text without labels, so that it serves all amounts of it.
-    done = [c for c in chosen if c["what"] == default and not recipe.data.pool]
-    work = [c for c in chosen if c not in done]
+    work = [c for c in chosen if recipe.data.pool or not parents[c["run_id"]].settings["default"]]
     steps = sum(total_steps(loaded[c["encoder"]][1], recipe.finetuning, alone=True) for c in work)
     with Progress(max(steps, 1), "teachers") as progress:
         for candidate in chosen:
-            if candidate in done:
+            if candidate not in work:
                 members.append((candidate["run_id"], "mtdnn"))
                 continue
             tokenizer, data = loaded[candidate["encoder"]]
-            bench = Bench(opened, tokenizer, progress)
-            parent = next(p for p in opened.run.parents if p.what == candidate["what"])
-            system = f"teacher-{candidate['what']}"
-            parts += [finetune(bench, parent, system, task, data[task]) for task in opened.tasks]
-            members.append((opened.run.run_id, system))
+            setup = Setup(context, tokenizer, progress)
+            parent, system = parents[candidate["run_id"]], f"teacher-{candidate['variant']}"
+            parts += [finetune(setup, parent, system, task, data[task]) for task in context.tasks]
+            members.append((context.run.run_id, system))
     scores, details = combine(parts)
     details |= {"ranking": ranking, "members": members}
-    details["by"] = list(selection_tasks(recipe, opened.tasks))
+    details["by"] = list(selection_tasks(recipe, context.tasks))
     # Every candidate sees the same examples, so any tokenizer's data gives ids and labels.
-    scores += average_scores(opened, "ensemble", members, next(iter(loaded.values()))[1])
-    return finish(opened, watch, scores, details)
+    _, data = next(iter(loaded.values()))
+    scores += average_scores(context, "ensemble", members, data, recipe.teachers.average)
+    return finish(context, watch, scores, details)
 
 
 def choose(ranking: list[dict[str, Any]], teachers: Teachers, seed: int) -> list[dict[str, Any]]:
@@ -68,15 +79,15 @@ def choose(ranking: list[dict[str, Any]], teachers: Teachers, seed: int) -> list
     return ranking[: teachers.choose]
 
 
-def rank_candidates(opened: OpenRun) -> list[dict[str, Any]]:
+def rank_candidates(context: RunContext) -> list[dict[str, Any]]:
     """Candidates, the best first, by the mean dev score of the selection tasks (KD paper 4.1)."""
-    by = selection_tasks(opened.recipe, opened.tasks)
-    pool = {f"{name}-d{dropout:g}" for name, dropout in pool_of(opened.recipe)}
+    by = selection_tasks(context.recipe, context.tasks)
+    pool = [candidate_name(*candidate) for candidate in teacher_pool(context.recipe)]
     ranking = []
-    for parent in opened.run.parents:
-        if parent.what not in pool:
+    for parent in context.run.parents:
+        if parent.variant not in pool:
             continue
-        record = records.read_record(run_folder(opened.results, parent))
+        record = read_record(run_folder(context.results, parent.run_id))
         system = record.details["systems"][0]
         found = {
             task: dev_score([s for s in record.scores if s.system == system and s.task == task])
@@ -84,7 +95,7 @@ def rank_candidates(opened: OpenRun) -> list[dict[str, Any]]:
         }
         ranking.append(
             {
-                "what": parent.what,
+                "variant": parent.variant,
                 "run_id": parent.run_id,
                 "encoder": parent.settings["encoder"],
                 "dropout": parent.settings["dropout"],
@@ -101,56 +112,23 @@ def dev_score(scores: Sequence[Score]) -> float:
     return float(np.mean(values))
 
 
-def members_of(opened: OpenRun) -> Sequence[Sequence[str]]:
+def members_of(context: RunContext) -> list[tuple[str, str]]:
     """Who teaches, (run, system): a teachers run's members, or the students above a student."""
-    if students := [parent for parent in opened.run.parents if parent.stage == "distill"]:
-        return [(parent.run_id, parent.what) for parent in students]
-    runs = [run for run in (opened.run, *opened.run.parents) if run.stage == "teachers"]
-    members: list[list[str]] = records.read_record(run_folder(opened.results, runs[0])).details[
-        "members"
-    ]
-    return members
-
-
-def member_predictions(
-    opened: OpenRun, task: str, split: str, members: Sequence[Sequence[str]] | None = None
-) -> list[targets.Predictions]:
-    """Each teacher's stored outputs on one split."""
-    members = members_of(opened) if members is None else members
-    return [
-        targets.read_predictions(prediction_file(opened.results, run_id, system, task, split))
-        for run_id, system in members
-    ]
+    if students := [parent for parent in context.run.parents if parent.stage == "distill"]:
+        return [(parent.run_id, parent.variant) for parent in students]
+    runs = [run for run in (context.run, *context.run.parents) if run.stage == "teachers"]
+    record = read_record(run_folder(context.results, runs[0].run_id))
+    return [(run_id, system) for run_id, system in record.details["members"]]
 
 
 def soft_targets(
-    opened: OpenRun, task: str, idx: np.ndarray, *, split: str = "train", temperature: float = 1.0
+    context: RunContext, task: str, idx: np.ndarray, *, split: str = "train", temperature: float = 1
 ) -> np.ndarray:
     """The teachers' averaged soft targets (N, C) for the examples `idx` of a split."""
     return targets.average(
-        member_predictions(opened, task, split),
+        member_predictions(context, task, split, members_of(context)),
         idx,
         GLUE[task].labels,
         temperature=temperature,
-        of=opened.recipe.teachers.average,
+        of=context.recipe.teachers.average,
     )
-
-
-def average_scores(
-    opened: OpenRun, system: str, members: Sequence[tuple[str, str]], data: dict[str, Splits]
-) -> list[Score]:
-    """Store and score the average of the members, (run, system), on every dev and test split."""
-    scores = []
-    for task, splits in data.items():
-        for split, item in splits.items():
-            if split == "train":
-                continue
-            mean = targets.average(
-                member_predictions(opened, task, split, members),
-                item.encoded.idx,
-                GLUE[task].labels,
-                of=opened.recipe.teachers.average,
-            )
-            outputs = np.log(mean.clip(1e-9)) if GLUE[task].labels else mean
-            scores += store(opened, system, task, split, item, outputs)
-    return scores

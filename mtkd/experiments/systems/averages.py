@@ -1,0 +1,44 @@
+"""Ensembles: the average of stored predictions, stored and scored like a model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.context import RunContext, Splits
+from mtkd.experiments.records import Score, prediction_file
+from mtkd.experiments.trainings import store
+from mtkd.method import targets
+
+
+def member_predictions(
+    context: RunContext, task: str, split: str, members: Sequence[Sequence[str]]
+) -> list[targets.Predictions]:
+    """Stored outputs of each member, (run, system), on one split."""
+    return [
+        targets.read_predictions(prediction_file(context.results, run_id, system, task, split))
+        for run_id, system in members
+    ]
+
+
+def average_scores(
+    context: RunContext,
+    system: str,
+    members: Sequence[Sequence[str]],
+    data: dict[str, Splits],
+    of: Literal["probabilities", "logits"] = "probabilities",
+) -> list[Score]:
+    """Store and score the average of the members, (run, system), on every dev and test split."""
+    scores = []
+    for task, splits in data.items():
+        for split, item in splits.items():
+            if split == "train":
+                continue
+            found = member_predictions(context, task, split, members)
+            mean = targets.average(found, item.encoded.idx, GLUE[task].labels, of=of)
+            outputs = np.log(mean.clip(1e-9)) if GLUE[task].labels else mean
+            scores += store(context, system, task, split, item, outputs)
+    return scores

@@ -1,0 +1,80 @@
+"""Single-task BERT: one model per task, no sharing (row `bert`), and QNLI also by ranking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mtkd.common.progress import Progress
+from mtkd.data.batches import TaskData
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.context import (
+    RunContext,
+    Splits,
+    finish,
+    load_data,
+    ranking_rows,
+    read_examples,
+    total_steps,
+)
+from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.systems.averages import average_scores
+from mtkd.experiments.systems.registry import register_baseline
+from mtkd.experiments.trainings import Setup, combine, single_task
+from mtkd.method.settings import HeadSpec
+
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Outline, Run
+    from mtkd.experiments.systems.registry import Baseline
+
+
+def plan_bert(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
+    recipe = outline.recipe
+    settings = outline.single | {"qnli_ranking": recipe.heads.qnli != "ranking"}
+    parents, cost = [outline.encoders[recipe.encoder]], outline.examples(recipe.single_stage)
+    parameters = {"system": baseline.name}
+    return [
+        outline.run(
+            "baselines",
+            baseline.name,
+            seed,
+            settings,
+            parameters=parameters,
+            parents=parents,
+            cost=cost,
+            train=baseline.train,
+        )
+    ]
+
+
+@register_baseline("bert", plan_bert)
+def train_bert(context: RunContext) -> Record:
+    """Train one model per task; QNLI also by ranking each question's candidates."""
+    watch, recipe = Stopwatch(), context.recipe
+    tokenizer, data = load_data(context, recipe.encoder)
+    ranked = ranking_data(context, data)
+    steps = total_steps(data, recipe.single_stage, alone=True)
+    steps += total_steps(ranked, recipe.single_stage, alone=True)
+    with Progress(steps, "bert") as progress:
+        setup = Setup(context, tokenizer, progress)
+        parts = [single_task(setup, "bert", task, data[task]) for task in context.tasks]
+        for task, splits in ranked.items():
+            spec = HeadSpec("ranking", GLUE[task].labels, GLUE[task].dropout)
+            parts.append(single_task(setup, "qnli-ranking", task, splits, spec=spec))
+    scores, details = combine(parts)
+    if ranked:
+        # KD Table 2: QNLI's ranking and classification outputs are merged on the test set.
+        members = [(context.run.run_id, system) for system in ("bert", "qnli-ranking")]
+        scores += average_scores(context, "qnli-merged", members, {"qnli": data["qnli"]})
+        details["qnli_questions"] = ranked["qnli"]["train"].units
+    return finish(context, watch, scores, details)
+
+
+def ranking_data(context: RunContext, data: dict[str, Splits]) -> dict[str, Splits]:
+    """QNLI's questions with their candidates together; nothing where no question can be ranked."""
+    if "qnli" not in data or context.recipe.heads.qnli == "ranking":
+        return {}
+    splits = {}
+    for split, item in data["qnli"].items():
+        rows = ranking_rows(read_examples(context, "qnli", split))
+        splits[split] = TaskData(item.encoded, None, rows)
+    return {"qnli": splits} if splits["train"].units else {}

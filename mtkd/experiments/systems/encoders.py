@@ -1,0 +1,69 @@
+"""The shared layers before any task: pre-trained in the kit, or loaded and checked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtkd.data.digests import encoder_files
+from mtkd.data.toy.corpus import toy_corpus
+from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.encoder_location import encoder_location
+from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.settings import Recipe
+from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.pretraining import pretrain
+
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Outline, Run
+
+
+def encoder_run(outline: Outline, name: str) -> Run:
+    """The run that pre-trains an encoder or checks one that is loaded."""
+    recipe, cost = outline.recipe, 0.0
+    source = recipe.encoders[name]
+    settings: dict[str, Any] = {"package": source.package, "hub": source.hub}
+    settings |= {"revision": source.revision, "pretrain": source.pretrain}
+    if source.path:
+        settings["path"] = encoder_files(Path(source.path))
+    if source.pretrain:
+        settings |= asdict(recipe.pretraining_of(name)) | {"lowercase": source.lowercase}
+        settings["corpus_seed"] = recipe.data.seed
+        # A line costs nearly as much as a training example (measured in the demo).
+        cost = 0.85 * recipe.pretraining.sentences * recipe.pretraining.epochs
+    elif source.layers:
+        settings["layers"] = source.layers
+    parameters = {"encoder": name}
+    return outline.run("encoders", name, 0, settings, (), parameters, cost, train_encoder)
+
+
+def used_encoders(recipe: Recipe) -> list[str]:
+    """The default one, those of the candidates, and those that students start from."""
+    students = [student.encoder for student in recipe.students.values() if student.encoder]
+    return list(dict.fromkeys([recipe.encoder, *recipe.candidates.encoders, *students]))
+
+
+def train_encoder(context: RunContext) -> Record:
+    """Pre-train the shared layers on the toy corpus, or check those that the recipe names."""
+    watch, recipe, name = Stopwatch(), context.recipe, context.run.variant
+    source = recipe.encoders[name]
+    details: dict[str, Any] = {}
+    location = encoder_location(recipe, name)
+    if location is None:
+        lines = toy_corpus(recipe.data.seed, recipe.pretraining.sentences)
+        settings, folder = recipe.pretraining_of(name), context.model_folder
+        details["losses"] = pretrain(
+            lines, settings, lowercase=source.lowercase, seed=0, folder=folder
+        )
+        location = str(folder)
+    tokenizer = load_tokenizer(location, source.revision)
+    layers = None if source.pretrain else source.layers
+    encoder = load_encoder(location, revision=source.revision, layers=layers)
+    details |= {
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "vocabulary": len(tokenizer),
+        "layers": getattr(encoder.config, "num_hidden_layers", None),
+        "hidden": encoder.config.hidden_size,
+    }
+    return finish(context, watch, [], details)

@@ -1,0 +1,71 @@
+"""BERT on STILTs: trained on one intermediate task first, then on each target alone.
+
+Phang et al. 2018 (arXiv:1811.01088). Rows are `stilts-<intermediate task>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from mtkd.common.progress import Progress
+from mtkd.experiments.context import (
+    RunContext,
+    finish,
+    load_data,
+    new_model,
+    recipe_heads,
+    total_steps,
+)
+from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.systems.registry import register_baseline
+from mtkd.experiments.trainings import Setup, combine, single_task, train_part
+
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Outline, Run
+    from mtkd.experiments.systems.registry import Baseline
+
+
+def plan_stilts(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
+    """One run for each intermediate task that the data has."""
+    recipe, runs = outline.recipe, []
+    for task in (task for task in recipe.intermediate if task in outline.present):
+        settings = outline.single | {"intermediate": task, "before": asdict(recipe.training)}
+        cost = outline.examples(recipe.single_stage)
+        cost += outline.size(task) * recipe.training.epochs
+        name, first = f"stilts-{task}", [outline.encoders[recipe.encoder]]
+        parameters = {"system": name}
+        runs.append(
+            outline.run("baselines", name, seed, settings, first, parameters, cost, baseline.train)
+        )
+    return runs
+
+
+@register_baseline("stilts", plan_stilts)
+def train_stilts(context: RunContext) -> Record:
+    """Train on the intermediate task, then on every other; the task itself as `bert` does."""
+    watch, recipe = Stopwatch(), context.recipe
+    intermediate, system = context.run.settings["intermediate"], context.run.variant
+    tokenizer, data = load_data(context, recipe.encoder)
+    first = {intermediate: {"train": data[intermediate]["train"]}}
+    steps = total_steps(first, recipe.training) + total_steps(data, recipe.single_stage, alone=True)
+    with Progress(steps, system) as progress:
+        setup = Setup(context, tokenizer, progress)
+        parts = [
+            train_part(
+                setup,
+                f"intermediate-{intermediate}",
+                {intermediate: data[intermediate]},
+                lambda: new_model(
+                    context, recipe.encoder, recipe.dropout, recipe_heads(context, [intermediate])
+                ),
+                recipe.training,
+                model=context.model_folder,
+            )
+        ]
+        for task in context.tasks:
+            start = None if task == intermediate else context.model_folder
+            # Whatever the intermediate task, the same random numbers.
+            part = single_task(setup, system, task, data[task], start=start, same_seed_as="stilts")
+            parts.append(part)
+    return finish(context, watch, *combine(parts))

@@ -1,0 +1,162 @@
+"""The student: the teachers' averaged soft targets distilled into one multi-task model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtkd.common.errors import MtkdError
+from mtkd.common.progress import Progress
+from mtkd.data.batches import TaskData
+from mtkd.data.tasks import UNLABELLED
+from mtkd.experiments.context import (
+    RunContext,
+    Splits,
+    finish,
+    load_data,
+    total_steps,
+)
+from mtkd.experiments.identities import text_identity
+from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.settings import Recipe
+from mtkd.experiments.systems.teachers import soft_targets
+from mtkd.experiments.task_sets import teacher_tasks
+from mtkd.experiments.trainings import Setup, combine, finetune, multi_task
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.prediction import deployed
+from mtkd.method.settings import Distillation
+
+if TYPE_CHECKING:
+    from mtkd.experiments.runs import Outline, Run
+
+
+def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
+    """The students of a seed's teachers, of other students, or of nobody."""
+    recipe = outline.recipe
+    runs: list[Run] = []
+    tasks = teacher_tasks(recipe, outline.present)
+    for name, distillation in recipe.students.items():
+        start = distillation.encoder or recipe.encoder
+        settings = outline.single | {"encoder": start, "distillation": asdict(distillation)}
+        settings["teaches"] = teaches(recipe, name)
+        cost = outline.examples(recipe.single_stage)
+        parents = [outline.encoders[start]]
+        if has_teachers(distillation):
+            settings |= {"teacher_tasks": list(tasks), "average": recipe.teachers.average}
+            parents += [run for run in runs if run.variant in distillation.taught_by] or [teachers]
+        if distillation.unlabelled:
+            settings["text"] = text_identity(recipe.data, tasks)
+            more = outline.full_size(tasks) * distillation.unlabelled
+            cost += more * recipe.single_stage.epochs
+        if distillation.finetune:
+            settings |= outline.tuning
+            cost += outline.examples(recipe.finetuning)
+        parameters = {"student": name}
+        runs.append(
+            outline.run("distill", name, seed, settings, parents, parameters, cost, train_student)
+        )
+    return runs
+
+
+def has_teachers(distillation: Distillation) -> bool:
+    """Whether a student learns from soft targets at all."""
+    text = distillation.unlabelled > 0 and not distillation.again
+    own = distillation.loss != Distillation().loss  # it may listen whatever the weight
+    return own or distillation.hard_weight < 1 or text
+
+
+def teaches(recipe: Recipe, student: str) -> bool:
+    """Whether other students learn from this one."""
+    return any(student in other.taught_by for other in recipe.students.values())
+
+
+def train_student(context: RunContext) -> Record:
+    """Train one multi-task student (row `<student>`).
+
+    Fine-tuned per task on the labels alone, if the recipe says so, it is the row `<student>-ft`.
+    """
+    watch, recipe, system = Stopwatch(), context.recipe, context.run.variant
+    distillation = recipe.students[system]
+    encoder = distillation.encoder or recipe.encoder
+    has_pupils = teaches(recipe, system)
+    tokenizer, data = load_data(context, encoder, text=has_pupils or distillation.unlabelled > 0)
+    if has_teachers(distillation):
+        for task in context.teacher_tasks:
+            data[task]["train"] = with_soft_targets(context, data[task]["train"], distillation)
+    extra = more_text(context, data, distillation)
+    if not has_pupils:  # nobody asks what it makes of text without labels
+        data = {t: {s: d for s, d in data[t].items() if s != UNLABELLED} for t in data}
+    more = {name: {"train": item} for name, item in extra.items()}
+    steps = total_steps(data | more, recipe.single_stage)
+    steps += total_steps(data, recipe.finetuning, alone=True) if distillation.finetune else 0
+    with Progress(steps, system) as progress:
+        setup = Setup(context, tokenizer, progress)
+        parts = [
+            multi_task(
+                setup,
+                system,
+                encoder,
+                recipe.dropout,
+                data,
+                distillation=distillation,
+                training=recipe.single_stage,
+                extra=extra,
+                with_train=has_pupils,
+            )
+        ]
+        if distillation.finetune:
+            parts += [
+                finetune(setup, context.run, f"{system}-ft", task, data[task])
+                for task in context.tasks
+            ]
+    scores, details = combine(parts)
+    model = MultiTaskModel.from_pretrained(context.model_folder)
+    details["more"] = {name: item.units for name, item in extra.items()}
+    details["deployed"] = deployed(model, data)
+    return finish(context, watch, scores, details)
+
+
+def with_soft_targets(context: RunContext, item: TaskData, distillation: Distillation) -> TaskData:
+    """A split's examples with the teachers' averaged soft targets."""
+    encoded, temperature = item.encoded, distillation.temperature
+    soft = soft_targets(
+        context, encoded.task.name, encoded.idx, split=encoded.split, temperature=temperature
+    )
+    return replace(item, soft=soft)
+
+
+def more_text(
+    context: RunContext, data: dict[str, Splits], distillation: Distillation
+) -> dict[str, TaskData]:
+    """What a student learns from beside the training examples, by name.
+
+    Text without labels; or, to tell what that adds from what more steps add, as many of the
+    training examples once more.
+    """
+    if not distillation.unlabelled:
+        return {}
+    share, found = distillation.unlabelled / context.recipe.data.pool, {}
+    for task in context.teacher_tasks:
+        if UNLABELLED in data[task]:
+            count = max(1, round(share * data[task][UNLABELLED].units))
+            source = data[task]["train" if distillation.again else UNLABELLED]
+            if not distillation.again:
+                source = with_soft_targets(context, source, distillation)
+            found[f"{task}-{'again' if distillation.again else UNLABELLED}"] = replace(
+                source, unit_rows=drawn_units(source, count), head=task
+            )
+    if not found:
+        raise MtkdError(
+            f"{context.recipe.data.unlabelled}: no line of {', '.join(context.teacher_tasks)}; "
+            "expected text of a task that has teachers"
+        )
+    return found
+
+
+def drawn_units(item: TaskData, count: int) -> tuple[np.ndarray, ...]:
+    """`count` units in random order, what a larger count draws among them; all again if few."""
+    rows = item.unit_rows or tuple(np.arange(len(item.encoded))[:, None])
+    order = np.random.default_rng(len(rows)).permutation(len(rows))
+    return tuple(rows[order[number % len(rows)]] for number in range(count))

@@ -1,0 +1,42 @@
+"""Which of a recipe's tasks its data has, which have teachers, and which choose the teachers."""
+
+from __future__ import annotations
+
+from mtkd.common.errors import MtkdError
+from mtkd.data.loading import missing_tasks
+from mtkd.data.tasks import GLUE
+from mtkd.experiments.settings import Recipe
+
+
+def present_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """The recipe's tasks that its data source has. Raises MtkdError if there is none."""
+    missing = missing_tasks(recipe.data, recipe.tasks)
+    if present := tuple(task for task in recipe.tasks if task not in missing):
+        return present
+    raise MtkdError(
+        f"recipe {recipe.name}: none of its tasks ({', '.join(recipe.tasks)}) is in "
+        f"{recipe.data.path or recipe.data.hub}; expected folders as GLUE names them: CoLA, RTE"
+    )
+
+
+def scored_only(recipe: Recipe) -> tuple[str, ...]:
+    """GLUE's tasks that nothing is trained on, WNLI and AX, where the data source has them."""
+    untrained = [name for name, task in GLUE.items() if not task.trained]
+    missing = missing_tasks(recipe.data, untrained)
+    return tuple(name for name in untrained if name not in missing)
+
+
+def new_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """The tasks of the study few-labels that the data source has."""
+    missing = missing_tasks(recipe.data, recipe.few_labels.tasks)
+    return tuple(task for task in recipe.few_labels.tasks if task not in missing)
+
+
+def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks whose soft targets the student uses."""
+    return tuple(task for task in present if task in recipe.teachers.tasks)
+
+
+def selection_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks whose dev scores choose the teachers; all that are there if none of them is."""
+    return tuple(task for task in recipe.teachers.by if task in present) or present

@@ -119,7 +119,7 @@ def job(
 
         def kit() -> None:
             with autocast(options.device, options.precision):
-                prediction.predict(model, TASK, data, pad=0)
+                prediction.predict(model, TASK, data)
 
         return kit
     rows = rows_of(data)

@@ -18,7 +18,8 @@ from scipy.stats import norm
 
 from mtkd.data.loading import DataSource, load_examples, missing_tasks
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.recipes import encoder_location, load_recipe
+from mtkd.experiments.encoder_location import encoder_location
+from mtkd.experiments.recipes import load_recipe
 from mtkd.method.encoders import load_tokenizer
 
 TARGET = Path(__file__).with_name("lengths.csv")

@@ -115,9 +115,9 @@ def second(options: argparse.Namespace) -> dict[str, float]:
     shared = BertModel(config, add_pooling_layer=False)
     model = MultiTaskModel(shared, {TASK.name: HeadSpec("linear", TASK.labels)})
     marks = [time.perf_counter()]
-    train(model, {TASK.name: data}, Training(epochs=1, keep="last"), seed=0, pad=0)
+    train(model, {TASK.name: data}, Training(epochs=1, keep="last"), seed=0)
     marks.append(time.perf_counter())
-    predict(model, TASK.name, data, pad=0)
+    predict(model, TASK.name, data)
     marks.append(time.perf_counter())
     return found | micro(("train", "predict"), marks, count) | {"train, MiB": memory_mib("VmHWM")}
 

@@ -61,6 +61,7 @@ from common import (
     rows_of,
     speed_table,
 )
+from mtkd.method.dropout import draw_masks, drop
 from rich.console import Console
 from torch import nn
 from transformers import (
@@ -76,7 +77,6 @@ from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_group
 
 from mtkd.common.progress import Progress
 from mtkd.data.batches import POOL, TaskData, collate, epoch_units
-from mtkd.method.dropout import draw_masks, drop
 from mtkd.method.settings import Training
 from mtkd.method.training import batch_loss, make_optimizer, train
 

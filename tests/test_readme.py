@@ -10,7 +10,7 @@ from mtkd.experiments.runs import NOTEBOOKS
 from mtkd.experiments.studies.registry import named
 
 README = (paths.home() / "README.md").read_text(encoding="utf-8")
-DEMO = paths.home() / "results" / "demo"
+DEMO = paths.REFERENCE / "demo"
 
 
 def test_table_and_figure_are_those_of_the_committed_results():

@@ -1,5 +1,6 @@
 """Recipes read strictly, and the runs and identities that follow from them."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
+from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
+from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.identities import data_identity
-from mtkd.experiments.plans import expand, urgency
-from mtkd.experiments.recipes import as_yaml, available, head_spec, load_recipe
-from mtkd.experiments.runs import Run, find_run
+from mtkd.experiments.plans import expand, find_run, urgency
+from mtkd.experiments.recipes import as_yaml, available, load_recipe, open_recipe
+from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
+from mtkd.method import distillation
 
 MINIMAL: dict[str, Any] = {
     "name": "small",
@@ -66,7 +70,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     assert recipe.teachers.choose == 3 and recipe.teachers.by == ("mnli", "rte")
     assert recipe.teachers.tasks == ("mnli", "qqp", "rte", "qnli")
     assert [s.hard_weight for s in recipe.students.values()] == [0.5, 0.0]
-    specs = {name: head_spec(task, recipe.heads) for name, task in GLUE.items()}
+    specs = {name: recipe.heads.spec(task) for name, task in GLUE.items()}
     assert {name: specs[name].kind for name in ("cola", "stsb", "rte", "qnli")} == {
         "cola": "linear",
         "stsb": "similarity",
@@ -89,7 +93,7 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
     )
     assert recipe.training.epochs == 2 and recipe.tasks == ("rte",) and recipe.fresh_heads
     assert recipe.students["mine"].temperature == 3.0 and recipe.about == "a=b"
-    assert head_spec(GLUE["qnli"], recipe.heads).kind == "ranking"
+    assert recipe.heads.spec(GLUE["qnli"]).kind == "ranking"
 
 
 @pytest.mark.parametrize("name", ["base", "smoke", "demo"])
@@ -101,77 +105,163 @@ def test_a_setting_changes_one_key_of_what_the_recipe_means(name: str) -> None:
     assert after.sizes == replace(before.sizes, layers=(1,))
 
 
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ("trainig.epochs=3", ["unknown key 'trainig'", "did you mean 'training'"]),
-        ("students.mtdnn-kd.temprature=2", ["unknown key 'temprature'", "'temperature'"]),
-        ("training.epoch=3", ["training", "'epoch'", "did you mean 'epochs'"]),
-        ("colour=3", ["'colour'", "known"]),
-        ("training.epochs=many", ["training: epochs", "int", "'many'"]),
-        ("training.epochs=2.5", ["training: epochs", "int", "2.5"]),
-        ("training.epochs=true", ["training: epochs", "int", "True"]),
-        ("training.learning_rate=5e-5", ["float", "5.0e-5"]),
-        ("fresh_heads=1", ["fresh_heads", "bool"]),
-        ("tasks=rte", ["tasks", "list"]),
-        ("training=3", ["training", "key: value"]),
-        ("training.mixing=random", ["training: mixing", "'random'", "annealed"]),
-        ("tasks=[rte, snli]", ["tasks", "'snli'", "mnli"]),
-        ("tasks=[wnli]", ["tasks", "'wnli'"]),
-        ("teachers.tasks=[snli]", ["teachers.tasks", "'snli'"]),
-        ("teachers.choose=5", ["teachers.choose", "5", "1 to 4"]),
-        ("training.epochs=0", ["training.epochs", "0", "1 to"]),
-        ("finetuning.batch_size=0", ["finetuning.batch_size"]),
-        ("training.learning_rate=.nan", ["training.learning_rate"]),
-        ("dropout=1.5", ["dropout", "1.5"]),
-        ("students.a.hard_weight=1.1", ["students.a.hard_weight", "0 to 1"]),
-        ("seeds=[1, 1]", ["seeds"]),
-        ("seeds=[]", ["seeds"]),
-        ("seeds=[-1]", ["seeds[0]", "-1"]),
-        ("tasks=[]", ["tasks", "at least one"]),
-        ("tasks=[rte, rte]", ["tasks", "different"]),
-        ("candidates.dropout=[0.1, 0.1]", ["candidates.dropout", "different"]),
-        ("training.clip=-1", ["training.clip", "-1"]),
-        ("data.kind=zip", ["data: kind", "'zip'", "folder"]),
-        ("data.scale=-1", ["data.scale", "-1"]),
-        ("name=a/b", ["name", "'a/b'", "letters"]),
-        ("students.bert.hard_weight=0.5", ["'bert'", "another system"]),
-        ("heads.qnli=ranking; students.a.temperature=2", ["students.a.temperature", "ranking"]),
-        ("heads.qnli=ranking; data.limit=9", ["heads.qnli", "whole questions", "data.limit"]),
-        ("pretraining.attention_heads=3", ["pretraining.hidden", "multiple"]),
-        ("encoder=roberta", ["'roberta'", "cased, uncased"]),
-        ("encoders.cased.path=/tmp", ["encoders.cased", "exactly one"]),
-        ("training.epochs", ["key=value"]),
-        ("name.first=x", ["name has no keys"]),
-        ("training.epochs=[", ["YAML"]),
-    ],
-)
-def test_mistakes_are_named(setting: str, words: list[str], tmp_path: Path) -> None:
+# Setting, and words of the one line that refuses it.
+MISTAKES = """
+trainig.epochs=3 | unknown key 'trainig' | did you mean 'training'
+students.mtdnn-kd.temprature=2 | students.mtdnn-kd: unknown key 'temprature' | 'temperature'
+encoders.cased.pth=x | encoders.cased: unknown key 'pth' | 'path'
+colour=3 | unknown key 'colour' | known: name
+training.epochs=many | training.epochs: | integer | 'many'
+training.epochs='5' | training.epochs: | integer | '5'
+training.epochs=2.5 | training.epochs: | integer | 2.5
+training.epochs=true | training.epochs: | integer | True
+training.clip=true | training.clip: | number | True
+training.learning_rate=5e-5 | training.learning_rate: | '5e-5' | write 5.0e-5
+training.learning_rate=.nan | training.learning_rate: | nan
+training.epochs=0 | training.epochs: | at least 1
+training.mixing=random | training.mixing: | 'random' | 'annealed'
+finetuning.batch_size=0 | finetuning.batch_size: | 1, found 0
+fresh_heads=1 | fresh_heads: | boolean
+tasks=rte | tasks: | list | 'rte'
+training=3 | training: | key: value
+students=[a] | students: | name: ...
+tasks=[rte, snli] | tasks: | 'snli' | mnli
+tasks=[wnli] | tasks: | 'wnli'
+tasks=[] | tasks: | at least one
+tasks=[rte, rte] | tasks: | different
+teachers.tasks=[snli] | teachers.tasks: | 'snli'
+few_labels.tasks=[rte] | few_labels.tasks: | 'rte' | scitail
+teachers.choose=5 | teachers.choose: | 1 to 4 | 5
+candidates.dropout=[] | candidates.dropout: | at least one
+candidates.dropout=[0.1, 1.5] | candidates.dropout[1]: | 1.5
+dropout=1.5 | dropout: | 1.5
+students.a.hard_weight=1.1 | students.a.hard_weight: | 1.1
+students.a.twin_of=b | students.a.twin_of: | 'b' is no student above it
+students.mtdnn-kd.taught_by=[mtdnn-kd-soft] | students.mtdnn-kd.taught_by: | above it
+students.a.unlabelled=1 | students.a.unlabelled: | data.pool
+students.a.loss=cross_entropy | students.*.loss: | did you mean 'cross-entropy'
+students.bert.hard_weight=0.5 | students.bert: | another system
+students.a/b.hard_weight=1 | students.a/b: | letters
+seeds=[1, 1] | seeds: | different
+seeds=[-1] | seeds[0]: | -1
+unlabelled.amounts=[0.5] | unlabelled.amounts: | 0 first
+data.kind=zip | data.kind: | 'zip' | 'folder'
+data.scale=-1 | data.scale: | -1
+data.limit=0 | data.limit: | 1, found 0
+name=a/b | name: | 'a/b' | letters
+name=reference | name: | committed
+heads.pair=sam | heads.pair: | did you mean 'san'
+heads.qnli=ranking; students.a.temperature=2 | students.a.temperature: | ranking
+heads.qnli=ranking; data.limit=9 | heads.qnli: | whole questions | data.limit
+pretraining.attention_heads=3 | pretraining.hidden: | multiple
+encoder=roberta | encoder: | 'roberta' | cased, uncased
+candidates.encoders=[bert] | candidates.encoders: | 'bert'
+encoders.cased.path=/tmp | encoders.cased: | exactly one
+baselines=[brt] | baselines: | did you mean 'bert'
+studies=[target] | studies: | did you mean 'targets'
+extensions=[a b] | extensions[0]: | module
+extensions=[no_such.losses] | extensions: | cannot import 'no_such.losses'
+training.epochs | key=value
+name.first=x | name has no keys
+training.epochs=[ | YAML
+"""
+
+
+@pytest.mark.parametrize("line", MISTAKES.strip().splitlines(), ids=lambda line: line.split("|")[0])
+def test_mistakes_are_named(line: str, tmp_path: Path) -> None:
+    setting, *words = (part.strip() for part in line.split(" | "))
     message = refused(tmp_path, *setting.split("; "))
     assert all(word in message for word in words), message
 
 
-def test_unreadable_recipes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MtkdError, match="unknown recipe 'nowhere'"):
-        load_recipe("nowhere")
-    path = tmp_path / "bad.yaml"
-    for text, words in [
-        ("name: x\nseeds: [1\n", f"{path}:"),
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: x\nseeds: [1\n", ":3: "),
+        ("name: x\nname: y\n", ":2: not valid YAML: key 'name' comes twice"),
+        ("name: x\ndata: {seed: 1, seed: 2}\n", ":2: not valid YAML: key 'seed' comes twice"),
+        ("name: " + 5000 * "[", "nested too deeply"),
+        ("name: &a [*a]", "nested too deeply"),
+        ("a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [{9 * f'*a{n}, '}]\n" for n in range(9)),
+         "more than 10,000 values"),
+        ("name: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        (b"\xff\xfe", "not UTF-8"),
+        ("name: \0", "not valid YAML"),
+        ("2020-01-01: x", "expected text or numbers as keys"),
         ("- a\n", "key: value"),
         ("", "key: value"),
         ("about: x\n", "'name' is missing"),
-    ]:
-        path.write_text(text)
+    ],
+)  # fmt: skip
+def test_unreadable_files_are_refused(
+    text: str | bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "other" / "recipe.yaml"
+    path.parent.mkdir()
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    for read in (lambda: load_recipe(str(path)), lambda: open_recipe("other")):
         with pytest.raises(MtkdError) as caught:
-            load_recipe(str(path))
-        assert words in str(caught.value) and "\n" not in str(caught.value)
+            read()
+        message = str(caught.value)
+        assert str(path) in message and words in message and len(message.splitlines()) == 1
+    assert "mtkd reproduce" in message  # what to do about a file of the kit's own
+
+
+def test_recipes_that_are_not_there() -> None:
+    with pytest.raises(MtkdError, match="unknown recipe 'nowhere'"):
+        load_recipe("nowhere")
+    with pytest.raises(MtkdError, match=r"nowhere\.yaml: no such file"):
+        load_recipe("nowhere.yaml")
+
+
+def test_extensions_register_what_a_recipe_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from mtkd.method.distillation import LOSSES\nLOSSES['of-mine'] = LOSSES['annealed']\n"
+    own = tmp_path / "my_own_losses.py"
+    own.write_text(code)
+    settings = ("extensions=[my_own_losses]", "students.a.loss=of-mine")
+    # A recipe never makes the folder that it lies in importable.
+    assert "cannot import 'my_own_losses'" in refused(tmp_path, *settings)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(distillation, "LOSSES", dict(distillation.LOSSES))
+    assert make(tmp_path, *settings).students["a"].loss == "of-mine"
+
+
+def test_a_packaged_encoder_is_found_without_running_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "carrier_of_models"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('was run')")
+    (tmp_path / "outside").mkdir()
+    (package / "link").symlink_to(tmp_path / "outside")
+
+    def place(source: str) -> str | None:
+        change = f"encoders.uncased={{{source}}}"
+        return encoder_location(load_recipe("smoke", [change]), "uncased")
+
+    assert place("package: carrier_of_models/model") == str(package / "model")
+    for source, words in (
+        ("package: carrier_of_models.inner/model", "no installed package"),
+        ("package: no_such_package/model", "no installed package 'no_such_package'"),
+        ("package: ''", "no installed package"),
+        ("package: carrier_of_models/../outside", "no folder '../outside' inside"),
+        (f"package: carrier_of_models/{tmp_path}/outside", "inside the package"),
+        ("package: carrier_of_models/link", "inside the package"),
+        ("path: /no/encoder", "no folder '/no/encoder'"),
+    ):
+        with pytest.raises(MtkdError, match=re.escape(words)):
+            place(source)
 
 
 # -------------------------------------------------------------------------------------- runs
 
 
 def ids(recipe: Recipe) -> dict[tuple[str, str, int], str]:
-    return {(run.stage, run.what, run.seed): run.run_id for run in expand(recipe)}
+    return {(run.stage, run.variant, run.seed): run.run_id for run in expand(recipe)}
 
 
 def changed(before: Recipe, after: Recipe) -> set[str]:

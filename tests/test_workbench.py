@@ -65,7 +65,7 @@ def test_stored_outputs_are_the_kept_model_s(
     )
     assert part["history"]["kept_epoch"] == kept
     path = prediction_file(opened.results, opened.run.run_id, "bert", "cola", "dev")
-    expected = predict(models[0], "cola", splits["dev"], pad=tokenizer.pad_token_id)
+    expected = predict(models[0], "cola", splits["dev"])
     np.testing.assert_array_equal(read_predictions(path).logits, expected)
 
 
@@ -91,7 +91,7 @@ def test_outputs_of_a_head_with_other_labels_are_not_stored(
     opened: OpenRun, make_model: MakeModel, make_data: MakeData
 ) -> None:
     item = make_data("rte", "dev")
-    outputs = predict(make_model(["rte"]), "rte", item, pad=0)
+    outputs = predict(make_model(["rte"]), "rte", item)
     labels = GLUE["rte"].labels
     assert store(opened, "bert", "rte", "dev", item, outputs, labels)
     path = prediction_file(opened.results, opened.run.run_id, "bert", "rte", "dev")

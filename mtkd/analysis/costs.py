@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.plans import main_runs
-from mtkd.experiments.recipes import pretraining_of
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 
@@ -74,7 +73,7 @@ def shape(recipe: Recipe, encoder: str) -> tuple[int, int]:
     """Layers and width of an encoder."""
     source = recipe.encoders[encoder]
     if source.pretrain:
-        own = pretraining_of(recipe, encoder)
+        own = recipe.pretraining_of(encoder)
         return own.layers, own.hidden
     for known, size in SIZES.items():
         if known in (source.hub or ""):

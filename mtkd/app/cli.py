@@ -1,176 +1,187 @@
-"""The command `mtkd`."""
+"""The command `mtkd`. Each command imports what it needs, so that `mtkd --help` is quick."""
 
 from __future__ import annotations
 
-import argparse
+import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 
-if TYPE_CHECKING:  # each command imports what it needs, so that `mtkd --help` is quick
+if TYPE_CHECKING:
     from mtkd.experiments.settings import Recipe
 
-SUBMIT = "write the zip of test predictions that GLUE's server takes"
+app = typer.Typer(
+    help="Reproduce multi-task DNNs distilled from ensembles of teachers on GLUE.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+STOPPED = "stopped; finished runs and epochs are kept, the same command continues"
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+Name = Annotated[str, typer.Option("--recipe", metavar="NAME", help="a recipe, or its .yaml file")]
+DataPath = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="folder with GLUE's task folders")
+]
+Text = Annotated[
+    Path | None,
+    typer.Option(
+        "--unlabelled",
+        metavar="FILE",
+        help="text without labels for teachers: task, text and second text, with tabs",
+    ),
+]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")]
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE...",
+        help="change the recipe: training.epochs=3 tasks=[cola,rte]",
+    ),
+]
+Studies = Annotated[
+    list[str],
+    typer.Option(
+        "--with",
+        metavar="STUDY...",
+        help="studies beside the main table: ablations, or targets, ensembles, ...",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1, default_factory=os.cpu_count, help="runs side by side", show_default="one per core"
+    ),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, run one command, turn an MtkdError into one line and exit status 1."""
-    parser = build_parser()
-    options, more = parser.parse_known_args(arguments)
-    if more and options.command not in ("test", "lab"):
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
-    options.more = more  # for pytest and jupyter, whose options are not ours to know
-    if options.command is None:
-        parser.print_help()
-        return 0
+    """Run one command; what goes wrong is one line on stderr and an exit status."""
+    words = spread(sys.argv[1:] if arguments is None else arguments)
     try:
-        return int(options.run(options))
+        status = app(words, prog_name="mtkd", standalone_mode=False) or 0
+        return failed(STOPPED, 130) if status == 130 else status  # typer's word for Ctrl-C
+    except typer.TyperException as error:  # wrong usage
+        return failed(f"{error.format_message().rstrip('.')}; see `mtkd --help`", error.exit_code)
     except MtkdError as error:
-        print(f"mtkd: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("mtkd: stopped; finished runs and epochs are kept, the same command continues")
-        return 130
+        return failed(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "mtkd").startswith("mtkd"):
+            raise
+        return failed(f"{error.name} is not installed; `pip install 'mtkd[lab]'` brings it")
+    except MemoryError:
+        return failed("out of memory; a smaller batch_size, or larger accumulation, needs less")
+    except OSError as error:
+        return failed(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mtkd",
-        description="Reproduce multi-task DNNs distilled from ensembles of teachers on GLUE.",
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, run, text in (
-        ("plan", plan, "show the runs of a recipe, what is done, and an estimate"),
-        ("reproduce", run_reproduce, "make every missing run, then tables and figures"),
-    ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--recipe", default="demo", help="name or .yaml file (default: demo)")
-        command.add_argument("--data-path", help="folder with GLUE's task folders")
-        command.add_argument(
-            "--unlabelled",
-            metavar="FILE",
-            help="text without labels for teachers: task, text and second text, with tabs",
-        )
-        command.add_argument("--until", metavar="STAGE", help="stop after this stage")
-        command.add_argument(
-            "--set",
-            dest="settings",
-            nargs="+",
-            action="extend",
-            default=[],
-            metavar="key=value",
-            help="change the recipe: training.epochs=3 tasks=[cola,rte]",
-        )
-        command.add_argument(
-            "--with",
-            dest="studies",
-            nargs="+",
-            action="extend",
-            default=[],
-            metavar="STUDY",
-            help="studies beside the main table: ablations, or targets, ensembles, ...",
-        )
-        command.add_argument(
-            "--jobs",
-            type=int,
-            default=os.cpu_count() or 1,
-            help="runs side by side (default: one per core)",
-        )
-        if run is plan:
-            command.add_argument("--device", help="hours and memory on this device, too: h100")
-        else:
-            command.add_argument(
-                "--executor",
-                metavar="NAME",
-                help="where runs happen, by Snakemake's plugin of that name: slurm (default: here)",
-            )
-        command.set_defaults(run=run)
-    for name, run, text in (
-        ("status", status, "show how far a recipe is"),
-        ("report", report, "write tables, figures and report.html again from the finished runs"),
-    ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--recipe", default="demo", help="name (default: demo)")
-        command.set_defaults(run=run)
-    add_submit(commands.add_parser("submit", help=SUBMIT, description=SUBMIT))
-
-    text = "compare results folders cell by cell: scores, differences, one verdict"
-    command = commands.add_parser(
-        "compare",
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}. Differences are against the first folder.",
-        epilog="Exit status: 0 where all cells are the same or differ within their 95 % intervals "
-        "(with --exact: where every row is the same), 1 where not, or on an error.",
-    )
-    command.add_argument(
-        "sources",
-        nargs="+",
-        metavar="RESULTS",
-        help="folder with scores.csv, name of a reproduced recipe, 'committed' (the demo's results "
-        "in git's HEAD) or 'paper' (Table 3); a single one is compared with 'committed'",
-    )
-    command.add_argument("--exact", action="store_true", help="demand that every row is the same")
-    command.add_argument(
-        "--output", type=Path, metavar="DIR", help="write comparison.{csv,md} and figures there"
-    )
-    command.set_defaults(run=run_compare)
-    test = commands.add_parser(
-        "test",
-        help="lint, types and tests",
-        description="Lint, types, tests; other arguments go to pytest: mtkd test -k name",
-    )
-    test.set_defaults(run=run_tests)
-    text = "open JupyterLab on the notebooks"
-    description = f"{text[0].upper()}{text[1:]}; other arguments go to it: mtkd lab --no-browser"
-    lab = commands.add_parser("lab", help=text, description=description)
-    lab.set_defaults(run=run_lab)
-    return parser
+def failed(text: str, status: int = 1) -> int:
+    print(f"mtkd: {text}", file=sys.stderr)
+    return status
 
 
-def add_submit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--recipe", default="demo", help="name (default: demo)")
-    command.add_argument("--system", required=True, help="bert, mtdnn, ensemble, mtdnn-kd, ...")
-    command.add_argument("--seed", type=int, help="default: the recipe's first")
-    command.add_argument(
-        "--fill",
-        choices=("refuse", "fallback"),
-        default="refuse",
-        help="without predictions for a task: refuse (default), or fill its rows with a constant",
-    )
-    command.add_argument(
-        "--output",
-        type=Path,
-        metavar="PATH",
-        help="default: results/<recipe>/submissions/<system>-s<seed>.zip",
-    )
-    command.set_defaults(run=run_submit)
+def spread(words: Sequence[str]) -> list[str]:
+    """`--set a=1 b=2` as `--set a=1 --set b=2`; the same for `--with`."""
+    found: list[str] = []
+    option = None
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in ("--set", "--with") else None
+        elif option and found[-1] != option:
+            found.append(option)
+        found.append(word)
+    return found
 
 
-def plan(options: argparse.Namespace) -> int:
-    """Print the table of stages; imports late, so that `mtkd --help` is quick."""
+def needs(module: str, extra: str) -> None:
+    """Refuse to go on without a module that an extra of the package brings."""
+    if importlib.util.find_spec(module) is None:
+        raise MtkdError(f"{module} is not installed; `pip install 'mtkd[{extra}]'` brings it")
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"mtkd {installed('mtkd')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def plan(
+    jobs: Jobs,
+    recipe: Name = "demo",
+    data_path: DataPath = None,
+    unlabelled: Text = None,
+    until: Until = None,
+    settings: Settings = [],  # noqa: B006
+    studies: Studies = [],  # noqa: B006
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="hours and memory on this device, too: h100")
+    ] = None,
+) -> None:
+    """Show the runs of a recipe, what is done, and an estimate."""
     from mtkd.app.console import show_costs, show_plan
     from mtkd.experiments.plans import expand, upto
 
-    jobs, recipe = asked_jobs(options), asked_recipe(options)
-    show_plan(recipe, upto(expand(recipe), options.until), jobs)
-    if options.device:
-        show_costs(recipe, options.device)
-    return 0
+    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
+    show_plan(asked, upto(expand(asked), until), jobs)
+    if device:
+        show_costs(asked, device)
 
 
-def asked_jobs(options: argparse.Namespace) -> int:
-    if options.jobs < 1:
-        raise MtkdError(f"--jobs {options.jobs}: expected at least 1")
-    return int(options.jobs)
+@app.command()
+def reproduce(
+    jobs: Jobs,
+    recipe: Name = "demo",
+    data_path: DataPath = None,
+    unlabelled: Text = None,
+    until: Until = None,
+    settings: Settings = [],  # noqa: B006
+    studies: Studies = [],  # noqa: B006
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="where runs happen, by Snakemake's plugin of that name: slurm (default: here)",
+        ),
+    ] = None,
+) -> int:
+    """Make every missing run, then tables and figures."""
+    needs("snakemake", "lab")
+    from mtkd.app import reproduce as graph
+    from mtkd.experiments.plans import expand, notices, upto
+
+    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
+    runs = upto(expand(asked), until)
+    for line in notices(asked):
+        print(line)
+    results = graph.results_folder(asked)
+    status = graph.reproduce(asked, runs, jobs=jobs, until=until, executor=executor)
+    if status == 0 and until is None:
+        print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
+        tell_where(results)
+    return status
 
 
-def asked_recipe(options: argparse.Namespace) -> Recipe:
+def asked_recipe(
+    name: str, data_path: str | None, text: Path | None, settings: list[str], words: list[str]
+) -> Recipe:
     """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
     from dataclasses import replace
 
@@ -178,141 +189,152 @@ def asked_recipe(options: argparse.Namespace) -> Recipe:
     from mtkd.experiments.recipes import load_recipe, saved_choices
     from mtkd.experiments.studies.registry import named
 
-    settings = options.settings
-    recipe = load_recipe(options.recipe, settings, options.data_path)
-    saved, text = saved_choices(results_folder(recipe))
-    text = str(Path(options.unlabelled).resolve()) if options.unlabelled else text
-    if text and not any(setting.startswith("data.unlabelled=") for setting in settings):
-        recipe = replace(recipe, data=replace(recipe.data, unlabelled=text))
-    # Saved ones first: a run that two studies share keeps the name that it was made under.
-    kept = [] if any(setting.startswith("studies=") for setting in settings) else saved
-    wanted = [*recipe.studies, *kept, *named(options.studies)]
+    recipe = load_recipe(name, settings, data_path)
+    kept, kept_text = saved_choices(results_folder(recipe))
+    given = {setting.partition("=")[0] for setting in settings}
+    found = str(text.resolve()) if text else kept_text
+    if found and "data.unlabelled" not in given:
+        recipe = replace(recipe, data=replace(recipe.data, unlabelled=found))
+    # Those of before come first: a run that two studies share keeps the name it was made under.
+    wanted = [*recipe.studies, *(() if "studies" in given else kept), *named(words)]
     return replace(recipe, studies=tuple(dict.fromkeys(wanted)))
 
 
-def run_reproduce(options: argparse.Namespace) -> int:
-    from mtkd.app.reproduce import reproduce, results_folder
-    from mtkd.experiments.plans import expand, notices, upto
-
-    jobs, recipe = asked_jobs(options), asked_recipe(options)
-    runs = upto(expand(recipe), options.until)
-    for line in notices(recipe):
-        print(line)
-    results = results_folder(recipe)
-    status = reproduce(recipe, runs, jobs=jobs, until=options.until, executor=options.executor)
-    if status == 0 and options.until is None:
-        print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
-        print(f"tables, figures and scores.csv are in {results}")
-        print(f"to read it all in a browser: {results / 'report.html'}")
-    return status
+def tell_where(folder: Path) -> None:
+    print(f"tables, figures and scores.csv are in {folder}")
+    print(f"to read it all in a browser: {folder / 'report.html'}")
 
 
-def status(options: argparse.Namespace) -> int:
+@app.command()
+def status(recipe: Name = "demo") -> None:
+    """Show how far a recipe is."""
     from mtkd.app.console import show_plan
     from mtkd.app.reproduce import grouped
     from mtkd.experiments.plans import expand
     from mtkd.experiments.recipes import open_recipe
 
-    recipe, results = open_recipe(options.recipe)
-    runs = expand(recipe)
-    show_plan(recipe, runs, os.cpu_count() or 1)
+    asked, results = open_recipe(recipe)
+    show_plan(asked, expand(asked), os.cpu_count() or 1)
     for text in grouped(sorted(results.glob("runs/*/error.txt"))):
         print(f"failed: {text}")
-    return 0
 
 
-def report(options: argparse.Namespace) -> int:
+@app.command()
+def report(recipe: Name = "demo") -> None:
+    """Write tables, figures and report.html again from the finished runs."""
     from mtkd.analysis.results import open_results
-    from mtkd.app.gallery import update_pages
-    from mtkd.app.publish import publish
+    from mtkd.app.publish import publish as write_all
 
-    results = open_results(options.recipe)
-    publish(results)
-    if paths.CHECKOUT and results.folder == paths.CHECKOUT / "results" / "demo":
-        update_pages(paths.CHECKOUT, results.folder)
-    print(f"{len(results.records)} finished runs; tables, figures, scores.csv in {results.folder}")
-    print(f"to read it all in a browser: {results.folder / 'report.html'}")
-    return 0
+    results = open_results(recipe)
+    write_all(results)
+    print(f"{len(results.records)} finished runs")
+    tell_where(results.folder)
 
 
-def run_submit(options: argparse.Namespace) -> int:
-    """Write the zip and print what each of its files holds."""
-    from rich.console import Console
-    from rich.table import Table
+@app.command()
+def publish(
+    recipe: Annotated[str, typer.Argument(metavar="[RECIPE]", help="name")] = "demo",
+) -> None:
+    """Renew the committed results of a recipe from yours, and the pages that show them."""
+    from mtkd.app.reference import renew_reference
 
-    from mtkd.app.submission import submit
-
-    made = submit(options.recipe, options.system, options.seed, options.fill, options.output)
-    table = Table(title=f"{options.system}, {made.run_id}", title_justify="left")
-    for name in ("file", "rows", "predictions"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
-    for content in made.contents:
-        table.add_row(content.file.name, f"{len(content.values):,}", content.source)
-    Console().print(table)
-    print(f"filled, not predicted: {', '.join(made.filled)}")
-    if made.unofficial:
-        print(
-            f"not the size of GLUE's test sets: {', '.join(made.unofficial)}; GLUE's server does "
-            "not take this zip"
-        )
-    print(f"written and checked: {made.path}")
-    return 0
+    print(f"committed results, README.md and results/README.md: {renew_reference(recipe)}")
 
 
-def run_compare(options: argparse.Namespace) -> int:
-    from mtkd.analysis.compare import agree, compare, verdict
+@app.command()
+def submit(
+    system: Annotated[str, typer.Option(metavar="NAME", help="bert, mtdnn, mtdnn-kd, ...")],
+    recipe: Name = "demo",
+    seed: Annotated[int | None, typer.Option(help="default: the recipe's first")] = None,
+    fill: Annotated[
+        Literal["refuse", "fallback"],
+        typer.Option(help="without predictions for a task: refuse, or fill in a constant"),
+    ] = "refuse",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="default: results/<recipe>/submissions/<system>-s<seed>.zip"),
+    ] = None,
+) -> None:
+    """Write the zip of test predictions that GLUE's server takes."""
+    from mtkd.app.console import show_submission
+    from mtkd.app.submission import submit as write
+
+    show_submission(system, write(recipe, system, seed, fill, output))
+
+
+@app.command(
+    epilog="Exit status: 0 where all cells are the same or differ within their 95 % intervals "
+    "(with --exact: where every row is the same), 1 where not, or on an error."
+)
+def compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESULTS...",
+            help="folder with scores.csv, name of a reproduced recipe, 'committed' (the demo's "
+            "results in git's HEAD) or 'paper' (Table 3); one is compared with 'committed'",
+        ),
+    ],
+    exact: Annotated[
+        bool, typer.Option("--exact", help="demand that every row is the same")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="write comparison.{csv,md} and figures there")
+    ] = None,
+) -> int:
+    """Compare results folders cell by cell; differences are against the first one."""
+    from mtkd.analysis import compare as comparison
+    from mtkd.analysis import compare_tables as tables
     from mtkd.analysis.compare_sources import open_sources
-    from mtkd.analysis.compare_tables import (
-        notes,
-        printed_cells,
-        printed_summary,
-        title,
-        write_comparison,
-    )
     from mtkd.app.console import print_frame
 
-    sources = open_sources(options.sources)
-    pairs = compare(sources)
+    opened = open_sources(sources)
+    pairs = comparison.compare(opened)
     for pair in pairs:
-        print_frame(printed_summary(pair), f"{title(pair)}, mean of {len(pair.tasks)} tasks")
-        differing = printed_cells(pair, differing=True)
+        title = tables.title(pair)
+        print_frame(tables.printed_summary(pair), f"{title}, mean of {len(pair.tasks)} tasks")
+        differing = tables.printed_cells(pair, differing=True)
         if len(differing):
-            print_frame(differing, f"{title(pair)}, cells that differ")
-    if options.output:
+            print_frame(differing, f"{title}, cells that differ")
+    print("\n".join(f"- {line}" for line in tables.notes(pairs)))
+    if output:
         from mtkd.analysis.compare_figures import write_figures
 
-        write_comparison(pairs, options.output)
-        write_figures(sources, pairs, options.output)
-    print("\n".join(f"- {line}" for line in notes(pairs)))
-    if options.output:
-        print(f"comparison.csv, comparison.md and figures are in {options.output}")
-    print(verdict(pairs))
-    return 0 if agree(pairs, options.exact) else 1
+        tables.write_comparison(pairs, output)
+        write_figures(opened, pairs, output)
+        print(f"comparison.csv, comparison.md and figures are in {output}")
+    print(comparison.verdict(pairs))
+    return 0 if comparison.agree(pairs, exact) else 1
 
 
-def run_tests(options: argparse.Namespace) -> int:
-    """Ruff, mypy and pytest; the first that fails decides the exit status."""
+@app.command(context_settings=PASS_ON)
+def test(context: typer.Context) -> int:
+    """Lint, types, imports and tests; other arguments go to pytest: mtkd test -k name"""
     if paths.CHECKOUT is None:
-        raise MtkdError("mtkd test: an installed package has no tests; clone the repository")
+        raise MtkdError("the tests are in a checkout of the repository, not in the package")
+    for module in ("ruff", "mypy", "importlinter", "pytest"):
+        needs(module, "dev")
     python = [sys.executable, "-m"]
-    commands = [
+    for command in (
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
         [*python, "mypy", "mtkd"],
-        [*python, "pytest", *options.more],
-    ]
-    for command in commands:
+        [str(Path(sys.executable).with_name("lint-imports"))],
+        [*python, "pytest", *context.args],
+    ):
         print("+", " ".join(Path(part).name for part in command), flush=True)
-        status = subprocess.run(command, cwd=paths.CHECKOUT).returncode
-        if status:
+        if status := subprocess.run(command, cwd=paths.CHECKOUT).returncode:
             return status
     return 0
 
 
-def run_lab(options: argparse.Namespace) -> int:
+@app.command(context_settings=PASS_ON)
+def lab(context: typer.Context) -> int:
+    """Open JupyterLab on the notebooks; other arguments go to it: mtkd lab --no-browser"""
+    needs("jupyterlab", "lab")
     from mtkd.app.lab import open_lab
 
-    return open_lab(options.more)
+    return open_lab(context.args)
 
 
 if __name__ == "__main__":

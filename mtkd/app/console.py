@@ -26,6 +26,8 @@ from mtkd.experiments.settings import Recipe
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtkd.app.submission import Submission
+
 
 def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     """The runs by stage, what the data lacks, and the time left."""
@@ -72,6 +74,23 @@ def show_costs(recipe: Recipe, device: str) -> None:
         f"assumed, not measured: {100 * UTILISATION:g} % of {TERAFLOPS[device]} TFLOP/s",
         soft_wrap=True,
     )
+
+
+def show_submission(system: str, made: Submission) -> None:
+    """What each file of a zip for GLUE's server holds."""
+    table = Table(title=f"{system}, {made.run_id}", title_justify="left")
+    for name in ("file", "rows", "predictions"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for content in made.contents:
+        table.add_row(content.file.name, f"{len(content.values):,}", content.source)
+    Console().print(table)
+    print(f"filled, not predicted: {', '.join(made.filled)}")
+    if made.unofficial:
+        print(
+            f"not the size of GLUE's test sets: {', '.join(made.unofficial)}; GLUE's server does "
+            "not take this zip"
+        )
+    print(f"written and checked: {made.path}")
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:

@@ -8,7 +8,7 @@ from mtkd.analysis.study_tables import teachers_alone
 from mtkd.analysis.tables import directions, read_values
 from mtkd.common.files import write_text
 
-BLOCK = ("<!-- results:begin (made by `mtkd report`) -->", "<!-- results:end -->")
+BLOCK = ("<!-- results:begin (made by `mtkd publish`) -->", "<!-- results:end -->")
 CAPTIONS = {
     "dev_scores": "Dev scores of the main systems, task by task. A dot is the mean over seeds, a "
     "bar its 95 % interval, a fine tick one seed. Right: the paper's numbers, on a scale of their "
@@ -82,7 +82,7 @@ def gallery(folder: Path) -> str:
         if (folder / "figures" / f"{figure}.svg").is_file()
     ]
     intro = (
-        f"# Results of `{name}`\n\nMade by `mtkd report`; do not edit. The same as one page that "
+        f"# Results of `{name}`\n\nMade by `mtkd publish`; do not edit. The same as one page that "
         f"works without a network: [report.html](reference/{name}/report.html) (download it and "
         f"open it in a browser). Every score: [scores.csv](reference/{name}/scores.csv). Compare "
         "yours: `mtkd compare`."

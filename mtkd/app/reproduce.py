@@ -300,5 +300,5 @@ def alike(recipe: Recipe) -> tuple[object, ...]:
     """What the time of an example depends on."""
     how, data = recipe.training, recipe.data
     models = (recipe.encoders, recipe.encoder, recipe.pretraining, recipe.heads)
-    speed = (how.precision, how.batch_size, how.embedding_rows, how.dropout_masks)
+    speed = (how.precision, how.batch_size)
     return (*models, *speed, recipe.max_length, data.kind, data.path, data.hub)

@@ -2,13 +2,16 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.settings import STRICT
 from mtkd.data.glue_files import from_table, read_folder, read_unlabelled, task_folders
 from mtkd.data.tasks import GLUE, TASKS, UNLABELLED, Examples, Task
 from mtkd.data.toy.benchmark import toy_examples, toy_text
@@ -17,7 +20,7 @@ HUB = "nyu-mll/glue"
 GLUE_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # of nyu-mll/glue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class DataSource:
     """Where the examples come from; see `load_examples`."""
 
@@ -25,12 +28,15 @@ class DataSource:
     path: str | None = None  # folder: where the task folders are
     hub: str = HUB  # hub: dataset name, or a local folder with the hub's layout
     revision: str | None = GLUE_REVISION  # hub: pinned commit (of no use for a local folder)
-    seed: int = 0  # toy: seed of the generator; also of the sample that `limit` takes
-    scale: float = 1.0  # toy: multiplies all sizes
-    limit: int | None = None  # at most this many training examples per task (a seeded sample)
-    share: float = 1.0  # share of the training examples whose labels are there, 0 to 1
+    # Toy: seed of the generator; also of the sample that `limit` takes
+    seed: Annotated[int, Field(ge=0, le=10**9)] = 0
+    scale: Annotated[float, Field(ge=1e-4, le=1e4)] = 1.0  # toy: multiplies all sizes
+    # At most this many training examples per task (a seeded sample)
+    limit: Annotated[int, Field(ge=1)] | None = None
+    # Share of the training examples whose labels are there
+    share: Annotated[float, Field(ge=1e-6, le=1)] = 1.0
     # Text without labels for the teachers to label, as a multiple of a task's training examples
-    pool: float = 0.0
+    pool: Annotated[float, Field(ge=0, le=1e4)] = 0.0
     unlabelled: str | None = None  # file of such text; none: toy text anew, else the test sentences
 
 
@@ -45,16 +51,12 @@ def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
     if split not in task.splits:
         have = ", ".join(task.splits)
         raise MtkdError(f"{task.title} has no split {split!r}; expected one of {have}")
-    if source.limit is not None and source.limit < 1:
-        raise MtkdError(f"data.limit is {source.limit}; expected at least 1, or none for no limit")
     if source.kind == "toy":
         examples = toy_examples(task.name, split, seed=source.seed, scale=source.scale)
     elif source.kind == "folder":
         examples = read_folder(task, split, _root(source))
-    elif source.kind == "hub":
-        examples = _read_hub(source, task, split)
     else:
-        raise MtkdError(f"data.kind is {source.kind!r}; expected toy, folder or hub")
+        examples = _read_hub(source, task, split)
     if split != "train":
         return examples
     if source.limit is not None:

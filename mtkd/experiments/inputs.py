@@ -13,10 +13,10 @@ from mtkd.data.cache_keys import data_origin
 from mtkd.data.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments.context import RunContext, read_examples
-from mtkd.experiments.recipes import encoder_location, head_spec
+from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import model_folder
-from mtkd.method.encoders import load_tokenizer
-from mtkd.method.model import MultiTaskModel, load_encoder
+from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.model import MultiTaskModel
 from mtkd.method.settings import HeadSpec, Training
 from mtkd.method.training import steps_per_epoch
 
@@ -44,7 +44,7 @@ def load_data(
     data: dict[str, Splits] = {}
     for task in context.tasks:
         more = (UNLABELLED,) if text and source.pool and task in context.teacher_tasks else ()
-        ranking = head_spec(TASKS[task], context.recipe.heads).kind == "ranking"
+        ranking = context.recipe.heads.spec(TASKS[task]).kind == "ranking"
         names = (*TASKS[task].splits, *more)
         splits = load_splits(context, tokenizer, rules, task, names, ranking=ranking)
         # A file of unlabelled text need not have some of every task.
@@ -130,7 +130,7 @@ def located(context: RunContext, encoder: str) -> tuple[str, str | None]:
 
 def recipe_heads(context: RunContext, tasks: Sequence[str]) -> dict[str, HeadSpec]:
     """The heads that the recipe gives to these tasks."""
-    return {task: head_spec(TASKS[task], context.recipe.heads) for task in tasks}
+    return {task: context.recipe.heads.spec(TASKS[task]) for task in tasks}
 
 
 def new_model(

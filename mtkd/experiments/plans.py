@@ -8,7 +8,6 @@ from dataclasses import replace
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import missing_tasks
 from mtkd.experiments.identities import data_identity
-from mtkd.experiments.recipes import changed
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.arms import Arm, Study
@@ -28,6 +27,7 @@ from mtkd.experiments.task_sets import (
     selection_tasks,
     teacher_tasks,
 )
+from mtkd.experiments.validation import changed
 
 
 def outline_of(recipe: Recipe, tasks: tuple[str, ...]) -> Outline:

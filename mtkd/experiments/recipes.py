@@ -1,22 +1,24 @@
-"""Recipes: how an experiment is done, read strictly from YAML."""
+"""Recipes: how an experiment is done, by name or from a YAML file."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from collections.abc import Sequence
+import importlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
-from mtkd.data.tasks import Task
-from mtkd.experiments.checks import STUDY_NAMES, check
-from mtkd.experiments.parsing import apply_setting, build
-from mtkd.experiments.settings import Heads, Recipe
-from mtkd.method.settings import HeadSpec, Pretraining
+from mtkd.common.yaml_files import read_yaml
+from mtkd.experiments.settings import Recipe
+from mtkd.experiments.studies.registry import STUDIES
+from mtkd.experiments.validation import did_you_mean, put, validated
+from mtkd.method.settings import Distillation
 
 FOLDER = paths.PACKAGE / "recipes"
 
@@ -27,51 +29,83 @@ def available() -> list[str]:
 
 
 def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None = None) -> Recipe:
-    """Recipe by name or by file, with `key=value` settings (dotted keys, YAML values) applied."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    """Recipe by name or by file, with `key=value` settings (dotted keys, YAML values) applied.
+
+    The modules that it names as its extensions are imported. Raises MtkdError.
+    """
+    is_file = name.endswith((".yaml", ".yml"))
+    path = Path(name) if is_file else FOLDER / f"{name}.yaml"
+    if is_file and not path.is_file():
+        raise MtkdError(f"{path}: no such file")
     if not path.is_file():
-        raise MtkdError(
-            f"unknown recipe {name!r}: expected one of {', '.join(available())} or a .yaml file"
-        )
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise MtkdError(f"{path}: not UTF-8 text") from None
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise MtkdError(f"{path}:{line}: not valid YAML") from None
-    if not isinstance(raw, dict):
-        raise MtkdError(f"{path}: expected `key: value` lines")
+        known = ", ".join(available())
+        raise MtkdError(f"unknown recipe {name!r}: expected one of {known} or a .yaml file")
     # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
-    defaults = plain(dataclasses.asdict(Recipe(name="")))
-    raw = {key: defaults[key] for key in defaults if key != "name"} | raw
+    defaults = dataclasses.asdict(Recipe(name="defaults"))
+    raw = {key: value for key, value in defaults.items() if key != "name"} | read_yaml(path)
     for setting in settings:
-        apply_setting(raw, setting)
+        put(raw, setting)
+    recipe = validated(raw, str(path) if is_file else f"recipe {name}")
     if data_path is not None:
-        source = {"kind": "folder", "path": str(Path(data_path).resolve())}
-        raw["data"] = {**(raw.get("data") or {}), **source}
-    recipe = build(Recipe, raw, where=str(path) if name.endswith("ml") else f"recipe {name}")
-    check(recipe)
+        folder = str(Path(data_path).resolve())
+        recipe = replace(recipe, data=replace(recipe.data, kind="folder", path=folder))
+    import_extensions(recipe)
+    check_names(recipe)
     return recipe
+
+
+def import_extensions(recipe: Recipe) -> None:
+    """Import what registers losses, heads and the like; nothing is put on Python's path."""
+    for module in recipe.extensions:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # it is somebody else's code
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            raise MtkdError(
+                f"recipe {recipe.name}: extensions: cannot import {module!r} ({cause}); expected a "
+                "module that is installed or on PYTHONPATH"
+            ) from error
+
+
+def check_names(recipe: Recipe) -> None:
+    """Refuse names that nothing is registered under."""
+    usual, students = Recipe(name="usual"), recipe.students.values()
+    asked: list[tuple[str, Collection[str], Collection[str]]]
+    asked = [("studies", recipe.studies, STUDIES)]
+    # The other registries hold code that needs torch: only what is not the default is looked up.
+    if set(recipe.baselines) - set(usual.baselines):
+        from mtkd.experiments import plans  # noqa: F401 (it registers the kit's own)
+        from mtkd.experiments.systems.registry import BASELINES
+
+        asked.append(("baselines", recipe.baselines, BASELINES))
+    if recipe.heads.pair != usual.heads.pair:
+        from mtkd.method.heads import HEADS
+
+        asked.append(("heads.pair", [recipe.heads.pair], HEADS))
+    if losses := {student.loss for student in students} - {Distillation().loss}:
+        from mtkd.method.distillation import LOSSES
+
+        asked.append(("students.*.loss", losses, LOSSES))
+    for key, names, known in asked:
+        for name in names:
+            if name not in known:
+                near = did_you_mean(name, list(known))
+                raise MtkdError(f"recipe {recipe.name}: {key}: unknown name {name!r}{near}")
+    if taken := recipe.students.keys() & set(recipe.baselines):
+        raise MtkdError(f"recipe {recipe.name}: students: {min(taken)!r} is also a baseline")
 
 
 def saved_choices(results: Path) -> tuple[list[str], str | None]:
     """Studies, and file of unlabelled text, of what was reproduced in a results folder before."""
     path = results / "recipe.yaml"
-    saved = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    with what_to_do(path):
+        saved = read_yaml(path) if path.is_file() else {}
+    studies, data = saved.get("studies"), saved.get("data")
+    text = data.get("unlabelled") if isinstance(data, dict) else None
     # Only what this version knows: the folder may be of another one.
-    studies = [name for name in saved.get("studies", []) if name in STUDY_NAMES]
-    return studies, saved.get("data", {}).get("unlabelled")
-
-
-def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
-    """The recipe with `key=value` changes, as `--set` makes them."""
-    raw = plain(dataclasses.asdict(recipe))
-    for change in changes:
-        apply_setting(raw, change)
-    found: Recipe = build(Recipe, raw, where=f"recipe {recipe.name}")
-    check(found)
-    return found
+    names = [str(name) for name in studies] if isinstance(studies, list) else []
+    known = [name for name in names if name in STUDIES]
+    return known, text if isinstance(text, str) else None
 
 
 def open_recipe(name: str) -> tuple[Recipe, Path]:
@@ -81,56 +115,27 @@ def open_recipe(name: str) -> tuple[Recipe, Path]:
     then, with its data path and settings, from `results/<name>/recipe.yaml`.
     """
     saved = paths.results() / name / "recipe.yaml"
-    recipe = load_recipe(str(saved) if saved.is_file() else name)
+    if saved.is_file():
+        with what_to_do(saved):
+            recipe = load_recipe(str(saved))
+    else:
+        recipe = load_recipe(name)
     own = Path(name).resolve()
     results = own.parent if own.name == "recipe.yaml" else paths.results() / recipe.name
     return recipe, results
 
 
+@contextmanager
+def what_to_do(saved: Path) -> Iterator[None]:
+    """Adds to an error in a saved recipe that the file can be made again."""
+    try:
+        yield
+    except MtkdError as error:
+        advice = f"remove {saved.name} there: `mtkd reproduce` writes it again"
+        raise MtkdError(f"{error}; {advice}") from None
+
+
 def as_yaml(recipe: Recipe) -> str:
     """The resolved recipe, every key written out; `load_recipe` reads it back equal."""
-    return yaml.safe_dump(
-        plain(dataclasses.asdict(recipe)), sort_keys=False, default_flow_style=None, width=100
-    )
-
-
-def plain(value: Any) -> Any:
-    """Tuples as lists, all the way down, as YAML has them."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def head_spec(task: Task, heads: Heads) -> HeadSpec:
-    """The head that a recipe gives a task."""
-    kind = {"single": "linear", "pair": heads.pair, "similarity": "similarity"}[task.kind]
-    if task.name == "qnli" and heads.qnli == "ranking":
-        kind = "ranking"
-    return HeadSpec(kind, task.labels, task.dropout, heads.san_steps, heads.san_step_dropout)
-
-
-def pretraining_of(recipe: Recipe, name: str) -> Pretraining:
-    """How an encoder of the kit's own is made: as the recipe says, in its own size."""
-    source, settings = recipe.encoders[name], recipe.pretraining
-    layers, hidden = source.layers or settings.layers, source.hidden or settings.hidden
-    return dataclasses.replace(settings, layers=layers, hidden=hidden)
-
-
-def encoder_location(recipe: Recipe, name: str) -> str | None:
-    """Folder or hub name of an encoder; None for one that the kit pre-trains itself."""
-    source = recipe.encoders[name]
-    if source.package is not None:
-        package, _, folder = source.package.partition("/")
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise MtkdError(
-                f"recipe {recipe.name}: encoder {name!r} comes in the package {package!r}, which "
-                "is not installed; install it with `.venv/bin/pip install -e '.[minilm]'`"
-            )
-        return str(Path(spec.submodule_search_locations[0]) / folder)
-    if source.path is not None and not Path(source.path).is_dir():
-        raise MtkdError(
-            f"recipe {recipe.name}: encoder {name!r}: no folder {source.path!r}; expected a "
-            "folder with config.json, model.safetensors and tokenizer files"
-        )
-    return source.path or source.hub
+    plain = json.loads(json.dumps(dataclasses.asdict(recipe)))  # lists in place of tuples
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)

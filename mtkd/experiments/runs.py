@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from mtkd.common.code import code_digest
 from mtkd.data.tasks import TASKS
 from mtkd.experiments.identities import train_size
-from mtkd.experiments.recipes import head_spec
 from mtkd.experiments.settings import Recipe
 from mtkd.method.settings import Training
 
@@ -110,7 +109,7 @@ class Outline:
     def shared(self) -> dict[str, Any]:
         """Identity that every trained run holds."""
         recipe = self.recipe
-        heads = {task: head_spec(TASKS[task], recipe.heads).as_dict() for task in self.present}
+        heads = {task: recipe.heads.spec(TASKS[task]).as_dict() for task in self.present}
         return self.data | {"heads": heads, "max_length": recipe.max_length}
 
     @property

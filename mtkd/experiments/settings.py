@@ -1,15 +1,46 @@
-"""What a recipe says: plain values, read from YAML, kept in records."""
+"""What a recipe says: plain values with their bounds, read from YAML, kept in records."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+import re
+from dataclasses import field, replace
+from typing import Annotated, Literal
 
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
+from mtkd.common.settings import STRICT, Several
 from mtkd.data.loading import DataSource
-from mtkd.method.settings import Distillation, Pretraining, Training
+from mtkd.data.tasks import Task
+from mtkd.method.settings import Count, Distillation, Dropout, HeadSpec, Pretraining, Training
 
 
-@dataclass(frozen=True)
+def folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError("expected letters, digits, '.', '-' and '_' only")
+    return name
+
+
+def module_name(name: str) -> str:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError("expected the name of a Python module, such as my_project.losses")
+    return name
+
+
+def rising_from_none(amounts: tuple[float, ...]) -> tuple[float, ...]:
+    if amounts[0] != 0 or list(amounts) != sorted(amounts) or any(0 < x < 1e-4 for x in amounts):
+        raise ValueError("expected 0 first, then rising ones from 0.0001")
+    return amounts
+
+
+Name = Annotated[str, AfterValidator(folder_name)]  # becomes the name of a folder
+Module = Annotated[str, AfterValidator(module_name)]
+Layers = Annotated[int, Field(ge=1, le=1000)]
+Share = Annotated[float, Field(ge=1e-4, le=1)]
+Amount = Annotated[float, Field(ge=0, le=1e4)]
+
+
+@dataclass(frozen=True, config=STRICT)
 class EncoderSource:
     """Where an encoder comes from: exactly one of pretrain, path, package and hub."""
 
@@ -19,91 +50,105 @@ class EncoderSource:
     package: str | None = None  # installed package that carries a model, "name/folder"
     hub: str | None = None  # hub name
     revision: str | None = None  # pinned commit of the hub name
-    layers: int | None = None  # of a pre-trained one, its depth; of a loaded one, its first layers
-    hidden: int | None = None  # of a pre-trained one: its width
+    layers: Layers | None = None  # of a pre-trained one, its depth; of a loaded one, its first ones
+    hidden: Count | None = None  # of a pre-trained one: its width
+
+    def __post_init__(self) -> None:
+        given = [place for place in (self.path, self.package, self.hub) if place is not None]
+        if len(given) + self.pretrain != 1:
+            raise ValueError("expected exactly one of pretrain, path, package and hub")
+        if self.hidden is not None and not self.pretrain:
+            raise ValueError("expected no `hidden`: the width of a loaded encoder is given")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Heads:
     """Which head a task gets; single sentences are linear, similarity is a regression."""
 
-    pair: Literal["san", "linear"] = "san"
+    pair: str = "san"  # of sentence pairs: a name in the registry of heads
     qnli: Literal["classification", "ranking"] = "classification"
-    san_steps: int = 5
-    san_step_dropout: float = 0.1
+    san_steps: Annotated[int, Field(ge=1, le=100)] = 5
+    san_step_dropout: Dropout = 0.1
+
+    def spec(self, task: Task) -> HeadSpec:
+        """The head that a task gets."""
+        if task.name == "qnli" and self.qnli == "ranking":
+            return HeadSpec("ranking", task.labels, task.dropout)
+        kind = {"single": "linear", "pair": self.pair, "similarity": "similarity"}[task.kind]
+        steps = {"steps": self.san_steps, "step_dropout": self.san_step_dropout}
+        return HeadSpec(kind, task.labels, task.dropout, steps if kind == "san" else {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Candidates:
     """Single MT-DNNs that compete to be teachers: encoders x dropout rates (KD paper 4.1)."""
 
-    encoders: tuple[str, ...] = ("cased", "uncased")
-    dropout: tuple[float, ...] = (0.1, 0.2, 0.3)  # on the shared layers
+    encoders: Several[str] = ("cased", "uncased")
+    dropout: Several[Dropout] = (0.1, 0.2, 0.3)  # on the shared layers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Teachers:
     """Which candidates teach, and what."""
 
-    choose: int = 3
+    choose: Count = 3
     order: Literal["best", "random"] = "best"  # which of the candidates are chosen
-    by: tuple[str, ...] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
-    tasks: tuple[str, ...] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
+    by: Several[str] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
+    tasks: Several[str] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
     average: Literal["probabilities", "logits"] = "probabilities"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Sizes:
     """Smaller students of the study `sizes`: every depth with every width."""
 
-    layers: tuple[int, ...] = (1, 2, 3)
-    hidden: tuple[int, ...] = ()  # empty: the encoder's own; others only where it is pre-trained
+    layers: tuple[Layers, ...] = (1, 2, 3)
+    hidden: tuple[Count, ...] = ()  # empty: the encoder's own; others where it is pre-trained
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Unlabelled:
     """Text without labels in the study `unlabelled`: every amount with every share of labels."""
 
-    shares: tuple[float, ...] = (0.1, 0.25, 1.0)  # of the labels
-    # None first, then rising multiples of a task's training examples, or all the text that is there
-    amounts: tuple[float, ...] = (0.0, 0.5, 1.0)
+    shares: Several[Share] = (0.1, 0.25, 1.0)  # of the labels
+    # Multiples of a task's training examples, or all the text that is there
+    amounts: Annotated[Several[Amount], AfterValidator(rising_from_none)] = (0.0, 0.5, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class FewLabels:
     """Tasks that no model has seen, in the study `few-labels`: each with some of its labels."""
 
-    tasks: tuple[str, ...] = ("snli", "scitail")
-    shares: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0)  # of the labels
-    steps: int = 100  # optimiser steps at the least: few examples are seen that much more often
+    tasks: Several[str] = ("snli", "scitail")
+    shares: Several[Share] = (0.001, 0.01, 0.1, 1.0)  # of the labels
+    steps: Count = 100  # optimiser steps at least: the fewer the examples, the more epochs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """A whole experiment. `mtkd plan` shows the runs that it expands into."""
 
-    name: str
+    name: Name
     about: str = ""
+    # Modules that register losses, heads, baselines or studies of one's own, by their names
+    extensions: tuple[Module, ...] = ()
     data: DataSource = field(default_factory=DataSource)
-    tasks: tuple[str, ...] = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
-    max_length: int = 512
-    encoders: dict[str, EncoderSource] = field(default_factory=dict)
+    tasks: Several[str] = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
+    max_length: Annotated[int, Field(ge=8, le=100_000)] = 512
+    encoders: dict[Name, EncoderSource] = field(default_factory=dict)
     encoder: str = "uncased"  # the default encoder: single models and students start from it
-    dropout: float = 0.1  # on the shared layers of single models and students
+    dropout: Dropout = 0.1  # on the shared layers of single models and students
     pretraining: Pretraining = field(default_factory=Pretraining)
     heads: Heads = field(default_factory=Heads)
-    # What the multi-task models are compared with: bert, stilts, metal (all single-stage budgets)
-    baselines: tuple[Literal["bert", "stilts", "metal"], ...] = ("bert", "stilts", "metal")
-    intermediate: tuple[str, ...] = ("mnli",)  # STILTs: tasks trained on first, one at a time
-    training: Training = field(
-        default_factory=Training
-    )  # single-task and multi-task training, students too
-    finetuning: Training = field(
-        default_factory=Training
-    )  # per-task fine-tuning of a multi-task model
+    # What the multi-task models are compared with, all of single-stage budgets
+    baselines: Several[str] = ("bert", "stilts", "metal")
+    intermediate: Several[str] = ("mnli",)  # STILTs: tasks trained on first, one at a time
+    # Single-task and multi-task training, students too
+    training: Training = field(default_factory=Training)
+    finetuning: Training = field(default_factory=Training)  # of a multi-task model, task by task
     candidates: Candidates = field(default_factory=Candidates)
     teachers: Teachers = field(default_factory=Teachers)
-    students: dict[str, Distillation] = field(
+    students: dict[Name, Distillation] = field(
         default_factory=lambda: {
             "mtdnn-kd": Distillation(hard_weight=0.5, finetune=True),
             "mtdnn-kd-soft": Distillation(hard_weight=0.0),
@@ -113,10 +158,8 @@ class Recipe:
     # together, so that every system sees each example equally often
     equal_passes: bool = False
     fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
-    seeds: tuple[int, ...] = (1,)
-    extensions: tuple[str, ...] = ()  # importable modules: losses, heads, baselines, studies
-    # Questions to answer beside the main table, see mtkd/experiments/studies/registry.py
-    studies: tuple[str, ...] = ()
+    seeds: Several[Annotated[int, Field(ge=0, le=10**9)]] = (1,)
+    studies: tuple[str, ...] = ()  # questions to answer beside the main table
     sizes: Sizes = field(default_factory=Sizes)
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
     few_labels: FewLabels = field(default_factory=FewLabels)
@@ -126,3 +169,8 @@ class Recipe:
         """How a system without a second, fine-tuning stage is trained: `bert` and the students."""
         more = self.finetuning.epochs if self.equal_passes else 0
         return replace(self.training, epochs=self.training.epochs + more)
+
+    def pretraining_of(self, encoder: str) -> Pretraining:
+        """How an encoder of the kit's own is made: as the recipe says, in its own size."""
+        source, how = self.encoders[encoder], self.pretraining
+        return replace(how, layers=source.layers or how.layers, hidden=source.hidden or how.hidden)

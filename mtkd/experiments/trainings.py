@@ -29,7 +29,7 @@ from mtkd.method.training import derive_seed, steps_per_epoch, train
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Run
 
-Answer = Callable[..., np.ndarray]  # (model, task, item, *, pad) -> outputs (N, C)
+Answer = Callable[..., np.ndarray]  # (model, task, item) -> outputs (N, C)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def train_part(
     `answer` gives the outputs of a split. What other code has begun or finished is made again. The
     random numbers are those of the system, or of the one that it has the same seed as.
     """
-    context, pad, run = setup.context, setup.tokenizer.pad_token_id, setup.context.run
+    context, run = setup.context, setup.context.run
     alone = "" if len(data) > 1 or model else f".{next(iter(data))}"
     name = system + alone
     path = context.folder / "parts" / f"{name}.json"
@@ -164,14 +164,14 @@ def train_part(
         items,
         settings,
         seed=seed,
-        pad=pad,
         distillation=distillation,
-        evaluate=lambda: evaluate(network, dev, pad=pad, outputs=latest),
+        evaluate=lambda: evaluate(network, dev, outputs=latest),
         checkpoint=checkpoint,
         progress=setup.progress,
     )
     if model:
-        network.save_pretrained(model, setup.tokenizer)
+        network.tokenizer = setup.tokenizer
+        network.save_pretrained(model)
     if history.kept_epoch != settings.epochs or answer is not predict:
         latest.clear()  # another epoch's, or given by other means
     scores = []
@@ -180,7 +180,7 @@ def train_part(
             if split != "train" or with_train:
                 outputs = latest.get((task, split))
                 if outputs is None:
-                    outputs = answer(network, task, item, pad=pad)
+                    outputs = answer(network, task, item)
                 labels = network.specs[task].labels
                 scores += store(context, system, task, split, item, outputs, labels)
     part = {

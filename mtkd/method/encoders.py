@@ -1,214 +1,144 @@
-"""The shared layers before any task: loaded, or pre-trained in the kit by masked LM."""
+"""Encoders and tokenizers that others have pre-trained, from a folder or the hub."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from safetensors import SafetensorError
 from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
     AutoTokenizer,
-    BertConfig,
-    BertForMaskedLM,
+    PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
 )
+from transformers.utils import logging
 
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import whole
-from mtkd.common.progress import Progress
-from mtkd.method.settings import Pretraining
-from mtkd.method.training import derive_seed
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-LONGEST = 128  # tokens, positions of the small BERT
-
-
-def train_tokenizer(
-    lines: list[str], *, lowercase: bool, vocabulary: int
-) -> PreTrainedTokenizerFast:
-    """WordPiece tokenizer in BERT's form: all characters, and the most frequent words of the lines.
-
-    Made without the library's trainer, whose order of equally frequent pieces changes from one
-    process to the next.
-    """
-    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    splitter = pre_tokenizers.BertPreTokenizer()
-    words = Counter(
-        word
-        for line in lines
-        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(line))
-    )
-    letters = sorted({letter for word in words for letter in word})
-    pieces = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
-    pieces += sorted(words, key=lambda word: (-words[word], word))
-    vocab = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    kept = {piece: number for piece, number in vocab.items() if number < vocabulary}
-    tokenizer = Tokenizer(models.WordPiece(kept, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = splitter
-    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=512,
-    )
+# What configurations call the rates of dropout on hidden states and on attention.
+DROPOUT = (
+    "hidden_dropout_prob",  # BERT, RoBERTa, DeBERTa, ELECTRA
+    "attention_probs_dropout_prob",
+    "dropout",  # DistilBERT
+    "attention_dropout",
+    "embedding_dropout",  # ModernBERT
+    "mlp_dropout",
+    "hidden_dropout",  # Funnel
+)
 
 
-def pretrain(
-    lines: list[str], settings: Pretraining, *, lowercase: bool, seed: int, folder: Path
-) -> list[float]:
-    """Pre-train a small BERT on `lines`, save it to `folder`, return the loss of each epoch.
-
-    A line of several sentences becomes a pair of texts, its first sentence and the rest, so that
-    both segments and their separator are learnt in the form in which the tasks use them.
-    """
-    tokenizer = train_tokenizer(lines, lowercase=lowercase, vocabulary=settings.vocabulary)
-    parts = [re.split(r"(?<=[.?!]) ", line, maxsplit=1) for line in lines]
-    firsts = tokenizer([part[0] for part in parts], add_special_tokens=False)["input_ids"]
-    rests = tokenizer([" ".join(part[1:]) for part in parts], add_special_tokens=False)["input_ids"]
-    torch.manual_seed(derive_seed(seed, 0))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.attention_heads,
-        intermediate_size=4 * settings.hidden,
-        max_position_embeddings=LONGEST,
-    )
-    model = BertForMaskedLM(config)
-    model.to(device)  # type: ignore[arg-type]
-    losses = masked_lm(model, list(zip(firsts, rests, strict=True)), tokenizer, settings, seed=seed)
-    with whole(folder) as part:
-        model.bert.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-    return losses
-
-
-def masked_lm(
-    model: BertForMaskedLM,
-    lines: list[tuple[list[int], list[int]]],
-    tokenizer: PreTrainedTokenizerBase,
-    settings: Pretraining,
-    *,
-    seed: int,
-) -> list[float]:
-    """BERT's two objectives: masked words, and whether the second text belongs to the first.
-
-    `lines` are token ids of first and second texts, the second possibly empty. BERT section 3.1;
-    returns the mean loss of each epoch.
-    """
-    device = model.device
-    lengths = np.array([len(first) + len(rest) for first, rest in lines])
-    paired = np.flatnonzero([len(rest) > 0 for _, rest in lines])
-    beginnings = np.array([first[0] if first else 0 for first, _ in lines])
-    per_epoch = -(-len(lines) // settings.batch_size)
-    total = per_epoch * settings.epochs
-    follows = torch.nn.Linear(model.config.hidden_size, 2).to(device)
-    parameters = [*model.parameters(), *follows.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / (0.1 * total), (total - step) / (0.9 * total))
-    )
-    losses = []
-    model.train()
-    with Progress(total, "pre-training") as progress:
-        for epoch in range(1, settings.epochs + 1):
-            rng = np.random.default_rng((seed, epoch))
-            torch.manual_seed(derive_seed(seed, epoch))
-            second = np.arange(len(lines))  # whose second text each line gets
-            moved = paired[rng.random(len(paired)) < settings.swapped]
-            # Partners begin with the same word where possible: names alone must not tell.
-            moved = moved[np.lexsort((rng.random(len(moved)), beginnings[moved]))]
-            second[moved] = np.roll(moved, 1)
-            # Neighbours in length share a batch: a little noise keeps the batches changing.
-            order = np.argsort(lengths + rng.random(len(lines)) * 3)
-            batches = np.array_split(order, per_epoch)
-            summed = 0.0
-            for number in rng.permutation(per_epoch):
-                rows = batches[number]
-                texts = [(lines[i][0], lines[second[i]][1]) for i in rows]
-                tokens, types = assemble(texts, tokenizer)
-                inputs, chosen = mask_tokens(tokens, tokenizer, settings.masked, rng)
-                real = torch.from_numpy(tokens != tokenizer.pad_token_id).long().to(device)
-                states = model.bert(
-                    input_ids=torch.from_numpy(inputs).to(device),
-                    attention_mask=real,
-                    token_type_ids=torch.from_numpy(types).to(device),
-                ).last_hidden_state
-                logits = model.cls(states[torch.from_numpy(chosen).to(device)])
-                loss = F.cross_entropy(logits, torch.from_numpy(tokens[chosen]).to(device))
-                pairs = torch.from_numpy(np.flatnonzero([len(b) > 0 for _, b in texts])).to(device)
-                if len(pairs):
-                    own = torch.from_numpy((second[rows] == rows).astype(np.int64)).to(device)
-                    loss = loss + F.cross_entropy(follows(states[pairs, 0]), own[pairs])
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-                optimizer.step()
-                optimizer.zero_grad()
-                schedule.step()
-                summed += float(loss.detach())
-                progress.advance()
-            losses.append(summed / per_epoch)
-    model.eval()
-    return losses
-
-
-def assemble(
-    texts: list[tuple[list[int], list[int]]], tokenizer: PreTrainedTokenizerBase
-) -> tuple[np.ndarray, np.ndarray]:
-    """[CLS] A [SEP] B [SEP] as padded int64 tokens and token types (B, T)."""
-    cls, sep = [tokenizer.cls_token_id], [tokenizer.sep_token_id]
-    heads = [(cls + first + sep)[:LONGEST] for first, _ in texts]
-    rows = [
-        (head + (rest + sep if rest else []))[:LONGEST]
-        for head, (_, rest) in zip(heads, texts, strict=True)
-    ]
-    tokens = np.full((len(rows), max(map(len, rows))), tokenizer.pad_token_id, np.int64)
-    types = np.zeros_like(tokens)
-    for number, (head, row) in enumerate(zip(heads, rows, strict=True)):
-        tokens[number, : len(row)] = row
-        types[number, len(head) : len(row)] = 1
-    return tokens, types
-
-
-def mask_tokens(
-    tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, share: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Corrupted copy of the tokens (80 % mask, 10 % random, 10 % kept); the places to predict."""
-    ordinary = tokens >= len(SPECIAL)
-    chosen = ordinary & (rng.random(tokens.shape) < share)
-    if not chosen.any():
-        chosen[tuple(np.argwhere(ordinary)[0])] = True
-    fate = rng.random(tokens.shape)
-    inputs = tokens.copy()
-    inputs[chosen & (fate < 0.8)] = tokenizer.mask_token_id
-    random = chosen & (fate >= 0.9)
-    inputs[random] = rng.integers(len(SPECIAL), len(tokenizer), random.sum())
-    return inputs, chosen
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """No bars of reading and writing weights, which take no time here and would fill notebooks."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """Fast tokenizer of an encoder from a folder or the hub."""
+    """Fast tokenizer of an encoder from a folder or the hub; code beside it is never run."""
+    if Path(name).is_dir() and not (Path(name) / "tokenizer.json").is_file():
+        raise MtkdError(
+            f"tokenizer {name!r}: no tokenizer.json in that folder; save the encoder's fast "
+            "tokenizer there (tokenizer.save_pretrained)"
+        )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MtkdError(f"tokenizer {name!r} cannot be loaded: {reason}") from error
     if not tokenizer.is_fast:
         raise MtkdError(f"tokenizer {name!r}: a fast tokenizer is needed (one with tokenizer.json)")
     return tokenizer
+
+
+def load_encoder(
+    name: str,
+    *,
+    revision: str | None = None,
+    dropout: float | None = None,
+    layers: int | None = None,
+) -> PreTrainedModel:
+    """Pre-trained encoder from a folder or the hub, without pooler, in fp32.
+
+    `dropout` is the rate on the shared layers, hidden states and attention alike (the KD paper's
+    candidates differ in it); None keeps the encoder's own. `layers` keeps the first so many layers.
+    Code beside the weights is never run. Raises MtkdError if it cannot be loaded, is a decoder, or
+    knows no dropout or not so many layers.
+    """
+    pinned = {} if revision is None else {"revision": revision}
+    options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
+        check_encoder(config, name)
+        if dropout is not None:
+            set_dropout(config, dropout, name)
+        if layers is not None:
+            keep_layers(config, layers, name)
+        if knows_pooling(config):
+            options["add_pooling_layer"] = False
+        with without_bars():
+            return AutoModel.from_pretrained(
+                name, config=config, trust_remote_code=False, **options, **pinned
+            )
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MtkdError(
+            f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "
+            "model.safetensors, or a hub name and a network; see `encoders` in the recipe)"
+        ) from error
+
+
+def check_encoder(config: PreTrainedConfig, name: str) -> None:
+    """Refuse a model whose first token does not see the others, as a head needs it."""
+    both = config.is_encoder_decoder or getattr(config, "is_decoder", False)
+    if both or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise MtkdError(
+            f"encoder {name!r}: {config.model_type} is no encoder; expected a model that is "
+            "pre-trained by masked words, as BERT, RoBERTa or DeBERTa"
+        )
+
+
+def set_dropout(config: PreTrainedConfig, rate: float, name: str) -> None:
+    """Set every rate on hidden states and attention that the configuration has."""
+    known = [key for key in DROPOUT if hasattr(config, key)]
+    if not known:
+        raise MtkdError(
+            f"encoder {name!r}: its config.json ({config.model_type}) has no rate of dropout that "
+            f"`dropout` could set; expected one of {', '.join(DROPOUT)}: use another encoder"
+        )
+    for key in known:
+        setattr(config, key, rate)
+
+
+def keep_layers(config: PreTrainedConfig, count: int, name: str) -> None:
+    """Keep the first so many layers of the configuration."""
+    found = getattr(config, "num_hidden_layers", None)
+    if found is None or found < count:
+        raise MtkdError(
+            f"encoder {name!r}: its config.json ({config.model_type}) has num_hidden_layers "
+            f"{found}; expected at least {count}, as `layers` says: ask for fewer layers"
+        )
+    config.num_hidden_layers = count
+    if kinds := getattr(config, "layer_types", None):  # ModernBERT lists each layer's attention
+        config.layer_types = kinds[:count]
+
+
+def knows_pooling(config: PreTrainedConfig) -> bool:
+    """Whether the model of a configuration has a pooler that can be left out."""
+    found: Any = MODEL_MAPPING.get(type(config), ())  # one class, or several
+    kinds = found if isinstance(found, tuple) else (found,)
+    return any("add_pooling_layer" in inspect.signature(kind).parameters for kind in kinds)

@@ -7,28 +7,110 @@ position: -1 padding, 0 special token, 1 first text, 2 second text.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import Task
 from mtkd.method.settings import HeadSpec
 
+Objective = Literal["classification", "regression", "ranking"]
+Kind = TypeVar("Kind", bound=type[nn.Module])
+HEADS: dict[str, type[nn.Module]] = {}
 
-class LinearHead(nn.Module):
-    """Softmax classifier, similarity or relevance score on the [CLS] state (MT-DNN Eq. 1, 2, 5).
 
-    Similarity and relevance are unbounded: one output, no activation.
+def head(name: str) -> Callable[[Kind], Kind]:
+    """Register a module class as the head `name`, as in `HeadSpec(kind=name)`.
+
+    It is made by `Class(hidden, spec, **spec.options)`, `hidden` the encoder's width, and its
+    `forward(states, segments)` is as above. Its attribute `objective` says how outputs are
+    trained: "classification" (logits (B, C)), "regression" (a score (B, 1)) or "ranking"
+    (relevance (B, 1) among a question's candidates).
     """
 
-    def __init__(self, hidden: int, outputs: int, dropout: float) -> None:
+    def register(kind: Kind) -> Kind:
+        objective = getattr(kind, "objective", None)
+        if objective not in get_args(Objective):
+            expected = ", ".join(get_args(Objective))
+            raise MtkdError(f"head {name!r}: objective {objective!r}; expected one of {expected}")
+        HEADS[name] = kind
+        return kind
+
+    return register
+
+
+def find_head(name: str) -> type[nn.Module]:
+    """The registered head class of that name. Raises MtkdError if there is none."""
+    if name not in HEADS:
+        raise MtkdError(f"unknown head {name!r}; expected one of {', '.join(HEADS)}")
+    return HEADS[name]
+
+
+def objective_of(spec: HeadSpec) -> Objective:
+    """How a head's outputs are trained."""
+    objective: Objective = getattr(find_head(spec.kind), "objective")  # noqa: B009
+    return objective
+
+
+def build_head(spec: HeadSpec, hidden: int) -> nn.Module:
+    """Head for a specification; `hidden` is the encoder's width.
+
+    Raises MtkdError if there is no such kind of head, or it has not these options.
+    """
+    try:
+        return find_head(spec.kind)(hidden, spec, **spec.options)
+    except (TypeError, ValueError) as error:
+        raise MtkdError(f"head {spec.kind!r} with options {spec.options}: {error}") from error
+
+
+def task_head(task: Task, pair: str = "san", options: dict[str, Any] | None = None) -> HeadSpec:
+    """The paper's head for a task; sentence pairs get the kind `pair` with its `options`."""
+    kind = {"single": "linear", "pair": pair, "similarity": "similarity"}[task.kind]
+    return HeadSpec(kind, task.labels, task.dropout, (options or {}) if kind == pair else {})
+
+
+@head("linear")
+class LinearHead(nn.Module):
+    """Softmax classifier on the [CLS] state. MT-DNN Eq. 1."""
+
+    objective: Objective = "classification"
+
+    def __init__(self, hidden: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden, outputs)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.output = nn.Linear(hidden, max(len(spec.labels), 1))
 
     def forward(self, states: Tensor, segments: Tensor) -> Tensor:
         return self.output(self.dropout(states[:, 0]))
 
 
+@head("similarity")
+class SimilarityHead(LinearHead):
+    """Unbounded similarity from the [CLS] state. MT-DNN Eq. 2."""
+
+    objective = "regression"
+
+    def __init__(self, hidden: int, spec: HeadSpec) -> None:
+        super().__init__(hidden, replace(spec, labels=()))
+
+
+@head("ranking")
+class RankingHead(LinearHead):
+    """Relevance of a candidate answer to its question, from the [CLS] state. MT-DNN Eq. 5."""
+
+    objective = "ranking"
+
+    def __init__(self, hidden: int, spec: HeadSpec) -> None:
+        if spec.labels != ("entailment", "not_entailment"):
+            raise ValueError("it answers entailment / not_entailment only")
+        super().__init__(hidden, replace(spec, labels=()))
+
+
+@head("san")
 class SanHead(nn.Module):
     """Stochastic answer network for sentence pairs (MT-DNN Eq. 3 and 4).
 
@@ -36,12 +118,16 @@ class SanHead(nn.Module):
     to the first text (premise), predicts the classes, and is updated by a GRU cell. Returns
     log(mean over steps of softmax), shape (B, C): log-probabilities, which serve as logits.
     While training, whole steps are dropped at random, at least one per example is kept.
+    Its defaults are those of the paper's released code; the paper does not name them.
     """
 
-    def __init__(self, hidden: int, spec: HeadSpec) -> None:
+    objective: Objective = "classification"
+
+    def __init__(
+        self, hidden: int, spec: HeadSpec, steps: int = 5, step_dropout: float = 0.1
+    ) -> None:
         super().__init__()
-        self.steps = spec.san_steps
-        self.step_dropout = spec.san_step_dropout
+        self.steps, self.step_dropout = steps, step_dropout
         self.dropout = nn.Dropout(spec.dropout)
         self.query = nn.Linear(hidden, 1, bias=False)
         self.bilinear = nn.Linear(hidden, hidden, bias=False)
@@ -92,11 +178,3 @@ def average_steps(step_logits: Tensor, keep: Tensor | None) -> Tensor:
         return torch.logsumexp(log_probs, 1) - math.log(log_probs.shape[1])
     log_probs = log_probs.masked_fill(~keep.unsqueeze(-1), float("-inf"))
     return torch.logsumexp(log_probs, 1) - keep.sum(1, keepdim=True).log()
-
-
-def build_head(spec: HeadSpec, hidden: int) -> nn.Module:
-    """Head for a specification; `hidden` is the encoder's width."""
-    if spec.kind == "san":
-        return SanHead(hidden, spec)
-    outputs = len(spec.labels) if spec.kind == "linear" else 1
-    return LinearHead(hidden, outputs, spec.dropout)

@@ -11,6 +11,7 @@ import torch
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData, by_length, pad_rows
 from mtkd.data.tasks import is_dev
+from mtkd.method.heads import objective_of
 from mtkd.method.losses import group_log_probs
 from mtkd.method.model import MultiTaskModel
 
@@ -19,8 +20,8 @@ BATCH = 128  # rows a batch; no gradients, so larger than in training
 
 
 @torch.inference_mode()
-def predict(model: MultiTaskModel, task: str, item: TaskData, *, pad: int) -> np.ndarray:
-    """Outputs float32 (N, C) of one task's head, row i for example i.
+def predict(model: MultiTaskModel, task: str, item: TaskData) -> np.ndarray:
+    """Outputs float32 (N, C) of one task's head, row i for example i: logits, or a score (N, 1).
 
     A ranking head's relevance scores become log-probabilities of (entailment, not_entailment)
     within each question's candidates, so that they read like a classifier's.
@@ -28,14 +29,15 @@ def predict(model: MultiTaskModel, task: str, item: TaskData, *, pad: int) -> np
     model.eval()
     device = next(model.parameters()).device
     encoded, spec = item.encoded, model.specs[task]
+    ranking = objective_of(spec) == "ranking"
     rows_of = item.unit_rows
     columns = max(len(spec.labels), 1)
     outputs = np.zeros((len(encoded), columns), np.float32)
     for units in by_length(item, BATCH if rows_of is None else BATCH // 4):
         rows = units if rows_of is None else np.concatenate([rows_of[unit] for unit in units])
-        tokens, segments = pad_rows(encoded, rows, pad)
+        tokens, segments = pad_rows(encoded, rows, model.pad)
         result = model(task, tokens.to(device), segments.to(device))
-        if spec.kind == "ranking":
+        if ranking:
             sizes = [1] * len(units) if rows_of is None else [len(rows_of[unit]) for unit in units]
             groups = torch.repeat_interleave(torch.arange(len(units)), torch.tensor(sizes))
             chosen = group_log_probs(result, groups.to(device))
@@ -45,9 +47,7 @@ def predict(model: MultiTaskModel, task: str, item: TaskData, *, pad: int) -> np
     return outputs
 
 
-def deployed(
-    model: MultiTaskModel, data: Mapping[str, Mapping[str, TaskData]], pad: int
-) -> dict[str, float]:
+def deployed(model: MultiTaskModel, data: Mapping[str, Mapping[str, TaskData]]) -> dict[str, float]:
     """What a model costs where it is used: parameters, examples per second, latency in ms.
 
     `data` maps task -> split -> data. Speed is over one dev set of every task, in batches of
@@ -55,22 +55,22 @@ def deployed(
     """
     dev = {task: next(d for s, d in splits.items() if is_dev(s)) for task, splits in data.items()}
     task, item = next(iter(dev.items()))
-    predict(model, task, item, pad=pad)  # the first pass allocates
+    predict(model, task, item)  # the first pass allocates
     began = time.perf_counter()
     for name, one in dev.items():
-        predict(model, name, one, pad=pad)
+        predict(model, name, one)
     seconds = time.perf_counter() - began
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "examples_per_second": sum(len(one.encoded) for one in dev.values()) / seconds,
-        "latency_ms": 1000 * float(np.median([timed(model, task, item, row, pad) for row in ONES])),
+        "latency_ms": 1000 * float(np.median([timed(model, task, item, row) for row in ONES])),
     }
 
 
-def timed(model: MultiTaskModel, task: str, item: TaskData, row: int, pad: int) -> float:
+def timed(model: MultiTaskModel, task: str, item: TaskData, row: int) -> float:
     """Seconds that a model needs for one example."""
     device = next(model.parameters()).device
-    tokens, segments = pad_rows(item.encoded, np.array([row % len(item.encoded)]), pad)
+    tokens, segments = pad_rows(item.encoded, np.array([row % len(item.encoded)]), model.pad)
     began = time.perf_counter()
     with torch.inference_mode():
         model(task, tokens.to(device), segments.to(device)).cpu()
@@ -81,7 +81,6 @@ def evaluate(
     model: MultiTaskModel,
     splits: dict[str, dict[str, TaskData]],
     *,
-    pad: int,
     outputs: dict[tuple[str, str], np.ndarray] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Scores by task: `splits` maps task -> split -> data; a metric of dev_mm is `accuracy_mm`.
@@ -92,7 +91,7 @@ def evaluate(
     outputs = {} if outputs is None else outputs
     for task, items in splits.items():
         for split, item in items.items():
-            outputs[task, split] = predict(model, task, item, pad=pad)
+            outputs[task, split] = predict(model, task, item)
             found = metrics.compute(item.encoded.task, outputs[task, split], item.encoded.label)
             suffix = split.removeprefix("dev")
             scores.setdefault(task, {}).update({m + suffix: v for m, v in found.items()})

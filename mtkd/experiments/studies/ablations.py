@@ -31,10 +31,10 @@ def targets(recipe: Recipe) -> Study:
             title = f"label weight {weight:g}, temperature {heat:g}"
             how = {"hard_weight": weight, "temperature": heat}
             arms.append(taught(recipe, f"w{weight:g}-t{heat:g}", title, **how))
-    mixed = {"hard_weight": 0.5, "temperature": 2.0, "mix": "targets"}
+    mixed = {"hard_weight": 0.5, "temperature": 2.0, "loss": "mixed-targets"}
     arms.append(taught(recipe, "mixed-t2", "targets mixed, not losses, temperature 2", **mixed))
     title = "teacher annealing: label weight from 0 to 1"
-    arms.append(taught(recipe, "annealed", title, anneal=True))
+    arms.append(taught(recipe, "annealed", title, loss="annealed"))
     return Study(
         "targets",
         "Hard and soft targets",

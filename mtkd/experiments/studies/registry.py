@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mtkd.common.errors import MtkdError
-from mtkd.experiments.recipes import changed
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.ablations import ensembles, heads, targets, teacher_tasks
 from mtkd.experiments.studies.arms import Arm, Study
 from mtkd.experiments.studies.open_questions import few_labels, generations, sizes, unlabelled
+from mtkd.experiments.validation import changed
 
 STUDIES: Mapping[str, Callable[[Recipe], Study]] = {
     "targets": targets,

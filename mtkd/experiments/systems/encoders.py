@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mtkd.data.digests import encoder_files
 from mtkd.data.toy.corpus import toy_corpus
 from mtkd.experiments.context import RunContext, finish
-from mtkd.experiments.recipes import encoder_location, pretraining_of
+from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import Record, Stopwatch
 from mtkd.experiments.settings import Recipe
-from mtkd.method.encoders import load_tokenizer, pretrain
-from mtkd.method.model import load_encoder
+from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.pretraining import pretrain
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
@@ -28,7 +28,7 @@ def encoder_run(outline: Outline, name: str) -> Run:
     if source.path:
         settings["path"] = encoder_files(Path(source.path))
     if source.pretrain:
-        settings |= asdict(pretraining_of(recipe, name)) | {"lowercase": source.lowercase}
+        settings |= asdict(recipe.pretraining_of(name)) | {"lowercase": source.lowercase}
         settings["corpus_seed"] = recipe.data.seed
         # A line costs nearly as much as a training example (measured in the demo).
         cost = 0.85 * recipe.pretraining.sentences * recipe.pretraining.epochs
@@ -52,7 +52,7 @@ def train_encoder(context: RunContext) -> Record:
     location = encoder_location(recipe, name)
     if location is None:
         lines = toy_corpus(recipe.data.seed, recipe.pretraining.sentences)
-        settings, folder = pretraining_of(recipe, name), context.model_folder
+        settings, folder = recipe.pretraining_of(name), context.model_folder
         details["losses"] = pretrain(
             lines, settings, lowercase=source.lowercase, seed=0, folder=folder
         )

@@ -98,7 +98,7 @@ def experts_for(context: RunContext, data: dict[str, Splits]) -> Experts:
     extra: dict[str, TaskData] = {}
     slices: dict[str, tuple[str, ...]] = {}
     linear = {
-        task: replace(spec, kind="linear" if spec.labels else spec.kind)
+        task: replace(spec, kind="linear", options={}) if spec.labels else spec
         for task, spec in recipe_heads(context, context.tasks).items()
     }
     for task in context.tasks:
@@ -121,13 +121,13 @@ def metal_part(
 ) -> dict[str, Any]:
     context, recipe = setup.context, setup.context.recipe
 
-    def answer(model: MultiTaskModel, task: str, item: TaskData, *, pad: int) -> np.ndarray:
-        outputs = predict(model, task, item, pad=pad)
+    def answer(model: MultiTaskModel, task: str, item: TaskData) -> np.ndarray:
+        outputs = predict(model, task, item)
         examples = read_examples(context, item.encoded.task.name, item.encoded.split)
         for name in experts.slices[task]:
             rows = slice_rows(examples, name)
             if len(rows):
-                own = predict(model, f"{task}-{name}", item, pad=pad)[rows]
+                own = predict(model, f"{task}-{name}", item)[rows]
                 outputs[rows] = mean_outputs(outputs[rows], own, bool(GLUE[task].labels))
         return outputs
 

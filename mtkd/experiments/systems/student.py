@@ -58,7 +58,8 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
 def has_teachers(distillation: Distillation) -> bool:
     """Whether a student learns from soft targets at all."""
     text = distillation.unlabelled > 0 and not distillation.again
-    return distillation.anneal or distillation.hard_weight < 1 or text
+    own = distillation.loss != Distillation().loss  # it may listen whatever the weight
+    return own or distillation.hard_weight < 1 or text
 
 
 def teaches(recipe: Recipe, student: str) -> bool:
@@ -108,7 +109,7 @@ def train_student(context: RunContext) -> Record:
     scores, details = combine(parts)
     model = MultiTaskModel.from_pretrained(context.model_folder)
     details["more"] = {name: item.units for name, item in extra.items()}
-    details["deployed"] = deployed(model, data, tokenizer.pad_token_id)
+    details["deployed"] = deployed(model, data)
     return finish(context, watch, scores, details)
 
 

@@ -1,0 +1,43 @@
+"""The committed results, renewed on purpose alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mtkd.analysis.results import open_results
+from mtkd.app.freshness import find_due
+from mtkd.app.gallery import update_pages
+from mtkd.app.publish import publish
+from mtkd.common import paths
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
+from mtkd.experiments.plans import expand
+
+
+def renew_reference(name: str) -> Path:
+    """Write a recipe's tables, figures and report anew and copy them, with its scores, there.
+
+    Raises MtkdError where runs are missing, studies' included. A README.md there stays.
+    """
+    if paths.CHECKOUT is None:
+        raise MtkdError("committed results are in a checkout of the repository, not in the package")
+    results = open_results(name)
+    runs = expand(results.recipe)
+    missing = find_due(results.recipe, runs, results.folder, reports=False).trainings
+    if missing:
+        raise MtkdError(
+            f"{results.folder}: {len(missing)} of {len(runs)} runs are missing, "
+            f"{missing[0].run_id} first; run `mtkd reproduce --recipe {name}`"
+        )
+    target = paths.REFERENCE / results.recipe.name
+    written = publish(results)
+    with whole(target) as part:
+        for file in written:
+            copy = part / file.relative_to(results.folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+        for note in target.glob("README.md"):
+            shutil.copy(note, part)
+    update_pages(paths.CHECKOUT, paths.REFERENCE / "demo")
+    return target

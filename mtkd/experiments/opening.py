@@ -7,7 +7,7 @@ from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import find_run
 from mtkd.experiments.recipes import open_recipe
 from mtkd.experiments.records import current_record
-from mtkd.experiments.studies.registry import arm_recipe
+from mtkd.experiments.studies.registry import variant_recipe
 from mtkd.experiments.task_sets import present_tasks
 
 
@@ -18,7 +18,7 @@ def open_run(recipe: str, stage: str, variant: str | None, seed: int, arm: str =
     """
     resolved, results = open_recipe(recipe)
     if arm:
-        resolved, _ = arm_recipe(resolved, arm)
+        resolved, _ = variant_recipe(resolved, arm)
     run = find_run(resolved, stage, variant, seed)
     if current_record(results, run) is None:
         for parent in run.parents:

@@ -13,7 +13,7 @@ import yaml
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import Task
-from mtkd.experiments.checks import STUDY_NAMES, check
+from mtkd.experiments.checks import check
 from mtkd.experiments.parsing import apply_setting, build
 from mtkd.experiments.settings import Heads, Recipe
 from mtkd.method.settings import HeadSpec, Pretraining
@@ -59,9 +59,7 @@ def saved_choices(results: Path) -> tuple[list[str], str | None]:
     """Studies, and file of unlabelled text, of what was reproduced in a results folder before."""
     path = results / "recipe.yaml"
     saved = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    # Only what this version knows: the folder may be of another one.
-    studies = [name for name in saved.get("studies", []) if name in STUDY_NAMES]
-    return studies, saved.get("data", {}).get("unlabelled")
+    return saved.get("studies", []), saved.get("data", {}).get("unlabelled")
 
 
 def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:

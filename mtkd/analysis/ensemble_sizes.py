@@ -7,129 +7,107 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from mtkd.analysis.evaluations import Gold, dev_labels
 from mtkd.analysis.results import Results
 from mtkd.analysis.statistics import estimate
-from mtkd.analysis.tables import OURS, cell, row_of, said, verdict
+from mtkd.analysis.study_figures import lines_figure
+from mtkd.analysis.study_tables import printed
+from mtkd.analysis.tables import OURS, frame_of, row_of
+from mtkd.analysis.views import View
 from mtkd.data import metrics
 from mtkd.data.tasks import GLUE
 from mtkd.experiments import records
-from mtkd.experiments.plans import arm_runs
+from mtkd.experiments.plans import variant_runs
 from mtkd.experiments.records import prediction_file, run_folder
 from mtkd.experiments.runs import Run
-from mtkd.experiments.studies.ablations import ensembles
+from mtkd.experiments.studies.registry import make_study
 from mtkd.method import targets
 from mtkd.method.targets import Predictions
 
-SUBSETS = 20  # ensembles of one size, at the most
+SUBSETS = 20  # ensembles of one size, at most
+MEASURES = {
+    "best": "Best candidates",
+    "any": "Any candidates",
+    "gain": "Any, less the mean of its members",
+    "disagreement": "Two members differ, % of answers",
+}
 Member = dict[tuple[str, str], Predictions]  # by task and split
 
 
-def ensembles_by_size(results: Results) -> pd.DataFrame:
-    """Ensembles of candidates of every size: all of a size, or 20 drawn ones, and the best.
+def ensemble_views(results: Results) -> list[View]:
+    """Score of the ensemble itself by its size; empty without the study `ensembles`."""
+    found = ensembles_by_size(results)
+    if found.empty:
+        return []
+    sizes = {str(size): str(size) for size in sorted(set(found["size"]))}
+    values = frame_of(
+        [
+            row_of(size, OURS, measure, estimate(found.loc[found["size"] == int(size), measure]))
+            for size in sizes
+            for measure in MEASURES
+        ]
+    )
+    points = values[values["task"].isin(["best", "any"])]
+    points = points.assign(panel="", line=points["task"].map(MEASURES), x=points["system"].map(int))
+    return [
+        View(
+            name="ensemble_sizes",
+            title="How many teachers make a good ensemble?",
+            caption="Score of the averaged predictions themselves, without any student, by the "
+            "number of teachers: the best by dev score, and any of the candidates.",
+            notes=(f"At most {SUBSETS} ensembles of each size and seed, drawn at random.",),
+            table=printed(values, "Teachers", sizes, MEASURES, signed=("gain",)),
+            values=values,
+            figure=lines_figure(points, "teachers in the ensemble", "ensemble's score, points"),
+        )
+    ]
 
-    One row per ensemble, columns seed, size, `best` (its members rank highest), `drawn`, `score`
-    (mean dev score in points), `gain` (less the mean of its members' own scores), `disagreement`
-    (% of dev examples that two members answer differently, mean over pairs and tasks). Empty
-    without finished runs of the study `ensembles`.
+
+def ensembles_by_size(results: Results) -> pd.DataFrame:
+    """A row per seed and size: `best`, `any` and `gain` in points, `disagreement` in %.
+
+    `best` is the score of the candidates that rank highest; the others are means over all
+    ensembles of that size, or 20 drawn ones: their score, what it is above the mean of the members'
+    own scores, and how many dev examples two members answer differently. Empty without finished
+    runs of the study `ensembles`.
     """
     gold, rows = dev_labels(results), []
-    for run in widest_teachers(results):
-        record = records.read_record(run_folder(results.folder, run.run_id))
-        members = [
-            read_member(results, run_id, system, gold)
-            for run_id, system in record.details["members"]
+    for teachers in widest_teachers(results):
+        record = records.read_record(run_folder(results.folder, teachers.run_id))
+        chosen = record.details["members"]
+        members = [read_member(results, run, system, gold) for run, system in chosen]
+        rows += sizes_of(members, gold, teachers.seed)
+    return pd.DataFrame(rows, columns=["seed", "size", *MEASURES])
+
+
+def sizes_of(members: Sequence[Member], gold: Gold, seed: int) -> list[dict[str, float]]:
+    """One row per size of the ensembles of some members, the best member first."""
+    alone = [ensemble_score([member], gold) for member in members]
+    apart = {
+        (a, b): disagreement(members[a], members[b])
+        for a, b in combinations(range(len(members)), 2)
+    }
+    rows = []
+    for size in range(1, len(members) + 1):
+        groups = drawn(len(members), size, seed)
+        scores = [ensemble_score([members[at] for at in group], gold) for group in groups]
+        gains = [
+            score - np.mean([alone[at] for at in group])
+            for score, group in zip(scores, groups, strict=True)
         ]
-        alone = [ensemble_score([member], gold) for member in members]
-        apart = {
-            pair: disagreement(members[pair[0]], members[pair[1]])
-            for pair in combinations(range(len(members)), 2)
-        }
-        for size in range(1, len(members) + 1):
-            best, groups = tuple(range(size)), drawn(len(members), size, run.seed)
-            for group in dict.fromkeys([best, *groups]):
-                score = ensemble_score([members[at] for at in group], gold)
-                shares = [apart[pair] for pair in combinations(group, 2)]
-                rows.append(
-                    {
-                        "seed": run.seed,
-                        "size": size,
-                        "best": group == best,
-                        "drawn": group in groups,
-                        "score": score,
-                        "gain": score - float(np.mean([alone[at] for at in group])),
-                        "disagreement": float(np.mean(shares)) if shares else float("nan"),
-                    }
-                )
-    columns = ["seed", "size", "best", "drawn", "score", "gain", "disagreement"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def by_seed(found: pd.DataFrame) -> pd.DataFrame:
-    """A row per seed and size of `ensembles_by_size`: `best`, `any`, `gain` and `disagreement`.
-
-    The score of the best ensemble, and means over the drawn ones.
-    """
-    keys = ["seed", "size"]
-    best = found[found["best"]].set_index(keys)["score"].rename("best")
-    means = found[found["drawn"]].groupby(keys)[["score", "gain", "disagreement"]].mean()
-    return best.to_frame().join(means.rename(columns={"score": "any"})).reset_index()
-
-
-def size_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Ensembles by size as printed: means over seeds with their intervals."""
-    titles = {
-        "best": ("The best", False),
-        "any": ("Any", False),
-        "gain": ("Any, less its members' mean", True),
-    }
-    table = []
-    for size, rows in by_seed(found).groupby("size"):
-        line = {"Teachers": str(size)}
-        for name, (title, signed) in titles.items():
-            numbers = estimate(rows[name])
-            row = row_of("", OURS, name, numbers) if numbers.n else None
-            line[title] = cell(row, signed=signed)
-        table.append(line | {"Seeds": str(rows["seed"].nunique())})
-    return pd.DataFrame(table)
-
-
-def diversity(found: pd.DataFrame, size: int) -> pd.Series:
-    """Rank correlation of disagreement and gain among ensembles of one size, by seed (Spearman)."""
-    mine = found[(found["size"] == size) & found["drawn"]]
-    ranks = {
-        seed: spearmanr(rows["disagreement"], rows["gain"]).statistic
-        for seed, rows in mine.groupby("seed")
-        if rows["disagreement"].nunique() > 1 and rows["gain"].nunique() > 1
-    }
-    return pd.Series(ranks, dtype=np.float64)
-
-
-def diversity_said(found: pd.DataFrame, size: int) -> str:
-    """Whether members that differ more make a better ensemble, in words."""
-    numbers = estimate(diversity(found, size))
-    if not numbers.n:
-        return ""
-    apart = estimate(by_seed(found).query(f"size == {size}").set_index("seed")["disagreement"])
-    differ = said(row_of("", OURS, "", apart), signed=False, unit="%")
-    heard = verdict(row_of("", OURS, "", numbers))
-    words = {"a gain": "more", "a loss": "less", "not told apart": "as much, as far as is told"}
-    low = "" if numbers.low is None else f" [{numbers.low:+.2f}, {numbers.high:+.2f}]"
-    return (
-        f"Two candidates answer {differ} of the dev examples differently. Ensembles of {size} "
-        f"whose members differ more gain {words.get(heard, heard)}: rank correlation "
-        f"{numbers.value:+.2f}{low} (n = {numbers.n})."
-    )
+        differ = [apart[pair] for group in groups for pair in combinations(group, 2)]
+        row = {"best": ensemble_score(members[:size], gold), "any": float(np.mean(scores))}
+        row |= {"gain": float(np.mean(gains)), "seed": seed, "size": size}
+        rows.append(row | {"disagreement": float(np.mean(differ)) if differ else float("nan")})
+    return rows
 
 
 def widest_teachers(results: Results) -> list[Run]:
     """The finished teachers runs, one per seed, that hold every candidate."""
-    arms = [arm for arm in ensembles(results.recipe).arms if arm.name.startswith("all-")]
-    students = [
-        run for arm in arms for run in arm_runs(results.recipe, ensembles(results.recipe), arm)
-    ]
+    study = make_study(results.recipe, "ensembles")
+    widest = max(study.variants, key=lambda variant: float(variant.factors.get("teachers", 0)))
+    students = variant_runs(results.recipe, study, widest)
     found = [parent for run in students for parent in run.parents if parent.stage == "teachers"]
     return [
         run for run in found if (run_folder(results.folder, run.run_id) / "record.json").exists()

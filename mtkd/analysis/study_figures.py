@@ -1,157 +1,164 @@
-"""Figures of the studies: the gain of every arm, and the grid of hard and soft targets."""
+"""The two figures of all studies: a forest plot of gains, and curves of scores."""
 
 from __future__ import annotations
 
-from itertools import cycle
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib.colors
-import matplotlib.patches
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from mtkd.analysis.ensemble_sizes import by_seed
 from mtkd.analysis.plotting import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
     ORANGE,
+    PURPLE,
+    SKY,
     VERMILLION,
     Plot,
     draw_estimate,
-    estimate_marks,
     grid_lines,
     name_rows,
     nothing_to_plot,
-    seed_count,
     styled,
     system_rows,
-    whole_epochs,
 )
-from mtkd.experiments.studies.ablations import TEMPERATURES, WEIGHTS
-from mtkd.experiments.studies.arms import Study
+from mtkd.analysis.study_tables import GAIN, MEAN, study_tasks
+from mtkd.analysis.system_names import task_title
+from mtkd.analysis.tables import OURS
+from mtkd.experiments.studies.study import Factor, Study, Variant
 
-HUES = (BLUE, ORANGE, GREEN, VERMILLION, GREY)  # of the seeds
+HUES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)  # of the lines of a panel
+KINDS = {BLUE: "other variants", VERMILLION: "the paper's setting", GREY: "no teacher"}
+
+
+def forest(study: Study, values: pd.DataFrame) -> Plot:
+    """The gain of every variant over its reference, which is the line at zero."""
+    found = values[values["task"] == GAIN]
+    shown = [variant for variant in study.variants if variant.name in set(found["system"])]
+    hues = {variant.name: hue_of(study, variant) for variant in shown}
+    names = {variant.name: variant.title for variant in shown}
+    return rows_figure(found, names, {GAIN: f"gain over {study.measured_against}, points"}, hues)
+
+
+def hue_of(study: Study, variant: Variant) -> str:
+    if variant.name == study.paper:
+        return VERMILLION
+    return GREY if variant.factors.get("teachers") is False else BLUE
 
 
 @styled
-def study_figure(study: Study, values: pd.DataFrame) -> Plot:
-    """The gain of every arm over the base arm; a heat map where the arms are a grid."""
-    gains = values[values["task"] == "gain"]
-    if gains.empty:
-        return nothing_to_plot(f"no finished arm of the study {study.name}")
-    if study.name == "targets":
-        return grid_figure(study, gains)
-    figure = Plot(figsize=(8, 1.5 + 0.36 * gains["system"].nunique()), layout="constrained")
-    draw_arms(figure.subplots(), study, gains)
-    add_legend(figure, study, gains)
-    return figure
+def rows_figure(
+    values: pd.DataFrame,
+    names: Mapping[str, str],
+    measures: Mapping[str, str],
+    hues: Mapping[str, str],
+) -> Plot:
+    """One row per name ("system" of `values`) and one panel per measure ("task").
 
-
-@styled
-def ensembles_figure(study: Study, values: pd.DataFrame, found: pd.DataFrame, size: int) -> Plot:
-    """The gain of every arm; beside it the ensembles themselves, of `ensembles_by_size`.
-
-    Their score by their size, and the gain of those of one `size` by how much their members differ.
+    Fine ticks are seeds, the bar is the 95 % interval, the dot the mean.
     """
-    gains = values[values["task"] == "gain"]
-    if gains.empty:
-        return nothing_to_plot(f"no finished arm of the study {study.name}")
-    figure = Plot(figsize=(8, 5.2), layout="constrained")
-    panels = figure.subplot_mosaic("AB;AC", width_ratios=(3, 2))
-    draw_arms(panels["A"], study, gains)
-    panels["A"].set_xlabel("gain over no teacher, points")
-    draw_sizes(panels["B"], by_seed(found))
-    draw_diversity(panels["C"], found, size)
-    add_legend(figure, study, gains)
+    if not names:
+        return nothing_to_plot("no finished run")
+    figure = Plot(figsize=(8, 1.3 + 0.27 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    for axes, (measure, words) in zip(panels, measures.items(), strict=True):
+        for y, name in enumerate(names):
+            rows = values[values["task"] == measure]
+            for row in system_rows(rows, name):
+                draw_estimate(axes, row, y, hues[name])
+        name_rows(axes, list(names.values()) if axes is panels[0] else [""] * len(names))
+        axes.set_xlabel(words)
+        if measure == GAIN:
+            axes.axvline(0, color=GREY, linewidth=1)
+        else:
+            axes.set_xlim(left=0)
+    used = [hue for hue in KINDS if hue in hues.values()]
+    if GAIN in measures and len(used) > 1:
+        marks = [Line2D([], [], color=hue, marker="o", ls="", label=KINDS[hue]) for hue in used]
+        figure.legend(handles=marks, loc="outside lower center", ncols=3)
     return figure
 
 
-def add_legend(figure: Plot, study: Study, gains: pd.DataFrame) -> None:
-    marks = estimate_marks(BLUE, f"mean of {seed_count(gains)}", gains)
-    if study.paper in set(gains["system"]):
-        paper = Line2D([], [], color=VERMILLION, marker="o", linestyle="", label="the paper's")
-        marks.insert(1, paper)
-    figure.legend(handles=marks, loc="outside lower center", ncols=4)
+def curves(study: Study, values: pd.DataFrame, costs: pd.DataFrame | None = None) -> Plot:
+    """The score against the factor of the study's `curve`, one line per value of another.
+
+    Dotted lines with hollow marks are the paper's own numbers.
+    """
+    axis = study.curve
+    assert axis is not None
+    measures = study_tasks(study, values) if axis.panels == "task" else [MEAN]
+    measured = {} if costs is None else costs.to_dict("index")
+    rows = []
+    for variant in study.variants:
+        factors: dict[Any, Any] = {**variant.factors, **measured.get(variant.name, {})}
+        mine = values[(values["system"] == variant.name) & values["task"].isin(measures)]
+        for row in mine.to_dict("records") if {axis.factor, axis.lines} <= set(factors) else ():
+            panel = words_for(axis.panels, factors.get(axis.panels, ""))
+            if axis.panels == "task":
+                panel = task_title(str(row["task"]))
+            line = words_for(axis.lines, factors[axis.lines])
+            rows.append(row | {"panel": panel, "line": line, "x": factors[axis.factor]})
+    found = pd.DataFrame(rows, columns=[*values.columns, "panel", "line", "x"])
+    return lines_figure(found, axis.title, "mean dev score, points", log=axis.log)
 
 
-def draw_arms(axes: Axes, study: Study, gains: pd.DataFrame) -> None:
-    """One row per arm: seeds, interval, mean; the base arm is the line at zero."""
-    arms = [arm for arm in study.arms if arm.name in set(gains["system"])]
-    for y, arm in enumerate(arms):
-        for row in system_rows(gains, arm.name):
-            draw_estimate(axes, row, y, VERMILLION if arm.name == study.paper else BLUE)
-    axes.axvline(0, color=GREY, linewidth=1)
-    name_rows(axes, [arm.title for arm in arms])
-    axes.set_xlabel(f"gain over {study.compared}, points")
+def words_for(factor: str, value: Factor) -> str:
+    """A factor's value as a label: "with teachers", "fraction of labels 0.1", "text"."""
+    if isinstance(value, bool):
+        return f"{'with' if value else 'without'} {factor}"
+    return value if isinstance(value, str) else f"{factor} {value:g}"
 
 
-def draw_sizes(axes: Axes, sizes: pd.DataFrame) -> None:
-    """Score of the ensemble itself by its size: thin lines are seeds, thick ones their mean."""
-    for name, hue, label in (("best", GREEN, "the best"), ("any", GREY, "any")):
-        table = sizes.pivot(index="size", columns="seed", values=name)
-        axes.plot(table.index, table, color=hue, linewidth=0.7, alpha=0.4)
-        axes.plot(table.index, table.mean(axis=1), "o-", color=hue, linewidth=2, ms=4, label=label)
-    axes.set(xlabel="teachers in the ensemble", ylabel="ensemble's score, points")
-    axes.legend(title="candidates", loc="lower right")
-    whole_epochs(axes)
-    grid_lines(axes, "y")
-
-
-def draw_diversity(axes: Axes, found: pd.DataFrame, size: int) -> None:
-    """Gain of ensembles over their members' mean by how often two members differ; hue: seed."""
-    mine = found[(found["size"] == size) & found["drawn"]]
-    for (seed, rows), hue in zip(mine.groupby("seed"), cycle(HUES), strict=False):
-        place = rows["disagreement"], rows["gain"]
-        axes.plot(*place, "o", color=hue, ms=3.5, alpha=0.7, label=f"{seed}")
-    axes.set(
-        xlabel="two members differ, % of dev answers", ylabel=f"gain of {size} over one, points"
-    )
-    axes.legend(title="seed", fontsize=7.5, title_fontsize=7.5, ncols=2, handletextpad=0.1)
-    grid_lines(axes, "both")
-
-
-def grid_figure(study: Study, gains: pd.DataFrame) -> Plot:
-    """Gain by label weight and temperature, and the arms beside the grid."""
-    found = gains.set_index("system")["value"]
-    names = [[f"w{weight:g}-t{heat:g}" for heat in TEMPERATURES] for weight in WEIGHTS]
-    table = np.array([[found.get(name, np.nan) for name in row] for row in names])
-    inside = {name for row in names for name in row}
-    others = gains[~gains["system"].isin(inside)]
-    figure = Plot(figsize=(8, 3.4), layout="constrained")
-    grid, beside = figure.subplots(1, 2, width_ratios=(5, 4))
-    largest = float(np.nanmax(np.abs(table))) if np.isfinite(table).any() else 1.0
-    shades = matplotlib.colors.LinearSegmentedColormap.from_list("gain", [ORANGE, "white", BLUE])
-    grid.imshow(table, cmap=shades, vmin=-largest, vmax=largest, aspect="auto")
-    for row in range(len(WEIGHTS)):
-        for column in range(len(TEMPERATURES)):
-            if np.isfinite(table[row, column]):
-                value = table[row, column]
-                dark = abs(value) > 0.6 * largest and value > 0
-                ink = "white" if dark else "black"
-                grid.text(column, row, signed(value), ha="center", va="center", color=ink)
-    for name, word in ((study.paper, "paper"), ("w0-t1", "review")):
-        place = next(((r, row.index(name)) for r, row in enumerate(names) if name in row), None)
-        if place:
-            r, column = place
-            grid.add_patch(outline(column - 0.5, r - 0.5))
-            dark = abs(table[r, column]) > 0.6 * largest and table[r, column] > 0
-            ink = "white" if dark else "black"
-            grid.text(column, r + 0.36, word, ha="center", va="center", fontsize=7.5, color=ink)
-    grid.set_xticks(range(len(TEMPERATURES)), [f"{heat:g}" for heat in TEMPERATURES])
-    grid.set_yticks(range(len(WEIGHTS)), [f"{weight:g}" for weight in WEIGHTS])
-    grid.set(xlabel="temperature", ylabel="weight of the labels")
-    grid.set_title(f"gain over no teacher, points, {seed_count(gains)}")
-    grid.spines[:].set_visible(False)
-    draw_arms(beside, study, pd.concat([gains[gains["system"] == study.paper], others]))
-    beside.set_xlabel("gain over no teacher, points")
+@styled
+def lines_figure(points: pd.DataFrame, across: str, upwards: str, *, log: bool = False) -> Plot:
+    """Curves with 95 % intervals: columns panel, line, x, value, low, high, source."""
+    if points.empty:
+        return nothing_to_plot("no finished run")
+    panels, lines = (list(dict.fromkeys(points[key])) for key in ("panel", "line"))
+    size = (max(6.0, 3.4 * len(panels)), 3.9)
+    figure = Plot(figsize=size, layout="constrained")
+    marks: dict[str, Any] = {}
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        mine = points[points["panel"] == panel]
+        for (source, line), rows in mine.groupby(["source", "line"], sort=False):
+            number, label = lines.index(line), line if source == OURS else f"{line}, paper"
+            shift = (number - (len(lines) - 1) / 2) * 0.012
+            drawn = draw_line(axes, rows, HUES[number % len(HUES)], shift, log, source == OURS)
+            marks.setdefault(label, drawn)
+        axes.set_xscale("log" if log else "linear")
+        name_places(axes, sorted(set(points["x"])), log)
+        axes.set(title=panel, xlabel=across)
+        grid_lines(axes, "y")
+    figure.axes[0].set_ylabel(upwards)
+    figure.legend(marks.values(), marks.keys(), loc="outside lower center", ncols=3)
     return figure
 
 
-def signed(value: float) -> str:
-    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}"
+def name_places(axes: Axes, places: Sequence[float], log: bool) -> None:
+    """Ticks at the places themselves; where those are many, at round numbers: 20k, 1M."""
+    if log and len(places) > 4:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xticks(places, [f"{x:g}" for x in places])
+        axes.minorticks_off()
 
 
-def outline(x: float, y: float) -> matplotlib.patches.Rectangle:
-    return matplotlib.patches.Rectangle((x, y), 1, 1, fill=False, edgecolor="black", linewidth=1.4)
+def draw_line(
+    axes: Axes, rows: pd.DataFrame, hue: str, shift: float, log: bool, ours: bool
+) -> Line2D:
+    """One line with its intervals, moved sideways a little so that they stand side by side."""
+    rows = rows.sort_values("x")
+    x = rows["x"].to_numpy(dtype=float)
+    x = x * 10**shift if log else x + shift * max(np.ptp(x), 1e-9)
+    fill, style = (hue, "o-") if ours else ("white", "o:")
+    (line,) = axes.plot(x, rows["value"], style, color=hue, mfc=fill, ms=4.5)
+    axes.vlines(x, rows["low"].astype(float), rows["high"].astype(float), color=hue, linewidth=1)
+    return line

@@ -1,234 +1,194 @@
-"""What a study found: scores by arm, its table, and a reading that states its numbers."""
+"""What a study found: numbers by variant, and the table of any study."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
+from mtkd.analysis.paper import read_paper
 from mtkd.analysis.results import Results
-from mtkd.analysis.statistics import estimate, mean_score, paired, score_matrix, task_order
+from mtkd.analysis.statistics import (
+    Estimate,
+    estimate,
+    mean_score,
+    paired,
+    score_matrix,
+    task_order,
+)
 from mtkd.analysis.system_names import task_title
 from mtkd.analysis.tables import (
     OURS,
+    PAPER,
     cell,
     find_row,
     frame_of,
     mean_title,
     row_of,
-    said,
     seed_counts,
     verdict,
 )
 from mtkd.experiments import records
-from mtkd.experiments.plans import arm_runs
-from mtkd.experiments.records import run_folder
-from mtkd.experiments.studies.arms import MEAN, PAPERS, TWIN, Arm, Study
+from mtkd.experiments.plans import variant_runs
+from mtkd.experiments.records import Record, run_folder
+from mtkd.experiments.studies.study import Study, Variant
 
-COSTS = {  # of a student: title and decimals
+MEAN, GAIN, ON_TAUGHT, ON_OTHERS = "mean", "gain", "gain, taught tasks", "gain, other tasks"
+COSTS = {  # of a student where it is used: title and decimals
     "parameters": ("Parameters", 0),
-    "examples_per_second": ("Examples a second", 0),
+    "examples_per_second": ("Examples per second", 0),
     "latency_ms": ("Latency, ms", 1),
 }
-BESIDE = ("mean", "gain", "taught", "untaught")  # of the tasks, in a study's values
-VERDICTS = (
-    "A gain or a loss is said only where Student's t interval leaves out zero, too: with so few "
-    "seeds the bootstrap's is too narrow. Nothing is corrected for the number of arms."
-)
 
 
 def study_scores(results: Results, study: Study) -> pd.DataFrame:
-    """Tidy scores of a study's finished runs; `system` is the name of the arm."""
+    """Tidy scores of a study's finished runs; `system` is the name of the variant."""
     found = []
-    for arm in study.arms:
-        for run in arm_runs(results.recipe, study, arm):
-            folder = run_folder(results.folder, run.run_id)
-            if (folder / "record.json").exists():
-                record = records.read_record(folder)
-                own = (replace(s, system=arm.name) for s in record.scores if s.system == arm.system)
-                found.append(replace(record, scores=tuple(own)))
+    for variant, record in finished(results, study):
+        own = [s for s in record.scores if s.system == variant.system]
+        scores = tuple(replace(score, system=variant.name) for score in own)
+        found.append(replace(record, scores=scores))
     return records.collect(found)
 
 
-def arm_scores(study: Study, scores: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Score matrix of an arm; seeds that one of its `of` has not are missing."""
-    found = [score_matrix(scores, each) for each in study.arm(name).of or (name,)]
+def finished(results: Results, study: Study) -> Iterator[tuple[Variant, Record]]:
+    """The records of a study's finished runs, one per variant and seed."""
+    for variant in study.variants:
+        for run in variant_runs(results.recipe, study, variant):
+            folder = run_folder(results.folder, run.run_id)
+            if (folder / "record.json").exists():
+                yield variant, records.read_record(folder)
+
+
+def variant_scores(study: Study, scores: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Score matrix of a variant; of a mean, the seeds that every one of its variants has."""
+    found = [score_matrix(scores, each) for each in study.variant(name).mean_of or (name,)]
     return sum(found[1:], start=found[0]) / len(found)
 
 
 def study_values(study: Study, scores: pd.DataFrame, teacher_tasks: Sequence[str]) -> pd.DataFrame:
-    """Dev scores as numbers, one row per arm and task, columns as `tables.glue_dev_values`.
+    """Numbers by variant ("system") and measure ("task"), columns as `tables.frame_of`.
 
-    Beside the tasks: "mean"; "gain", the mean less that of the base arm, paired by seed; the same
-    over the tasks that have a teacher in that arm ("taught") and over the others ("untaught"); and
-    "over <others>", the mean less that of the arm of a contrast. The recipe's `teacher_tasks` have
-    a teacher where an arm says nothing else.
+    Measures are dev scores in points by task and their mean; the gain over the variant's
+    reference, paired by seed, over all tasks, those with teachers and the others; and the gain
+    over the variants of each comparison. The recipe's `teacher_tasks` have a teacher where a
+    variant says nothing else.
     """
-    tasks = task_order(scores)
-    rows = []
-    for arm in study.arms:
-        matrix, base = (
-            arm_scores(study, scores, arm.name),
-            arm_scores(study, scores, arm.base or study.base),
-        )
-        rows += [row_of(arm.name, OURS, task, estimate(matrix[task])) for task in matrix.columns]
-        rows.append(row_of(arm.name, OURS, "mean", estimate(mean_score(matrix, tasks))))
-        if arm.name not in (study.base, arm.base):
-            for name, group in gain_groups(arm, tasks, teacher_tasks).items():
-                gain = paired(mean_score(matrix, group), mean_score(base, group))
-                rows.append(row_of(arm.name, OURS, name, estimate(gain)))
-        for contrast in study.own_contrasts:
-            if arm.name in contrast.pairs:
-                other = arm_scores(study, scores, contrast.pairs[arm.name])
-                ahead = paired(mean_score(matrix, tasks), mean_score(other, tasks))
-                rows.append(row_of(arm.name, OURS, f"over {contrast.title}", estimate(ahead)))
+    tasks, rows = task_order(scores), []
+    for variant in study.variants:
+        matrix = variant_scores(study, scores, variant.name)
+        found = {task: estimate(matrix[task]) for task in matrix.columns}
+        found[MEAN] = estimate(mean_score(matrix, tasks))
+        for measure, other, group in differences(study, variant, tasks, teacher_tasks):
+            base = mean_score(variant_scores(study, scores, other), group)
+            found[measure] = estimate(paired(mean_score(matrix, group), base))
+        rows += [row_of(variant.name, OURS, measure, one) for measure, one in found.items()]
+        rows += published_rows(variant, tasks) if found[MEAN].n else []
     return frame_of(rows)
 
 
-def gain_groups(
-    arm: Arm, tasks: Sequence[str], teacher_tasks: Sequence[str]
-) -> dict[str, Sequence[str]]:
-    """The tasks that an arm's gains are over: all; those with a teacher; the others."""
-    having = teacher_tasks if arm.tasks is None else arm.tasks
-    groups = {"gain": tasks, "taught": [task for task in tasks if task in having]}
-    groups["untaught"] = [task for task in tasks if task not in having]
-    return groups if groups["taught"] else {"gain": tasks}
+def differences(
+    study: Study, variant: Variant, tasks: Sequence[str], teacher_tasks: Sequence[str]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """What a variant is compared with: measure, other variant, and the tasks that count."""
+    if reference := study.reference_of(variant):
+        yield GAIN, reference, tasks
+        having = teacher_tasks if variant.tasks is None else variant.tasks
+        if taught := [task for task in tasks if task in having]:
+            yield ON_TAUGHT, reference, taught
+            yield ON_OTHERS, reference, [task for task in tasks if task not in having]
+    for comparison in study.comparisons:
+        if other := comparison.pairs.get(variant.name):
+            yield comparison.title, other, tasks
 
 
-def task_names(values: pd.DataFrame) -> list[str]:
-    """The tasks in a study's values, without means and gains."""
-    found = dict.fromkeys(values["task"])
-    return [name for name in found if name not in BESIDE and not name.startswith("over ")]
+def published_rows(variant: Variant, tasks: Sequence[str]) -> list[dict[str, object]]:
+    """The paper's scores of the same setting, on its own data and encoder."""
+    if variant.published is None:
+        return []
+    system, ending = variant.published
+    paper = read_paper()
+    paper = paper[(paper["system"] == system) & (paper["split"] == "dev")]
+    known = paper.set_index("task")["value"]
+    return [
+        row_of(variant.name, PAPER, task, Estimate(known[name], None, None, ())) | {"n": None}
+        for task in tasks
+        if (name := f"{task}@{ending}") in known
+    ]
 
 
-def study_table(study: Study, values: pd.DataFrame) -> pd.DataFrame:
-    """The study as printed, one row per finished arm."""
-    named = task_names(values)
-    titles = {
-        "gain": f"Gain over {study.compared}",
-        "taught": "Gain, tasks with a teacher",
-        "untaught": "Gain, other tasks",
-    }
-    titles |= {f"over {c.title}": f"Gain over {c.title}" for c in study.contrasts if c.column}
-    shown = [name for name in titles if name in set(values["task"])]
+def study_table(
+    study: Study, values: pd.DataFrame, costs: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Any study as printed, one row per finished variant; `costs` as `study_costs`."""
+    tasks = study_tasks(study, values)
+    gains = {GAIN: f"Gain over {study.measured_against}"}
+    gains |= {ON_TAUGHT: "Gain, tasks with teachers", ON_OTHERS: "Gain, other tasks"}
+    gains |= {each.title: f"Gain over {each.title}" for each in study.comparisons}
+    shown = {task: task_title(task) for task in (tasks if len(tasks) <= 3 else ())}
+    shown |= ({MEAN: mean_title(tasks)} if len(tasks) > 1 else {}) | gains
+    rows = {v.name: title_of(study, v) for v in study.variants}
+    table = printed(values, "Variant", rows, shown, signed=gains)
+    names = [name for name in rows if find_row(values, name, OURS, MEAN)]
+    found = [find_row(values, name, OURS, GAIN) for name in names]
+    verdicts = [(verdict(row) if row else "") or NOTHING for row in found]
+    if gains[GAIN] in table:
+        table.insert(list(table).index(gains[GAIN]) + 1, "Verdict", verdicts)
+    if costs is not None:
+        for name, (title, digits) in COSTS.items():
+            known = costs[name].reindex(names)
+            text = [NOTHING if np.isnan(value) else f"{value:,.{digits}f}" for value in known]
+            table.insert(len(table.columns) - 1, title, text)
+    return table
+
+
+def printed(
+    values: pd.DataFrame,
+    first: str,
+    rows: Mapping[str, str],
+    columns: Mapping[str, str],
+    signed: Collection[str] = (),
+) -> pd.DataFrame:
+    """Numbers as text: a row per "system" and a column per "task" that are there, by title."""
+    ours = values[values["source"] == OURS]
+    columns = {name: title for name, title in columns.items() if name in set(ours["task"])}
     table = []
-    for arm in study.arms:
-        rows = values[values["system"] == arm.name]
-        if rows.empty:
-            continue
-        line = {"Arm": arm_title(study, arm)}
-        for task in named if 1 < len(named) <= 3 else ():
-            line[task_title(task)] = cell(find_row(values, arm.name, OURS, task), signed=False)
-        line[mean_title(named)] = cell(find_row(values, arm.name, OURS, "mean"), signed=False)
-        for name in shown:
-            line[titles[name]] = cell(find_row(values, arm.name, OURS, name), signed=True)
-        line["Seeds"] = seed_counts(rows["n"].dropna())
-        table.append(line)
-    return pd.DataFrame(table)
+    for name, title in rows.items():
+        mine = ours[ours["system"] == name]
+        if len(mine):
+            found = {row["task"]: row for row in mine.to_dict("records")}
+            cells = {t: cell(found.get(c), signed=c in signed) for c, t in columns.items()}
+            table.append({first: title, **cells, "n": seed_counts(mine["n"].dropna())})
+    return pd.DataFrame(table, columns=[first, *columns.values(), "n"])
+
+
+def study_tasks(study: Study, values: pd.DataFrame) -> list[str]:
+    """The tasks that a study has scores of."""
+    other = {MEAN, GAIN, ON_TAUGHT, ON_OTHERS, *(each.title for each in study.comparisons)}
+    return [task for task in dict.fromkeys(values["task"]) if task not in other]
+
+
+def title_of(study: Study, variant: Variant) -> str:
+    return variant.title + (" (the paper's)" if variant.name == study.paper else "")
 
 
 def study_costs(results: Results, study: Study) -> pd.DataFrame:
-    """What the students of a study's arms cost where they are used.
+    """What the students of a study's variants cost where they are used; index: variants.
 
-    Index: arms; columns: parameters, examples_per_second, latency_ms. Students of one size do the
-    same work, with teachers or without, and what else the machine does only ever slows them down:
-    each has the best that any student of its size reached in any seed.
+    Columns are those of COSTS. Students of one size do the same work, with teachers or without,
+    and what else the machine does only ever slows them down: each has the best value that any
+    student of its size reached in any seed.
     """
-    rows = []
-    for arm in study.arms:
-        for run in arm_runs(results.recipe, study, arm):
-            folder = run_folder(results.folder, run.run_id)
-            if (folder / "record.json").exists():
-                found = records.read_record(folder).details.get("deployed")
-                size = run.settings["encoder"]
-                rows += [{"arm": arm.name, "size": size, **found}] if found else []
-    frame = pd.DataFrame(rows, columns=["arm", "size", *COSTS])
+    rows = [
+        {"variant": variant.name, "size": record.settings["encoder"], **found}
+        for variant, record in finished(results, study)
+        if (found := record.details.get("deployed"))
+    ]
+    frame = pd.DataFrame(rows, columns=["variant", "size", *COSTS])
     sizes = frame.groupby("size")
     frame["examples_per_second"] = sizes["examples_per_second"].transform("max")
     frame["latency_ms"] = sizes["latency_ms"].transform("min")
-    return frame.groupby("arm", sort=False)[list(COSTS)].first()
-
-
-def with_costs(study: Study, table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """A study's table with what its students cost."""
-    names = {arm_title(study, arm): arm.name for arm in study.arms}
-    rows = costs.reindex([names[title] for title in table["Arm"]])
-    return table.assign(
-        **{
-            title: [NOTHING if np.isnan(v) else f"{v:,.{digits}f}" for v in rows[name]]
-            for name, (title, digits) in COSTS.items()
-        }
-    )
-
-
-def arm_title(study: Study, arm: Arm) -> str:
-    return arm.title + (" (the paper's)" if arm.name == study.paper else "")
-
-
-def reading(study: Study, values: pd.DataFrame) -> str:
-    """What the numbers say, in sentences made from them."""
-    single = [arm.name for arm in study.arms if not arm.of]
-    gains = values[(values["task"] == "gain") & values["system"].isin(single)]
-    gains = gains.sort_values("value", ascending=False, kind="stable")
-    if gains.empty:
-        return "No arm has a seed in common with the base arm yet."
-    rows = gains.to_dict("records")
-    best, last = rows[0], rows[-1]
-    text = (
-        f"Largest gain of {len(rows)} arms: {study.arm(best['system']).title}, {said(best)} over "
-        f"{study.compared}; {verdict(best)}. Smallest: {study.arm(last['system']).title}, "
-        f"{said(last)}; {verdict(last)}."
-    )
-    paper = find_row(values, str(study.paper), OURS, "gain")
-    if paper and study.paper != best["system"]:
-        text += f" The paper's setting has {said(paper)}, {verdict(paper)}"
-        ahead = find_row(values, str(best["system"]), OURS, f"over {PAPERS}")
-        text += f"; the first arm less it is {said(ahead)}, {verdict(ahead)}." if ahead else "."
-    for arm in study.arms:
-        gain = find_row(values, arm.name, OURS, "gain")
-        if arm.of and gain:
-            text += f" {sentence(arm.title)}: {said(gain)}, {verdict(gain)}."
-    for contrast in study.contrasts:
-        for name in contrast.told:
-            if ahead := find_row(values, name, OURS, f"over {contrast.title}"):
-                text += f" {sentence(study.arm(name).title)}: {said(ahead)} over {contrast.title}, "
-                text += f"{verdict(ahead)}."
-    other = find_row(values, str(study.paper), OURS, "untaught")
-    if study.name == "teacher-tasks" and other:
-        text += " In the paper's setting, tasks without a teacher: "
-        text += f"{said(other)}, {verdict(other)}."
-    return text + " The largest of many gains is flattered by having been picked."
-
-
-def sentence(words: str) -> str:
-    """Words as the beginning of a sentence."""
-    return words[0].upper() + words[1:]
-
-
-def teachers_alone(found: pd.DataFrame) -> str:
-    """What the teachers add to the paper's student, from the values of the study `generations`."""
-    twin, draws = (
-        find_row(found, "paper", OURS, f"over {TWIN}"),
-        find_row(found, "draws", OURS, "gain"),
-    )
-    luck = find_row(found, "none", OURS, f"over {MEAN}")
-    if not (twin and draws and luck):
-        return ""
-    text = (
-        "How much of the student's gain over MT-DNN is the teachers'? Over its twin without "
-        f"teachers, which has the same random numbers, it is {said(twin)}, {verdict(twin)}. What "
-        f"one draw of random numbers weighs: that twin stands {said(luck)} over {MEAN}. Four "
-        f"students a seed with teachers against four without: {said(draws)}, {verdict(draws)}"
-    )
-    for name, where in (("taught", "tasks with a teacher"), ("untaught", "other tasks")):
-        if part := find_row(found, "draws", OURS, name):
-            text += f"; {where} {said(part)}, {verdict(part)}"
-    return f"{text}."
-
-
-def file_stem(study: Study) -> str:
-    """Name of a study's table and figure, without its ending."""
-    return f"study_{study.name.replace('-', '_')}"
+    return frame.groupby("variant", sort=False)[list(COSTS)].first()

@@ -1,120 +1,65 @@
-"""A recipe's studies as they are shown: their values, table and figure."""
+"""A recipe's studies as they are shown: one table and one figure each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
-
-from mtkd.analysis.ensemble_sizes import diversity_said, ensembles_by_size, size_table
-from mtkd.analysis.markup import markdown, values_csv
-from mtkd.analysis.plotting import Plot
-from mtkd.analysis.question_figures import few_labels_figure, size_figure, unlabelled_figure
 from mtkd.analysis.results import Results
-from mtkd.analysis.statistics import estimate, mean_score, score_matrix, task_order
-from mtkd.analysis.study_figures import ensembles_figure, study_figure
+from mtkd.analysis.study_figures import curves, forest
 from mtkd.analysis.study_tables import (
-    VERDICTS,
-    arm_scores,
-    file_stem,
-    reading,
     study_costs,
     study_scores,
     study_table,
+    study_tasks,
     study_values,
-    task_names,
-    with_costs,
 )
 from mtkd.analysis.system_names import task_title
-from mtkd.analysis.tables import OURS, row_of
-from mtkd.common.files import write_text
-from mtkd.data.loading import load_examples
-from mtkd.experiments.studies.arms import Study
-from mtkd.experiments.studies.registry import studies
-from mtkd.experiments.task_sets import new_tasks
+from mtkd.analysis.views import View
+from mtkd.experiments.studies.registry import studies, study_groups
+from mtkd.experiments.studies.study import Study
+
+READING = (
+    "A gain is a mean difference paired by seed, in points, with its 95 % interval (Student's t); "
+    "the verdict is a gain or a loss where that interval leaves out zero."
+)
+SELECTION = (
+    "The best of many variants is biased upwards by selection; nothing is corrected for their "
+    "number, and variants with one reference rise and fall with it."
+)
 
 
-@dataclass(frozen=True)
-class StudyView:
-    """A study that has finished runs."""
-
-    study: Study
-    values: pd.DataFrame  # of `study_values`
-    table: pd.DataFrame  # as printed
-    figure: Plot
-    reading: str
-    beside: pd.DataFrame | None = None  # another table, as printed
+def study_views(results: Results, group: str | None = None) -> list[View]:
+    """The studies that have finished runs, of a group ("ablations", "open-questions") or all."""
+    found = [s for s in studies(results.recipe) if group in (None, s.group)]
+    views = [study_view(results, study) for study in found]
+    return [view for view in views if view is not None]
 
 
-def study_views(results: Results) -> Iterator[StudyView]:
-    """The recipe's studies that have finished runs, one after the other."""
-    for study in studies(results.recipe):
-        scores = study_scores(results, study)
-        if len(scores) and len(arm_scores(study, scores, study.base).dropna(how="all")):
-            yield study_view(results, study, scores)
-
-
-def study_view(results: Results, study: Study, scores: pd.DataFrame) -> StudyView:
+def study_view(results: Results, study: Study) -> View | None:
+    """A study's table and figure; None where no run is finished."""
+    scores = study_scores(results, study)
+    if scores.empty:
+        return None
     values = study_values(study, scores, results.teacher_tasks)
-    table, said = study_table(study, values), reading(study, values)
-    if study.name == "sizes":
-        costs = study_costs(results, study)
-        figure = size_figure(study, values, costs, ensemble_row(results, scores))
-        return StudyView(study, values, with_costs(study, table, costs), figure, said)
-    if study.name == "few-labels":
-        counts = label_counts(results)
-        figure = few_labels_figure(study, values, counts)
-        return StudyView(study, values, table, figure, f"{said} {counts_said(results, counts)}")
-    if study.name == "unlabelled":
-        return StudyView(study, values, table, unlabelled_figure(study, values), said)
-    if study.name == "ensembles" and len(found := ensembles_by_size(results)):
-        size = results.recipe.teachers.choose
-        figure = ensembles_figure(study, values, found, size)
-        said = f"{said} {diversity_said(found, size)}".strip()
-        return StudyView(study, values, table, figure, said, size_table(found))
-    return StudyView(study, values, table, study_figure(study, values), said)
+    costs = study_costs(results, study) if study.costs else None
+    tasks = ", ".join(map(task_title, study_tasks(study, values)))
+    return View(
+        name=f"study_{study.name.replace('-', '_')}",
+        title=study.title,
+        caption=f"{study.question} {study.see}",
+        notes=(
+            f"{READING} Scores are means over the dev sets of {tasks}.",
+            study.budget,
+            SELECTION,
+        ),
+        table=study_table(study, values, costs),
+        values=values,
+        figure=curves(study, values, costs) if study.curve else forest(study, values),
+    )
 
 
-def ensemble_row(results: Results, scores: pd.DataFrame) -> dict[str, object]:
-    """The teachers' own mean dev score, a row like those of `study_values`."""
-    matrix = score_matrix(results.scores, "ensemble")
-    mean = estimate(mean_score(matrix, task_order(scores)))
-    return row_of("ensemble", OURS, "mean", mean) | {"members": results.recipe.teachers.choose}
-
-
-def label_counts(results: Results) -> dict[str, int]:
-    """Training examples of the tasks that the study `few-labels` asks for."""
-    data = results.recipe.data
-    return {task: len(load_examples(data, task, "train")) for task in new_tasks(results.recipe)}
-
-
-def counts_said(results: Results, counts: Mapping[str, int]) -> str:
-    """How many examples the shares of the labels are."""
-    parts = []
-    for share in results.recipe.few_labels.shares:
-        numbers = [f"{max(1, round(share * n)):,} of {task_title(t)}" for t, n in counts.items()]
-        parts.append(f"{100 * share:g} % is {' and '.join(numbers)}")
-    return f"Labels: {'; '.join(parts)}."
-
-
-def write_study(view: StudyView, folder: Path) -> list[Path]:
-    """Write tables/study_<name>.{csv,md} in `folder`: numbers, the printed tables, the reading."""
-    notes = [
-        view.reading,
-        f"Mean over {', '.join(map(task_title, task_names(view.values)))}, dev sets, in points; "
-        f"gains are paired by seed, with the 95 % bootstrap interval. {view.study.budget}",
-        f"{VERDICTS} Arms that are compared with one base arm share its runs, so their gains rise "
-        "and fall together.",
-    ]
-    tables = [markdown(table) for table in (view.table, view.beside) if table is not None]
-    text = "\n".join([f"{view.study.question}\n", *tables])
-    text += "".join(f"\n- {note}" for note in notes) + "\n"
-    stem = folder / "tables" / file_stem(view.study)
-    written = []
-    for kind, content in (("csv", values_csv(view.values)), ("md", text)):
-        path = stem.with_suffix(f".{kind}")
-        write_text(path, content)
-        written.append(path)
-    return written
+def unfinished(results: Results, group: str) -> str:
+    """Which studies of a group have no finished runs, and the command that makes them; or ""."""
+    asked = {study.name: study for study in studies(results.recipe) if study.group == group}
+    wanted = [name for name, own in study_groups().items() if own == group]
+    rest = [n for n in wanted if n not in asked or study_scores(results, asked[n]).empty]
+    command = f"./run reproduce --recipe {results.recipe.name} --with {' '.join(rest)}"
+    return f"No finished runs of {', '.join(rest)}; they are made by `{command}`" if rest else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtkd.analysis.study_tables import teachers_alone
 from mtkd.analysis.tables import directions, read_values
 from mtkd.common.files import write_text
 
@@ -30,9 +29,9 @@ CAPTIONS = {
     "study_teacher_tasks": "Which tasks have teachers: gain of the student over no teacher.",
     "study_heads": "Heads and mixing, no teacher: multi-task training with other pair heads and "
     "other laws of mixing, less the recipe's.",
-    "learnt": "What is learnt beside the score. Left: wrong training labels that the soft targets "
-    "correct (green) and right ones that they contradict (orange). Middle: how often a system "
-    "answers as the ensemble does. Right: its calibration error.",
+    "agreement": "How often a system answers as the ensemble does, and its calibration error.",
+    "label_noise": "Wrong training labels that the soft targets correct, and right ones that they "
+    "contradict.",
     "study_sizes": "Smaller students: mean dev score by parameters, speed and latency (the best "
     "of all runs of a size), with teachers and without; labels are layers x width. The diamond is "
     "the ensemble: three models for each task, reckoned as three times one model's cost.",
@@ -58,7 +57,8 @@ TABLES = {
     "study_ensembles.md": "study: how many teachers, chosen how, averaged how",
     "study_teacher_tasks.md": "study: which tasks have teachers",
     "study_heads.md": "study: pair heads and mixing laws",
-    "learnt.md": "labels corrected, agreement with the teachers, calibration",
+    "agreement.md": "agreement with the teachers, calibration",
+    "label_noise.md": "wrong labels that the teachers correct",
     "study_sizes.md": "study: smaller students",
     "study_generations.md": "study: students taught by students",
     "study_unlabelled.md": "study: text without labels",
@@ -103,16 +103,8 @@ def readme_block(folder: Path) -> str:
     )
     lines = directions(read_values(folder / "tables" / "ablation.csv"))
     compared = "\n".join(f"- {line}" for line in lines)
-    parts = [BLOCK[0], summary, words, compared, untaught(folder), figure, BLOCK[1]]
+    parts = [BLOCK[0], summary, words, compared, figure, BLOCK[1]]
     return "\n\n".join(part for part in parts if part)
-
-
-def untaught(folder: Path) -> str:
-    """What the teachers alone add, where the study that says so is there."""
-    path = folder / "tables" / "study_generations.csv"
-    words = teachers_alone(read_values(path)) if path.is_file() else ""
-    link = "[study `generations`](results/reference/demo/tables/study_generations.md)"
-    return f"{words} ({link})" if words else ""
 
 
 def update_readme(readme: Path, folder: Path) -> None:

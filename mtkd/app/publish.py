@@ -7,13 +7,12 @@ from pathlib import Path
 
 from mtkd.analysis import baseline_tables as comparisons
 from mtkd.analysis import figures, table_files
-from mtkd.analysis import teacher_analysis as learnt
+from mtkd.analysis.ensemble_sizes import ensemble_views
 from mtkd.analysis.evaluations import slice_scores
-from mtkd.analysis.plotting import save
-from mtkd.analysis.question_figures import learnt_figure
 from mtkd.analysis.results import Results, teacher_knowledge
-from mtkd.analysis.study_tables import file_stem
-from mtkd.analysis.study_views import study_views, write_study
+from mtkd.analysis.study_views import study_views
+from mtkd.analysis.teacher_analysis import teacher_views
+from mtkd.analysis.views import write
 from mtkd.app.report import write_report
 from mtkd.common.files import write_text
 
@@ -37,11 +36,7 @@ def publish(results: Results) -> list[Path]:
         teacher_tasks=results.teacher_tasks,
         knowledge=teacher_knowledge(results),
     )
-    noise, found = learnt.label_noise(results), learnt.habits(results)
-    written += learnt.write_learnt(noise, found, folder)
-    drawn += save(learnt_figure(noise, found), folder / "figures", "learnt")
-    views = list(study_views(results))
+    views = [*study_views(results), *ensemble_views(results), *teacher_views(results)]
     for view in views:
-        written += write_study(view, folder)
-        drawn += save(view.figure, folder / "figures", file_stem(view.study))
+        written += write(view, folder)
     return [*written, *drawn, write_report(results, drawn, views)]

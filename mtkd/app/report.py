@@ -19,9 +19,8 @@ from mtkd.analysis.evaluations import Outputs, confusion, dev_labels, dev_output
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, open_teachers, times
 from mtkd.analysis.statistics import task_order
-from mtkd.analysis.study_tables import VERDICTS, teachers_alone
-from mtkd.analysis.study_views import StudyView
 from mtkd.analysis.system_names import is_student, system_order, system_title, task_title
+from mtkd.analysis.views import View
 from mtkd.app import report_figures
 from mtkd.app.report_parts import (
     Picture,
@@ -43,7 +42,6 @@ from mtkd.common import paths
 from mtkd.common.files import write_text
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.recipes import as_yaml
-from mtkd.experiments.studies.arms import Study
 
 PLOTS = {
     "dev_scores": "Dev score of the main systems on every task, this run left and the paper right",
@@ -51,7 +49,6 @@ PLOTS = {
     "ablation": "Mean difference of every system from MT-DNN, this run and the paper",
     "learning_curves": "Mean dev score by epoch of the multi-task trainings, a line per seed",
     "teacher_knowledge": "Histograms of the entropy of the teachers' soft targets, by task",
-    "learnt": "Labels corrected, agreement with the ensemble and calibration error",
 }
 
 
@@ -68,7 +65,7 @@ class TaskPart:
     judged_caption: str
 
 
-def write_report(results: Results, drawn: Sequence[Path], views: Sequence[StudyView] = ()) -> Path:
+def write_report(results: Results, drawn: Sequence[Path], views: Sequence[View] = ()) -> Path:
     """Write report.html in the recipe's results folder, with the figures `drawn` for it
     and its studies.
 
@@ -79,7 +76,7 @@ def write_report(results: Results, drawn: Sequence[Path], views: Sequence[StudyV
     return path
 
 
-def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyView] = ()) -> str:
+def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[View] = ()) -> str:
     """The page as HTML. The same records, predictions and figures give the same text."""
     scores, gold = results.scores, dev_labels(results)
     outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
@@ -107,10 +104,6 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[StudyVi
         notes=[*table_files.notes(scores, results.records), *table_files.dev_notes(scores)],
         differences=table_files.DIFFERENCES,
         studies=[study_part(view) for view in views],
-        verdicts=VERDICTS,
-        teachers_alone="".join(
-            teachers_alone(view.values) for view in views if view.study.name == "generations"
-        ),
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),
@@ -147,18 +140,15 @@ def main_plots(drawn: Iterable[Path]) -> dict[str, Picture]:
 class StudyPart:
     """One study's section."""
 
-    study: Study
+    view: View
     sheet: Sheet
     picture: Picture
-    reading: str
-    beside: Sheet | None  # a second table
 
 
-def study_part(view: StudyView) -> StudyPart:
-    title = view.study.title
-    plot = picture(view.figure, f"Gain of every arm: {title}", wide=True)
-    beside = None if view.beside is None else sheet(view.beside, f"{title}: without a student")
-    return StudyPart(view.study, sheet(view.table, title), plot, view.reading, beside)
+def study_part(view: View) -> StudyPart:
+    assert view.table is not None and view.figure is not None
+    plot = picture(view.figure, view.title, wide=True)
+    return StudyPart(view, sheet(view.table, view.title), plot)
 
 
 # ---------------------------------------------------------------------------- tasks

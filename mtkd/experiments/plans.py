@@ -10,8 +10,8 @@ from mtkd.data.loading import missing_tasks
 from mtkd.experiments.identities import data_identity
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe
-from mtkd.experiments.studies.arms import Arm, Study
 from mtkd.experiments.studies.registry import studies
+from mtkd.experiments.studies.study import Study, Variant
 from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they register themselves)
 from mtkd.experiments.systems.encoders import encoder_run, used_encoders
 from mtkd.experiments.systems.few_labels import transfer_runs
@@ -94,10 +94,10 @@ def expand(recipe: Recipe) -> list[Run]:
     """All runs of a recipe, those of its studies last, parents before children."""
     found = {run.run_id: run for run in main_runs(recipe)}
     for study in studies(recipe):
-        for arm in study.arms:
-            for run in arm_runs(recipe, study, arm):
+        for variant in study.variants:
+            for run in variant_runs(recipe, study, variant):
                 for needed in (*run.ancestors, run):
-                    asked = needed.parameters | {"arm": f"{study.name}/{arm.name}"}
+                    asked = needed.parameters | {"variant": f"{study.name}/{variant.name}"}
                     found.setdefault(needed.run_id, replace(needed, parameters=asked))
     return list(found.values())
 
@@ -116,15 +116,15 @@ def urgency(runs: Sequence[Run]) -> dict[str, int]:
     return found
 
 
-def arm_runs(recipe: Recipe, study: Study, arm: Arm) -> list[Run]:
-    """The runs whose scores answer for an arm, one per seed; none for a mean of other arms."""
-    if arm.of:
+def variant_runs(recipe: Recipe, study: Study, variant: Variant) -> list[Run]:
+    """The runs whose scores answer for a variant, one per seed; none for a mean of others."""
+    if variant.mean_of:
         return []
-    runs = runs_of(changed(recipe, arm.changes), arm.stage)
-    found = [run for run in runs if arm.what in (None, run.variant)]
+    runs = runs_of(changed(recipe, variant.changes), variant.stage)
+    found = [run for run in runs if variant.run in (None, run.variant)]
     if len(found) != len(recipe.seeds):
         raise MtkdError(
-            f"study {study.name}, arm {arm.name}: {len(found)} runs, expected one a seed"
+            f"study {study.name}, variant {variant.name}: {len(found)} runs, expected one per seed"
         )
     return found
 

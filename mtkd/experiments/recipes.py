@@ -16,7 +16,7 @@ from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.yaml_files import read_yaml
 from mtkd.experiments.settings import Recipe
-from mtkd.experiments.studies.registry import STUDIES
+from mtkd.experiments.studies.registry import study_groups
 from mtkd.experiments.validation import did_you_mean, put, validated
 from mtkd.method.settings import Distillation
 
@@ -71,7 +71,7 @@ def check_names(recipe: Recipe) -> None:
     """Refuse names that nothing is registered under."""
     usual, students = Recipe(name="usual"), recipe.students.values()
     asked: list[tuple[str, Collection[str], Collection[str]]]
-    asked = [("studies", recipe.studies, STUDIES)]
+    asked = [("studies", recipe.studies, study_groups())]
     # The other registries hold code that needs torch: only what is not the default is looked up.
     if set(recipe.baselines) - set(usual.baselines):
         from mtkd.experiments import plans  # noqa: F401 (it registers the kit's own)
@@ -104,7 +104,7 @@ def saved_choices(results: Path) -> tuple[list[str], str | None]:
     text = data.get("unlabelled") if isinstance(data, dict) else None
     # Only what this version knows: the folder may be of another one.
     names = [str(name) for name in studies] if isinstance(studies, list) else []
-    known = [name for name in names if name in STUDIES]
+    known = [name for name in names if name in study_groups()]
     return known, text if isinstance(text, str) else None
 
 

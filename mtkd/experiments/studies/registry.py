@@ -1,61 +1,77 @@
-"""Studies: one question each, asked by arms that change the recipe in a line or two.
+"""The studies by name: those of the kit, and what others have registered.
 
-An arm is the recipe with some `key=value` changes, as `--set` makes them, and the run that
-answers. Runs that an arm shares with the recipe, or with another arm, are made once. A recipe asks
-for studies by name: `studies: [targets]`.
+A variant is the recipe with some `key=value` changes, as `--set` makes them, and the run that
+answers. Runs that a variant shares with the recipe, or with another variant, are made once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
 
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.settings import Recipe
-from mtkd.experiments.studies.ablations import ensembles, heads, targets, teacher_tasks
-from mtkd.experiments.studies.arms import Arm, Study
-from mtkd.experiments.studies.open_questions import few_labels, generations, sizes, unlabelled
+from mtkd.experiments.studies.study import REGISTERED, Study, Variant
 from mtkd.experiments.validation import changed
 
-STUDIES: Mapping[str, Callable[[Recipe], Study]] = {
-    "targets": targets,
-    "ensembles": ensembles,
-    "teacher-tasks": teacher_tasks,
-    "heads": heads,
-    "sizes": sizes,
-    "generations": generations,
-    "unlabelled": unlabelled,
-    "few-labels": few_labels,
-}
-ABLATIONS = ("targets", "ensembles", "teacher-tasks", "heads")  # of notebook 08
-OPEN_QUESTIONS = ("sizes", "generations", "unlabelled", "few-labels")  # of notebook 09
-GROUPS = {"ablations": ABLATIONS, "open-questions": OPEN_QUESTIONS}
+BUILT_IN = (
+    "targets",
+    "ensembles",
+    "teacher_tasks",
+    "heads",
+    "sizes",
+    "generations",
+    "unlabelled",
+    "few_labels",
+)
+
+
+def study_groups() -> dict[str, str]:
+    """The group of every study by name."""
+    for module in BUILT_IN:  # by name: what opens a run does not rest on the studies' code
+        import_module(f"mtkd.experiments.studies.{module}")
+    return {name: group for name, (group, _) in REGISTERED.items()}
+
+
+def make_study(recipe: Recipe, name: str) -> Study:
+    """A study of a recipe. Raises MtkdError if none is registered by that name."""
+    groups = study_groups()
+    if name not in groups:
+        raise MtkdError(
+            f"unknown study {name!r}; expected one of {', '.join(groups)}, or one that a module "
+            "among the recipe's extensions registers"
+        )
+    group, build = REGISTERED[name]
+    return replace(build(recipe), name=name, group=group)
 
 
 def studies(recipe: Recipe) -> Iterator[Study]:
     """The studies that a recipe asks for, and that its data can answer."""
     for name in recipe.studies:
-        study = STUDIES[name](recipe)
-        if study.arms:
+        if (study := make_study(recipe, name)).variants:
             yield study
 
 
-def arm_recipe(recipe: Recipe, name: str) -> tuple[Recipe, Arm]:
-    """The recipe of an arm, "targets/w0.25-t2". Raises MtkdError if there is none of that name."""
-    study, _, arm_name = name.partition("/")
-    if study not in STUDIES:
-        raise MtkdError(f"unknown study {study!r}; expected one of {', '.join(STUDIES)}")
-    arm = STUDIES[study](recipe).arm(arm_name)
-    if arm.of:
-        raise MtkdError(f"{name} is a mean and has no run; open one of {', '.join(arm.of)}")
-    return changed(recipe, arm.changes), arm
+def variant_recipe(recipe: Recipe, name: str) -> tuple[Recipe, Variant]:
+    """The recipe of a variant, "targets/w0.25-t2". Raises MtkdError if there is none."""
+    study, _, variant_name = name.partition("/")
+    variant = make_study(recipe, study).variant(variant_name)
+    if variant.mean_of:
+        raise MtkdError(
+            f"{name} is a mean and has no run; open one of {', '.join(variant.mean_of)}"
+        )
+    return changed(recipe, variant.changes), variant
 
 
 def named(words: Sequence[str]) -> tuple[str, ...]:
     """Studies by name, or by the name of a group: "ablations", "open-questions"."""
+    groups = study_groups()
     found: list[str] = []
     for word in words:
-        if word not in GROUPS and word not in STUDIES:
-            known = ", ".join([*GROUPS, *STUDIES])
+        mine = [name for name, group in groups.items() if word in (name, group)]
+        if not mine:
+            known = ", ".join(dict.fromkeys([*groups.values(), *groups]))
             raise MtkdError(f"--with {word!r}: expected one of {known}")
-        found += GROUPS.get(word, (word,))
+        found += mine
     return tuple(dict.fromkeys(found))

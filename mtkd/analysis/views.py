@@ -1,0 +1,54 @@
+"""One result as it is shown anywhere: in a notebook, on the report page, in the gallery."""
+
+from __future__ import annotations
+
+import base64
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mtkd.analysis.markup import markdown, values_csv
+from mtkd.analysis.plotting import Plot, image, save
+from mtkd.common.files import write_text
+
+
+@dataclass(frozen=True)
+class View:
+    """One table or figure, or both, with its words; a notebook shows it by itself."""
+
+    name: str  # of its files
+    title: str
+    caption: str  # what is shown and what to look for
+    notes: tuple[str, ...] = ()  # what a careful reader must know
+    table: pd.DataFrame | None = None  # as printed
+    values: pd.DataFrame | None = None  # as numbers
+    figure: Plot | None = None
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h4>{html.escape(self.title)}</h4><p>{html.escape(self.caption)}</p>"]
+        if self.figure is not None:
+            data = base64.b64encode(image(self.figure, "png", dpi=110)).decode("ascii")
+            parts.append(
+                f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.title)}">'
+            )
+        if self.table is not None:
+            parts.append(self.table.to_html(index=False))
+        parts += [f"<p><small>{html.escape(note)}</small></p>" for note in self.notes]
+        return "\n".join(parts)
+
+
+def write(view: View, folder: Path) -> list[Path]:
+    """Write tables/<name>.{csv,md} and figures/<name>.{png,svg} of what the view has."""
+    stem = folder / "tables" / view.name
+    texts = {}
+    if view.values is not None:
+        texts["csv"] = values_csv(view.values)
+    if view.table is not None:
+        notes = "".join(f"\n- {note}" for note in view.notes)
+        texts["md"] = f"{view.caption}\n\n{markdown(view.table)}{notes}\n"
+    for kind, text in texts.items():
+        write_text(stem.with_suffix(f".{kind}"), text)
+    drawn = [] if view.figure is None else save(view.figure, folder / "figures", view.name)
+    return [*(stem.with_suffix(f".{kind}") for kind in texts), *drawn]

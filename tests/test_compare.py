@@ -13,7 +13,7 @@ import pytest
 
 from mtkd.analysis import compare, compare_figures, compare_tables
 from mtkd.analysis.compare_sources import Source, open_source, open_sources
-from mtkd.analysis.system_names import system_order
+from mtkd.analysis.systems import system_order
 from mtkd.app import cli
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError

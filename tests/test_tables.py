@@ -15,7 +15,7 @@ import pytest
 from mtkd.analysis import figures, inspection, plotting, run_figures, table_files, tables
 from mtkd.analysis import paper as published
 from mtkd.analysis.statistics import estimate
-from mtkd.analysis.system_names import MAJORITY, SYSTEMS
+from mtkd.analysis.systems import MAJORITY, SYSTEMS
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import GLUE, Examples
 from mtkd.experiments.records import Record, Score, collect

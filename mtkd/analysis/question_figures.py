@@ -11,14 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from mtkd.analysis.colours import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION
 from mtkd.analysis.paper import few_labels_scores
 from mtkd.analysis.plotting import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILLION,
     Plot,
     colour,
     draw_estimate,
@@ -28,7 +23,7 @@ from mtkd.analysis.plotting import (
     styled,
 )
 from mtkd.analysis.statistics import estimate
-from mtkd.analysis.system_names import system_title, task_title
+from mtkd.analysis.systems import system_title, task_title
 from mtkd.analysis.tables import OURS, row_of
 from mtkd.experiments.studies.arms import Study
 

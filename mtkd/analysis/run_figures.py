@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
 
+from mtkd.analysis.colours import BLACK, BLUE
 from mtkd.analysis.paper import read_paper
 from mtkd.analysis.plotting import (
-    BLACK,
-    BLUE,
-    TASK_COLOURS,
+    HOLLOW,
+    MARK,
     Plot,
     grid_lines,
+    legend_mark,
     name_rows,
     nothing_to_plot,
     small_multiples,
     styled,
+    task_colour,
     whole_epochs,
 )
-from mtkd.analysis.system_names import system_title, task_title
+from mtkd.analysis.systems import system_title, task_title
 from mtkd.data.metrics import task_score
 from mtkd.data.tasks import TASKS
 from mtkd.experiments.records import Record
@@ -43,17 +45,16 @@ def single_curve(record: Record, system: str | None = None) -> Plot:
     for history in histories:
         epochs = history["epochs"]
         for task in epochs[0]["loss"]:
-            hue = TASK_COLOURS.get(task, BLACK)
+            hue = task_colour(task)
             loss = {e["epoch"]: e["loss"][task] for e in epochs if task in e["loss"]}
             score = {
                 e["epoch"]: task_score(TASKS[task], e["scores"][task])
                 for e in epochs
                 if task in e.get("scores", {})
             }
-            losses.plot(
-                list(loss), list(loss.values()), color=hue, marker=".", label=task_title(task)
-            )
-            points.plot(list(score), list(score.values()), color=hue, marker=".", linewidth=1.2)
+            shared: dict[str, Any] = {"color": hue, "marker": "."}
+            losses.plot(list(loss), list(loss.values()), label=task_title(task), **shared)
+            points.plot(list(score), list(score.values()), linewidth=1.2, **shared)
     if len(histories) == 1 and len(histories[0]["epochs"][0]["loss"]) > 1:
         mean = {e["epoch"]: e["score"] for e in histories[0]["epochs"] if "score" in e}
         points.plot(list(mean), list(mean.values()), color=BLACK, linewidth=2.6, label="mean")
@@ -77,33 +78,17 @@ def task_sizes(frame: pd.DataFrame) -> Plot:
     figure = Plot(figsize=(8, 1.2 + 0.28 * len(frame)), layout="constrained")
     axes = figure.subplots()
     for y, (task, size) in enumerate(zip(frame["task"], frame["train"], strict=True)):
-        axes.plot([size], [y], "o", color=BLUE)
-        axes.annotate(
-            f"{int(size):,}",
-            (size, y),
-            (0, 5),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7.5,
-        )
+        axes.plot([size], [y], color=BLUE, **MARK)
+        number: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 7.5}
+        axes.annotate(f"{int(size):,}", (size, y), (0, 5), **number)
         if task in glue:
-            axes.plot([glue[task]], [y], "o", color=BLUE, markerfacecolor="white")
+            axes.plot([glue[task]], [y], color=BLUE, **HOLLOW)
     name_rows(axes, [task_title(task) for task in frame["task"]])
     axes.set_ylim(len(frame) - 0.5, -0.8)
     axes.set_xscale("log")
     axes.set_xlabel("training examples (log scale)")
-    handles = [
-        Line2D([], [], color=BLUE, marker="o", linestyle="", label="this benchmark"),
-        Line2D(
-            [],
-            [],
-            color=BLUE,
-            marker="o",
-            markerfacecolor="white",
-            linestyle="",
-            label="GLUE, as the paper prints it",
-        ),
-    ]
+    hollow = legend_mark(BLUE, "GLUE, as the paper prints it", **HOLLOW)
+    handles = [legend_mark(BLUE, "this benchmark"), hollow]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 

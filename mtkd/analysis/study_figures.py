@@ -11,13 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from mtkd.analysis.colours import BLUE, GREEN, GREY, ORANGE, VERMILLION
 from mtkd.analysis.ensemble_sizes import by_seed
 from mtkd.analysis.plotting import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILLION,
     Plot,
     draw_estimate,
     estimate_marks,

@@ -11,7 +11,7 @@ import pandas as pd
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results
 from mtkd.analysis.statistics import estimate, mean_score, paired, score_matrix, task_order
-from mtkd.analysis.system_names import task_title
+from mtkd.analysis.systems import task_title
 from mtkd.analysis.tables import (
     OURS,
     cell,

@@ -27,7 +27,7 @@ from mtkd.analysis.study_tables import (
     task_names,
     with_costs,
 )
-from mtkd.analysis.system_names import task_title
+from mtkd.analysis.systems import task_title
 from mtkd.analysis.tables import OURS, row_of
 from mtkd.common.files import write_text
 from mtkd.data.loading import load_examples

@@ -11,9 +11,9 @@ import pandas as pd
 from mtkd.analysis.calibration import calibration_error
 from mtkd.analysis.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
 from mtkd.analysis.markup import markdown
-from mtkd.analysis.results import Results, taught
+from mtkd.analysis.results import Results, training_targets
 from mtkd.analysis.statistics import estimate
-from mtkd.analysis.system_names import system_order, system_title, task_title
+from mtkd.analysis.systems import system_order, system_title, task_title
 from mtkd.analysis.tables import OURS, cell, row_of, said
 from mtkd.common.files import write_text
 from mtkd.data.tasks import GLUE
@@ -35,7 +35,7 @@ def label_noise(results: Results) -> pd.DataFrame:
         for task in results.teacher_tasks:
             if not GLUE[task].labels:
                 continue
-            examples, soft = taught(opened, task)
+            examples, soft = training_targets(opened, task)
             if examples.clean is None or examples.label is None:
                 continue
             wrong = examples.label != examples.clean

@@ -105,19 +105,19 @@ def build_parser() -> argparse.ArgumentParser:
         "compare",
         help=text,
         description=f"{text[0].upper()}{text[1:]}. Differences are against the first folder.",
-        epilog="Exit status: 0 where all cells are the same or differ within their 95 % intervals "
+        epilog="Exit status: 0 where no cell differs beyond its 95 % interval "
         "(with --exact: where every row is the same), 1 where not, or on an error.",
     )
     command.add_argument(
         "sources",
         nargs="+",
         metavar="RESULTS",
-        help="folder with scores.csv, name of a reproduced recipe, 'committed' (the demo's results "
-        "in git's HEAD) or 'paper' (Table 3); a single one is compared with 'committed'",
+        help="folder with scores.csv, name of a reproduced recipe, 'committed' (that recipe's in "
+        "results/reference) or 'paper' (Table 3); a single one is compared with 'committed'",
     )
     command.add_argument("--exact", action="store_true", help="demand that every row is the same")
     command.add_argument(
-        "--output", type=Path, metavar="DIR", help="write comparison.{csv,md} and figures there"
+        "--output", type=Path, metavar="DIR", help="write tables and figures there"
     )
     command.set_defaults(run=run_compare)
     test = commands.add_parser(
@@ -260,34 +260,24 @@ def run_submit(options: argparse.Namespace) -> int:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    from mtkd.analysis.compare import agree, compare, verdict
-    from mtkd.analysis.compare_sources import open_sources
-    from mtkd.analysis.compare_tables import (
-        notes,
-        printed_cells,
-        printed_summary,
-        title,
-        write_comparison,
-    )
+    from mtkd.analysis.compare import agree, compare, open_sides, table, verdict_line
     from mtkd.app.console import print_frame
 
-    sources = open_sources(options.sources)
-    pairs = compare(sources)
-    for pair in pairs:
-        print_frame(printed_summary(pair), f"{title(pair)}, mean of {len(pair.tasks)} tasks")
-        differing = printed_cells(pair, differing=True)
-        if len(differing):
-            print_frame(differing, f"{title(pair)}, cells that differ")
+    sides = open_sides(options.sources)
+    comparisons = compare(sides)
+    for one in comparisons:
+        if len(differing := table(one, differing=True)):
+            print_frame(differing, f"{one.second} less {one.first}")
     if options.output:
-        from mtkd.analysis.compare_figures import write_figures
+        from mtkd.analysis.compare_figures import comparison_view
+        from mtkd.analysis.views import write
 
-        write_comparison(pairs, options.output)
-        write_figures(sources, pairs, options.output)
-    print("\n".join(f"- {line}" for line in notes(pairs)))
-    if options.output:
-        print(f"comparison.csv, comparison.md and figures are in {options.output}")
-    print(verdict(pairs))
-    return 0 if agree(pairs, options.exact) else 1
+        for number, one in enumerate(comparisons, 1):
+            for path in write(comparison_view(one, sides, number), options.output):
+                print(path)
+    for one in comparisons:
+        print(f"{one.second} less {one.first}: {verdict_line(one)}")
+    return 0 if agree(comparisons, options.exact) else 1
 
 
 def run_tests(options: argparse.Namespace) -> int:

@@ -86,23 +86,31 @@ def open_sides(names: Sequence[str]) -> list[Side]:
     name is compared with it. Raises MtkdError for a folder that is not there, or whose scores
     are of another schema, doubled or not numbers.
     """
-    others = [name for name in names if name not in (COMMITTED, PAPER)]
-    wanted = [COMMITTED, *names] if len(names) == 1 else list(names)
-    if COMMITTED in wanted and not others:
-        raise MtkdError(f"{COMMITTED}: name a recipe or a folder to compare it with")
+    folders = [name for name in names if name not in (COMMITTED, PAPER)]
+    if not folders:
+        raise MtkdError(f"{' and '.join(names)}: name a recipe or a folder to compare with")
     sides: list[Side] = []
-    for name in wanted:
+    for name in [COMMITTED, *names] if len(names) == 1 else names:
         if name == PAPER:
             sides.append(Side(PAPER, None))
-        elif name == COMMITTED:
-            recipe = find_folder(others[0]).resolve().name
-            sides.append(Side(COMMITTED, read_scores(paths.REFERENCE / recipe / "scores.csv")))
-        else:
-            folder = find_folder(name)
-            short = folder.resolve().name
-            label = name if short in [side.label for side in sides] else short
-            sides.append(Side(label, read_scores(folder / "scores.csv")))
+            continue
+        folder = reference(folders[0]) if name == COMMITTED else find_folder(name)
+        label = COMMITTED if name == COMMITTED else folder.resolve().name
+        if label in [side.label for side in sides]:
+            label = f"{name} ({len(sides) + 1})"
+        sides.append(Side(label, read_scores(folder / "scores.csv")))
     return sides
+
+
+def reference(name: str) -> Path:
+    """The committed results of the recipe whose results `name` are."""
+    folder = paths.REFERENCE / find_folder(name).resolve().name
+    if not folder.is_dir():
+        there = ", ".join(sorted(path.name for path in paths.REFERENCE.glob("*/")))
+        raise MtkdError(
+            f"{folder}: no such committed results (there are: {there or 'none'})"
+        )
+    return folder
 
 
 def find_folder(name: str) -> Path:

@@ -56,7 +56,7 @@ SYSTEMS = (  # in the order of the tables
     System(STUDENT, "MT-DNN-KD", VERMILLION),
     System("mtdnn-kd-ft", "MT-DNN-KD, fine-tuned", BROWN, in_plot=False),
     System("mtdnn-kd-soft", "MT-DNN-KD, soft targets alone", PURPLE),
-    System(NO_TEACHER, "Identical student trained without teachers", OLIVE),
+    System(NO_TEACHER, "Identical student, no teachers", OLIVE),
 )
 PARTS = (
     System("candidate-*", "Candidate", part_of=REFERENCE),
@@ -77,7 +77,7 @@ STILTS = tuple(f"stilts-{task}" for task in TASKS)
 
 
 def find_system(name: str) -> System:
-    """The system of that name; an unknown one has its name as title, and a colour of the cycle."""
+    """The system of that name; an unknown one has its name as title, and a colour by it."""
     if name in BY_NAME:
         return BY_NAME[name]
     for part in PARTS:

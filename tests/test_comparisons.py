@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mtkd.experiments.systems.metal import mean_outputs
 from test_tables import SCORES, TASKS, results, row
 
 from mtkd.analysis import baseline_tables, tables
@@ -18,7 +19,6 @@ from mtkd.data.metrics import glue_score
 from mtkd.data.tasks import GLUE, Examples, scored_as
 from mtkd.experiments.records import Record, Score, collect
 from mtkd.experiments.systems import slices as auxiliary
-from mtkd.experiments.systems.baselines import mean_outputs
 
 TEXT = st.text("ab c?", max_size=30)
 
@@ -85,7 +85,7 @@ def as_test(record: Record, ax: float) -> Record:
 def test_test_scores_with_diagnostic_and_wnli() -> None:
     records = [as_test(r, 30.0) for r in results(5, systems=("mtdnn", "metal", "metal-ensemble"))]
     wnli = (Score("majority", "wnli", "test", "accuracy", 65.0, 100),)
-    scores = collect([*records, Record("g", "g", "t", "glue", "data", 0, (), {}, wnli)])
+    scores = collect([*records, replace(records[0], run_id="g", seed=0, scores=wnli)])
     table = tables.test_table(tables.test_values(scores))
     ours = row(table, "MT-DNN")
     assert ours["Mean of 8"].startswith("72.0 [") and ours["AX"].startswith("30.0")

@@ -46,7 +46,11 @@ def record(system: str, seed: int, tasks: Sequence[str] = TASKS) -> Record:
     ]
     details = {"systems": [system], "histories": {system: {"epochs": epochs}}}
     name = f"x-{system}"
-    return Record(f"{name}-s{seed}", name, "t", "x", system, seed, (), {}, found, details)
+    return Record(
+        *(f"{name}-s{seed}", name, "t", "x", system, seed, {}, {}, ""),
+        scores=found,
+        details=details,
+    )
 
 
 def results(
@@ -219,7 +223,7 @@ def test_the_headline_of_stilts_is_the_recipe_s_first_that_is_there() -> None:
 def test_who_had_teachers_is_read_from_the_records() -> None:
     def student(name: str, weight: float, parent: str, stage: str = "distill") -> Record:
         settings = {"distillation": {"hard_weight": weight}}
-        return replace(record(name, 0), stage=stage, settings=settings, parents=(parent,))
+        return replace(record(name, 0), stage=stage, settings=settings, parents={parent: ""})
 
     teachers = replace(record("ensemble", 0), stage="teachers")
     encoder = replace(record("x", 0), run_id="e", stage="encoders", scores=())

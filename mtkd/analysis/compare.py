@@ -107,9 +107,7 @@ def reference(name: str) -> Path:
     folder = paths.REFERENCE / find_folder(name).resolve().name
     if not folder.is_dir():
         there = ", ".join(sorted(path.name for path in paths.REFERENCE.glob("*/")))
-        raise MtkdError(
-            f"{folder}: no such committed results (there are: {there or 'none'})"
-        )
+        raise MtkdError(f"{folder}: no such committed results (there are: {there or 'none'})")
     return folder
 
 

@@ -205,7 +205,7 @@ def test_folders_that_are_not_there(tmp_path: Path) -> None:
 def test_a_comparison_s_files(tmp_path: Path) -> None:
     sides = [Side("a", SCORES), Side("b", altered("mtdnn", "rte", -3)), Side("paper", None)]
     for number, one in enumerate(compare.compare(sides), 1):
-        view = compare_figures.comparison_view(one, sides, number)
+        view = compare_figures.comparison_view(one, number)
         written = {path.suffix: path for path in views.write(view, tmp_path)}
         assert set(written) == {".csv", ".md", ".tex", ".png", ".svg"}
         assert len(pd.read_csv(written[".csv"])) == len(one.cells)

@@ -66,14 +66,14 @@ class Comparison:
     `improvement` as well, P(second > first) over the tasks.
     """
 
-    first: str
-    second: str
+    first: Side
+    second: Side
     cells: pd.DataFrame
     identical: bool  # every row of both is in the other with the same value
 
     @property
     def paper(self) -> bool:
-        return PAPER in (self.first, self.second)
+        return self.first.scores is None or self.second.scores is None
 
 
 # ---------------------------------------------------------------------------- sides
@@ -166,7 +166,7 @@ def compare_two(first: Side, second: Side) -> Comparison:
         cells = score_cells(a, b, rows[rows["_merge"] == "both"])
     if cells.empty:
         raise MtkdError(f"{first.label} and {second.label} have no system and task in common")
-    return Comparison(first.label, second.label, cells, identical)
+    return Comparison(first, second, cells, identical)
 
 
 def score_cells(a: pd.DataFrame, b: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -255,8 +255,8 @@ def table(one: Comparison, differing: bool = False) -> pd.DataFrame:
     columns = {
         "System": cells["system"].map(system_title),
         "Task": cells["task"].map(titles),
-        one.first: cells["first"].map(show),
-        one.second: cells["second"].map(show),
+        one.first.label: cells["first"].map(show),
+        one.second.label: cells["second"].map(show),
         "Difference": cells["difference"].map(signed),
         "95 % interval" + (" of our gain" if one.paper else ""): [
             NOTHING if low == NOTHING else f"[{low}, {high}]" for low, high in ends
@@ -264,7 +264,7 @@ def table(one: Comparison, differing: bool = False) -> pd.DataFrame:
         "Seeds": cells["seeds"],
     }
     if "improvement" in cells:
-        columns[f"P({one.second} > {one.first})"] = cells["improvement"].map(show)
+        columns[f"P({one.second.label} > {one.first.label})"] = cells["improvement"].map(show)
     return pd.DataFrame(columns | {"Outcome": cells["outcome"]})
 
 

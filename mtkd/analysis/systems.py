@@ -8,20 +8,7 @@ from fnmatch import fnmatch
 
 import pandas as pd
 
-from mtkd.analysis.colours import (
-    BLACK,
-    BLUE,
-    BROWN,
-    DARK_GREY,
-    GREEN,
-    GREY,
-    OLIVE,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    cycled,
-)
+from mtkd.analysis import colours
 from mtkd.analysis.statistics import split_rows
 from mtkd.data.tasks import TASKS
 
@@ -38,7 +25,7 @@ class System:
 
     name: str
     title: str
-    colour: str = BLACK
+    colour: str = colours.BLACK
     part_of: str = ""  # of another system, or with a table of its own: not in the main tables
     in_plot: bool = True  # of dev scores, which would be too full with all of them
     published: str | None = None  # name in paper.csv, if it is another; "" for none
@@ -46,17 +33,26 @@ class System:
 
 SYSTEMS = (  # in the order of the tables
     System(MAJORITY, "Majority class"),
-    System("bert", "BERT, one model per task", BLACK),
-    *(System(f"stilts-{t.name}", f"BERT on STILTs, {t.title}", ORANGE) for t in TASKS.values()),
-    System("metal", "MeTaL-style", GREY, published=""),
-    System("metal-ensemble", "MeTaL-style ensemble", DARK_GREY, in_plot=False, published="metal"),
-    System("mtdnn-noft", "MT-DNN, no fine-tuning", SKY, in_plot=False),
-    System(REFERENCE, "MT-DNN", BLUE),
-    System(ENSEMBLE, "MT-DNN ensemble", GREEN),
-    System(STUDENT, "MT-DNN-KD", VERMILLION),
-    System("mtdnn-kd-ft", "MT-DNN-KD, fine-tuned", BROWN, in_plot=False),
-    System("mtdnn-kd-soft", "MT-DNN-KD, soft targets alone", PURPLE),
-    System(NO_TEACHER, "Identical student, no teachers", OLIVE),
+    System("bert", "BERT, one model per task", colours.BLACK),
+    *(
+        System(f"stilts-{t.name}", f"BERT on STILTs, {t.title}", colours.ORANGE)
+        for t in TASKS.values()
+    ),
+    System("metal", "MeTaL-style", colours.GREY, published=""),
+    System(
+        "metal-ensemble",
+        "MeTaL-style ensemble",
+        colours.DARK_GREY,
+        in_plot=False,
+        published="metal",
+    ),
+    System("mtdnn-noft", "MT-DNN, no fine-tuning", colours.SKY, in_plot=False),
+    System(REFERENCE, "MT-DNN", colours.BLUE),
+    System(ENSEMBLE, "MT-DNN ensemble", colours.GREEN),
+    System(STUDENT, "MT-DNN-KD", colours.VERMILLION),
+    System("mtdnn-kd-ft", "MT-DNN-KD, fine-tuned", colours.BROWN, in_plot=False),
+    System("mtdnn-kd-soft", "MT-DNN-KD, soft targets alone", colours.PURPLE),
+    System(NO_TEACHER, "Identical student, no teachers", colours.OLIVE),
 )
 PARTS = (
     System("candidate-*", "Candidate", part_of=REFERENCE),
@@ -83,7 +79,7 @@ def find_system(name: str) -> System:
     for part in PARTS:
         if fnmatch(name, part.name):
             return System(name, name, part_of=part.part_of)
-    return System(name, name, cycled(name))
+    return System(name, name, colours.cycled(name))
 
 
 def system_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:

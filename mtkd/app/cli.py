@@ -267,16 +267,16 @@ def run_compare(options: argparse.Namespace) -> int:
     comparisons = compare(sides)
     for one in comparisons:
         if len(differing := table(one, differing=True)):
-            print_frame(differing, f"{one.second} less {one.first}")
+            print_frame(differing, f"{one.second.label} less {one.first.label}")
     if options.output:
         from mtkd.analysis.compare_figures import comparison_view
         from mtkd.analysis.views import write
 
         for number, one in enumerate(comparisons, 1):
-            for path in write(comparison_view(one, sides, number), options.output):
+            for path in write(comparison_view(one, number), options.output):
                 print(path)
     for one in comparisons:
-        print(f"{one.second} less {one.first}: {verdict_line(one)}")
+        print(f"{one.second.label} less {one.first.label}: {verdict_line(one)}")
     return 0 if agree(comparisons, options.exact) else 1
 
 

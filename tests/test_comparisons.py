@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_tables import SCORES, TASKS, results, row
 
-from mtkd.analysis import baseline_tables as comparisons
+from mtkd.analysis import baseline_tables, tables
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.metrics import glue_score
 from mtkd.data.tasks import GLUE, Examples, scored_as
 from mtkd.experiments.records import Record, Score, collect
 from mtkd.experiments.systems import slices as auxiliary
-from mtkd.experiments.systems.baselines import mean_outputs
+from mtkd.experiments.systems.metal import mean_outputs
 
 TEXT = st.text("ab c?", max_size=30)
 
@@ -75,23 +75,18 @@ def test_the_diagnostic_set_is_stored_under_its_own_name() -> None:
 # ---------------------------------------------------------------------------- tables
 
 
-def on_test(record: Record, ax: float) -> list[Score]:
-    """A record's dev scores as test scores, and one of AX."""
-    moved = [
-        Score(s.system, s.task, s.split.replace("dev", "test"), s.metric, s.value, 100)
-        for s in record.scores
-    ]
-    return [*moved, Score(record.scores[0].system, "ax", "test", "matthews", ax, 50)]
+def as_test(record: Record, ax: float) -> Record:
+    """A record whose dev scores are test scores, and one of AX."""
+    moved = [replace(score, split=score.split.replace("dev", "test")) for score in record.scores]
+    diagnostic = Score(record.scores[0].system, "ax", "test", "matthews", ax, 50)
+    return replace(record, scores=(*moved, diagnostic))
 
 
 def test_test_scores_with_diagnostic_and_wnli() -> None:
-    records = [
-        Record(r.run_id, r.config_id, "t", "x", r.what, r.seed, (), {}, tuple(on_test(r, 30.0)))
-        for r in results(5, systems=("mtdnn", "metal", "metal-ensemble"))
-    ]
+    records = [as_test(r, 30.0) for r in results(5, systems=("mtdnn", "metal", "metal-ensemble"))]
     wnli = (Score("majority", "wnli", "test", "accuracy", 65.0, 100),)
-    scores = collect([*records, Record("g", "g", "t", "glue", "data", 0, (), {}, wnli)])
-    table = comparisons.glue_test(scores)
+    scores = collect([*records, replace(records[0], run_id="g", seed=0, scores=wnli)])
+    table = tables.test_table(tables.test_values(scores))
     ours = row(table, "MT-DNN")
     assert ours["Mean of 8"].startswith("72.0 [") and ours["AX"].startswith("30.0")
     # Nine tasks: eight at the mean of 72 and WNLI's majority class; the kit's own score agrees.
@@ -104,27 +99,20 @@ def test_test_scores_with_diagnostic_and_wnli() -> None:
     assert metal["GLUE"] == "83.2" and metal["RTE"] == "80.9"
     assert row(table, "Human performance (paper)")["GLUE"] == "87.1"
     assert row(table, "GPT on STILTs (paper)")["QNLI"] == "-"
-
-
-def test_no_test_labels_no_test_table(tmp_path: Path) -> None:
-    nothing = pd.DataFrame(columns=["system", "seed", "task", "slice", "n", "value"])
-    assert len(comparisons.glue_test_values(SCORES)) == 0
-    written = comparisons.write_comparisons(SCORES, nothing, tmp_path)
-    assert [path.name for path in written] == ["qnli.md"]  # BERT classifies QNLI
+    assert len(tables.test_values(SCORES)) == 0, "no test labels, no test table"
 
 
 def test_stilts_by_intermediate_task() -> None:
-    records = results(5, systems=("bert",)) + [
-        Record(
-            *(r.run_id + system, r.config_id, "t", "x", "x", r.seed, (), {}),
-            tuple(Score(system, s.task, s.split, s.metric, s.value + 2, 100) for s in r.scores),
-        )
-        for r in results(5, systems=("bert",))
-        for system in ("stilts", "stilts-qqp")
-    ]
-    table = comparisons.stilts(collect(records))
-    assert table["System"].tolist() == ["BERT on STILTs", "stilts-qqp"]
+    bert = results(5, systems=("bert",))
+    records = [*bert]
+    for system in ("stilts-mnli", "stilts-qqp"):
+        for r in bert:
+            own = tuple(replace(s, system=system, value=s.value + 2) for s in r.scores)
+            records.append(replace(r, run_id=r.run_id + system, scores=own))
+    table = tables.printed(baseline_tables.stilts(collect(records)), signed=True)
+    assert table["System"].tolist() == ["BERT on STILTs, QQP", "BERT on STILTs, MNLI"]
     assert set(table["RTE"]) == set(table["Mean of 8"]) == {"+2.0 [+2.0, +2.0]"}
+    assert baseline_tables.qnli(collect(bert))["Dev"].tolist() == ["70.0 [68.0, 72.0]"]
 
 
 def test_slices_are_means_over_seeds() -> None:
@@ -133,5 +121,5 @@ def test_slices_are_means_over_seeds() -> None:
         + [("mtdnn", 1, "rte", "negation", 40, 70.0)],
         columns=["system", "seed", "task", "slice", "n", "value"],
     )
-    table = comparisons.slices(found)
-    assert table["RTE negation (40)"].tolist() == ["62.0", "70.0"]
+    table = baseline_tables.slices(found)
+    assert table["RTE negation (40)"].tolist() == ["62.0 [59.5, 64.5]", "70.0"]

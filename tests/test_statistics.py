@@ -1,18 +1,28 @@
-"""Intervals, pairing and the share of the ensemble's gain: against values worked out by hand."""
+"""Intervals, pairing and the fraction of the ensemble's gain: against scipy.stats and by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, ttest_1samp, ttest_ind, ttest_rel
 
-from mtkd.analysis import statistics
+from mtkd.analysis import statistics, tables
 from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import GLUE
 from mtkd.experiments.records import COLUMNS
+
+A = pd.Series([82.1, 80.4, 83.3, 81.0, 82.9])
+B = pd.Series([80.0, 79.1, 83.9, 79.2, 80.3])
+POINTS = st.floats(0, 100).map(lambda value: round(value, 2))
+SEEDS = st.lists(POINTS, min_size=3, max_size=6).map(pd.Series)
+
+
+def ends(found: statistics.Estimate) -> tuple[float, float]:
+    assert found.low is not None and found.high is not None
+    return found.low, found.high
 
 
 def scores(rows: list[tuple[str, str, str, str, float, int]]) -> pd.DataFrame:
@@ -21,53 +31,78 @@ def scores(rows: list[tuple[str, str, str, str, float, int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).reindex(columns=COLUMNS)
 
 
-def test_interval_is_of_the_mean_and_the_same_every_time() -> None:
-    values = [80.0, 81.0, 82.0, 83.0, 84.0]
-    low, high = statistics.interval(values) or (0, 0)
-    assert (low, high) == statistics.interval(values)
-    # Resampled means are near normal around 82 with deviation sqrt(2 / 5).
-    assert low == pytest.approx(82 - 1.96 * np.sqrt(2 / 5), abs=0.15)
-    assert high == pytest.approx(82 + 1.96 * np.sqrt(2 / 5), abs=0.15)
+def test_the_interval_is_student_s_t() -> None:
+    found = statistics.estimate(A)
+    assert found.value == pytest.approx(81.94) and found.n == 5
+    assert ends(found) == pytest.approx(tuple(ttest_1samp(A, 0).confidence_interval()))
 
 
-def test_interval_of_two_values_is_the_two_values() -> None:
-    # A quarter of the resamples holds only the lower value, another quarter only the higher one.
-    assert statistics.interval([70.0, 72.0]) == (70.0, 72.0)
-
-
-@pytest.mark.parametrize("values", [[], [81.0]])
-def test_no_interval_below_two_values(values: list[float]) -> None:
-    assert statistics.interval(values) is None
-
-
-def test_constant_values_give_an_interval_of_no_width() -> None:
-    assert statistics.interval([81.5] * 5) == (81.5, 81.5)
-
-
-def test_paired_joins_by_seed() -> None:
+def test_a_difference_is_paired_by_seed() -> None:
+    found = statistics.estimate(statistics.paired(A.sample(frac=1, random_state=0), B))
+    assert ends(found) == pytest.approx(tuple(ttest_rel(A, B).confidence_interval()))
     a = pd.Series({3: 84.0, 1: 81.0, 2: 82.0})
     b = pd.Series({1: 80.0, 3: 81.0, 4: 50.0, 2: np.nan})
     assert statistics.paired(a, b).to_dict() == {1: 1.0, 3: 3.0}
 
 
+def test_without_shared_seeds_it_is_welch_s() -> None:
+    found = statistics.welch(A, B[:4])
+    expected = ttest_ind(A, B[:4], equal_var=False).confidence_interval()
+    assert ends(found) == pytest.approx(tuple(expected)) and found.points == ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_below_three_seeds_there_is_no_interval(count: int) -> None:
+    found = statistics.estimate(A[:count])
+    assert (found.low, found.high, found.n) == (None, None, count)
+    assert statistics.welch(A, B[:count]).low is None
+    assert tables.verdict(tables.row_of("x", tables.OURS, "mean", found)) == ""
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS)
+def test_the_verdict_is_that_of_the_printed_interval(values: pd.Series) -> None:
+    row = tables.row_of("x", tables.OURS, "mean", statistics.estimate(values - 50))
+    low, high = map(float, tables.cell(row, signed=True).split("[")[1].rstrip("]").split(", "))
+    expected = tables.GAIN if low > 0 else tables.LOSS if high < 0 else tables.UNCLEAR
+    assert tables.verdict(row) == expected
+    assert low <= tables.rounded(row["value"]) <= high
+
+
+# ---------------------------------------------------------------------------- the ratio
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.integers(3, 8))
+def test_fieller_s_ends_are_where_a_t_test_gives_five_percent(draw: int, n: int) -> None:
+    """At an end r of the interval, student - single - r (ensemble - single) has p = 0.05."""
+    rng = np.random.default_rng(draw)
+    single, gain, kept = rng.normal((60, 3, 2), (2, 1, 1), (n, 3)).T
+    found = statistics.recovered(*map(pd.Series, (single + kept, single, single + gain)))
+    assume(found.low is not None)
+    low, high = ends(found)
+    for end in (low, high):
+        assert ttest_1samp(kept - end / 100 * gain, 0).pvalue == pytest.approx(0.05)
+    assert low <= found.value <= high
+
+
 def test_recovered_is_a_ratio_of_means() -> None:
-    single = pd.Series({0: 80.0, 1: 80.0})
-    ensemble = pd.Series({0: 84.0, 1: 82.0})
-    student = pd.Series({0: 82.0, 1: 82.0, 2: 90.0})
-    found = statistics.recovered(student, single, ensemble)
+    single, ensemble = pd.Series({0: 80.0, 1: 80.0}), pd.Series({0: 84.0, 1: 82.0})
+    found = statistics.recovered(pd.Series({0: 82.0, 1: 82.0, 2: 90.0}), single, ensemble)
     assert found.value == pytest.approx(100 * 2 / 3)  # not the mean of the seeds' 50 % and 100 %
-    assert found.points == (50.0, 100.0)
-    assert (found.low, found.high) == (50.0, 100.0)
+    assert found.points == (50.0, 100.0) and found.low is None
 
 
-def test_recovered_without_a_gain_has_no_value() -> None:
-    flat, better = pd.Series({0: 80.0, 1: 81.0}), pd.Series({0: 82.0, 1: 82.0})
-    nothing = statistics.recovered(better, flat, flat)
-    assert np.isnan(nothing.value) and nothing.low is None
-    once = statistics.recovered(better, flat, pd.Series({0: 84.0, 1: 80.0}))
-    assert once.value == pytest.approx(100.0) and once.low is None, "some resample has no gain"
-    assert np.isnan(once.points[1])
+def test_recovered_without_a_clear_gain_of_the_ensemble() -> None:
+    flat, better = pd.Series([80.0, 81.0, 82.0]), pd.Series([82.0, 82.0, 83.0])
+    assert np.isnan(statistics.recovered(better, flat, flat).value)
+    unclear = statistics.recovered(better, flat, flat + pd.Series([4.0, -1.0, 1.0]))
+    assert unclear.value == pytest.approx(100.0) and unclear.low is None
+    assert np.isnan(unclear.points[1])
     assert np.isnan(statistics.recovered(better, flat, pd.Series(dtype=float)).value)
+
+
+# ---------------------------------------------------------------------------- matrices
 
 
 def test_score_matrix_averages_metrics_and_both_mnli_sets() -> None:
@@ -88,7 +123,6 @@ def test_score_matrix_averages_metrics_and_both_mnli_sets() -> None:
     assert matrix.loc[0, ["mrpc", "mnli"]].tolist() == [88.0, 81.0]
     assert statistics.mean_score(matrix, ["mrpc", "mnli"]).to_dict() == {0: 84.5}
     assert statistics.mean_score(matrix, ["mrpc", "rte"]).empty, "no seed has both"
-    assert statistics.task_order(frame) == ["mrpc", "mnli", "rte"]
 
 
 def test_two_values_for_one_cell_are_an_error() -> None:
@@ -97,78 +131,18 @@ def test_two_values_for_one_cell_are_an_error() -> None:
         statistics.score_matrix(scores([row, row]), "bert")
 
 
-# ---------------------------------------------------------------------------- two sets of seeds
+def test_glue_is_told_by_its_tasks_not_by_their_number() -> None:
+    glue = [name for name, task in GLUE.items() if task.trained]
+    assert statistics.is_glue(glue)
+    assert not statistics.is_glue([*glue[1:], "snli"]) and not statistics.is_glue(glue[1:])
 
 
-def test_difference_resamples_both() -> None:
-    by_hand = statistics.difference([70.0, 72.0], [71.0, 71.0])
-    assert (by_hand.value, by_hand.low, by_hand.high) == (0.0, -1.0, 1.0)  # b never moves
-    a, b = [80.0, 81.0, 82.0, 83.0, 84.0], [75.0, 77.0, 79.0, 81.0, 83.0, 85.0]
-    found = statistics.difference(a, b)
-    assert found == statistics.difference(a, b)
-    # Resampled means are near normal, with variances 2 / 5 and (35 / 3) / 6.
-    spread = 1.96 * np.sqrt(2 / 5 + 35 / 18)
-    assert found.value == pytest.approx(2)
-    assert (found.low, found.high) == pytest.approx((2 - spread, 2 + spread), abs=0.2)
-
-
-def test_difference_needs_two_values_for_an_interval() -> None:
-    assert statistics.difference([80.0], [79.0, 81.0]) == statistics.Estimate(0.0, None, None, ())
-    assert np.isnan(statistics.difference([], [1.0]).value)
-    assert statistics.difference([3.0, 3.0], [1.0, 1.0]).high == 2.0
-
-
-def test_probability_of_improvement_by_hand() -> None:
-    x = np.array([[1.0, 5.0], [3.0, 5.0]])
-    y = np.array([[2.0, 5.0], [2.0, 4.0]])
-    # First task: 3 beats both 2s, 1 none. Second: each 5 ties once and wins once.
-    found = statistics.probability_of_improvement(x, y)
-    assert found.points == (0.5, 0.75) and found.value == 0.625
-    assert found == statistics.probability_of_improvement(x, y)
-    sure = statistics.probability_of_improvement(x + 10, y)
-    assert (sure.value, sure.low, sure.high) == (1.0, 1.0, 1.0)
-    assert statistics.probability_of_improvement(x[:1], y).low is None
-
-
-def test_probability_of_improvement_is_mann_whitneys() -> None:
+def test_probability_of_improvement_is_mann_whitney_s() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 6, (5, 8)).astype(float), rng.integers(0, 6, (4, 8)).astype(float)
-    u = mannwhitneyu(x, y, axis=0, method="asymptotic").statistic
-    assert statistics.probability_of_improvement(x, y).points == pytest.approx(u / (5 * 4))
-
-
-def test_probability_of_improvement_interval_is_stratified() -> None:
-    # Every task is a fair coin for each seed of x against a constant: the mean of n * tasks draws.
-    tasks, seeds = 8, 4
-    x = np.tile(np.array([[0.0], [0.0], [2.0], [2.0]]), tasks)
-    found = statistics.probability_of_improvement(x, np.ones((2, tasks)))
-    spread = 1.96 * np.sqrt(0.25 / (seeds * tasks))
-    assert (found.low, found.high) == pytest.approx((0.5 - spread, 0.5 + spread), abs=0.02)
-
-
-@pytest.mark.parametrize("y", [np.ones((2, 3)), np.ones((0, 2)), np.ones(2)])
-def test_probability_of_improvement_refuses(y: np.ndarray) -> None:
-    with pytest.raises(MtkdError, match="expected seeds x same tasks"):
-        statistics.probability_of_improvement(np.ones((2, 2)), y)
-
-
-POINTS = st.integers(0, 100).map(float)
-
-
-@settings(max_examples=25, deadline=None)
-@given(arrays(float, (3, 2), elements=POINTS), arrays(float, (4, 2), elements=POINTS))
-def test_probability_of_improvement_both_ways_is_one(x: np.ndarray, y: np.ndarray) -> None:
-    there = statistics.probability_of_improvement(x, y)
-    back = statistics.probability_of_improvement(y, x)
-    assert there.value + back.value == pytest.approx(1)
-    assert there.low is not None and there.high is not None
-    assert 0 <= there.low <= there.high <= 1 and 0 <= there.value <= 1
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.lists(POINTS, min_size=2, max_size=5), st.lists(POINTS, min_size=2, max_size=5), POINTS)
-def test_difference_does_not_see_a_shift_of_both(a: list[float], b: list[float], by: float) -> None:
-    before = statistics.difference(a, b)
-    after = statistics.difference([v + by for v in a], [v + by for v in b])
-    assert after.value == pytest.approx(before.value, abs=1e-9)
-    assert (after.low, after.high) == pytest.approx((before.low, before.high), abs=1e-9)
+    u = [mannwhitneyu(x[:, task], y[:, task]).statistic for task in range(8)]
+    found = statistics.probability_of_improvement(x, y)
+    assert found == pytest.approx(np.mean(u) / 20)
+    assert found + statistics.probability_of_improvement(y, x) == pytest.approx(1)
+    wins = [np.mean((x[:, [t]] > y[:, t]) + 0.5 * (x[:, [t]] == y[:, t])) for t in range(8)]
+    assert found == pytest.approx(np.mean(wins))

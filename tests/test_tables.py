@@ -1,29 +1,32 @@
-"""Tables and figures: cells worked out by hand, the paper's cells, and incomplete results."""
+"""Tables, views and figures: cells worked out by hand, the paper's cells, incomplete results."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd.analysis import figures, inspection, plotting, run_figures, table_files, tables
+from mtkd.analysis import figures, inspection, markup, plotting, run_figures, tables, views
 from mtkd.analysis import paper as published
+from mtkd.analysis.results import taught_systems
 from mtkd.analysis.statistics import estimate
-from mtkd.analysis.system_names import MAJORITY, SYSTEMS
+from mtkd.analysis.systems import PARTS, SYSTEMS, find_system, system_order, with_headline
 from mtkd.common.errors import MtkdError
+from mtkd.common.paths import REFERENCE
 from mtkd.data.tasks import GLUE, Examples
+from mtkd.data.tasks import TASKS as EVERY
 from mtkd.experiments.records import Record, Score, collect
 
-GAINS = {"bert": -2, "mtdnn-noft": -1, "mtdnn": 0, "ensemble": 4, "mtdnn-kd": 3, "mtdnn-kd-soft": 2}
+GAINS = {"bert": -2, "mtdnn-noft": -1, "mtdnn": 0, "ensemble": 4, "mtdnn-kd": 3, "no-teacher": 2}
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
 APART = ("candidate-cased-d0.1", "teacher-cased-d0.1")
 BASE = 70.0
+PAPER = "(paper, BERT-large on GLUE)"
 
 
 def record(system: str, seed: int, tasks: Sequence[str] = TASKS) -> Record:
@@ -34,16 +37,20 @@ def record(system: str, seed: int, tasks: Sequence[str] = TASKS) -> Record:
         Score(system, task, split, metric, value, 100, (system, task, seed) == ("bert", "rte", 2))
         for task in tasks
         for split in splits[task]
-        for metric in GLUE[task].metrics
+        for metric in EVERY[task].metrics
     )
-    points = {task: dict.fromkeys(GLUE[task].metrics, value) for task in tasks}
+    points = {task: dict.fromkeys(EVERY[task].metrics, value) for task in tasks}
     epochs = [
         {"epoch": 1, "loss": dict.fromkeys(tasks, 1.0)},  # an epoch without an evaluation
         {"epoch": 2, "loss": dict.fromkeys(tasks, 0.5), "score": value, "scores": points},
     ]
     details = {"systems": [system], "histories": {system: {"epochs": epochs}}}
     name = f"x-{system}"
-    return Record(f"{name}-s{seed}", name, "t", "x", system, seed, (), {}, found, details)
+    return Record(
+        *(f"{name}-s{seed}", name, "t", "x", system, seed, {}, {}, ""),
+        scores=found,
+        details=details,
+    )
 
 
 def results(
@@ -54,39 +61,40 @@ def results(
 
 FULL = results(5)
 SCORES = collect(FULL)
+DEV, CHANGES = tables.dev_values(SCORES), tables.gain_values(SCORES, ["mtdnn-kd"])
 
 
 def row(table: pd.DataFrame, title: str) -> dict[str, str]:
     return table[table["System"] == title].iloc[0].to_dict()
 
 
+def gain_table(scores: pd.DataFrame) -> pd.DataFrame:
+    return tables.printed(tables.gain_values(scores, ["mtdnn-kd"]), signed=True)
+
+
 # ---------------------------------------------------------------------------- tables
 
 
 def test_rows_are_ours_with_the_paper_below() -> None:
-    table = tables.glue_dev(SCORES)
-    assert table["System"].tolist() == [
-        "BERT, one model per task",
-        "BERT, one model per task (paper, BERT-large on GLUE)",
-        "MT-DNN, no fine-tuning",
-        "MT-DNN",
-        "MT-DNN (paper, BERT-large on GLUE)",
-        "MT-DNN ensemble",
-        "MT-DNN ensemble (paper, BERT-large on GLUE)",
-        "MT-DNN-KD",
-        "MT-DNN-KD (paper, BERT-large on GLUE)",
-        "MT-DNN-KD, soft targets alone",
+    table = tables.dev_table(DEV)
+    paper = ("bert", "mtdnn", "ensemble", "mtdnn-kd")
+    expected = [
+        title
+        for system in GAINS
+        for title in (find_system(system).title, f"{find_system(system).title} {PAPER}")
+        if system in paper or PAPER not in title
     ]
+    assert table["System"].tolist() == expected
     titles = [GLUE[task].title for task in TASKS]
     assert list(table.columns) == ["System", *titles, "Mean of 8", "Seeds"]
 
 
 def test_cells_by_hand() -> None:
-    # Seeds 0 to 4 of MT-DNN: 70 to 74; resampled means lie in 72 +- 1.2, in steps of 0.2.
-    ours = row(tables.glue_dev(SCORES), "MT-DNN")
-    assert ours["RTE"] == ours["Mean of 8"] == "72.0 [70.8, 73.2]"
+    # Seeds 0 to 4 of MT-DNN: 70 to 74. t(4) = 2.776, times sqrt(2.5 / 5): 1.963.
+    ours = row(tables.dev_table(DEV), "MT-DNN")
+    assert ours["RTE"] == ours["Mean of 8"] == "72.0 [70.0, 74.0]"
     assert ours["Seeds"] == "5"
-    paper = row(tables.glue_dev(SCORES), "MT-DNN-KD (paper, BERT-large on GLUE)")
+    paper = row(tables.dev_table(DEV), f"MT-DNN-KD {PAPER}")
     assert paper["CoLA"] == "64.5"
     assert paper["MNLI"] == "87.3 (87.3/87.3)"
     assert paper["QQP"] == "90.7 (91.9/89.4)"  # 90.65
@@ -94,129 +102,190 @@ def test_cells_by_hand() -> None:
     assert paper["Seeds"] == "-"
 
 
-def test_wnli_and_the_released_stilts_models_by_hand() -> None:
-    majority = record("stilts", 0)
-    wnli = Score("majority", "wnli", "dev", "accuracy", 45.0, 40, False)
-    majority = replace(majority, run_id="glue-s0", scores=(wnli,))
-    table = tables.glue_dev(collect([*results(5, systems=["stilts", "mtdnn"]), majority]))
-    # (8 * 72 + 45) / 9; WNLI's majority is the same for all seeds, so 8/9 of the width.
-    assert row(table, "MT-DNN")["GLUE"] == "69.0 [67.9, 70.1]"
-    released = row(table, f"BERT on STILTs ({tables.RELEASED})")
-    assert [
-        released[name] for name in ("CoLA", "MRPC", "MNLI", "RTE")
-    ] == "65.3 90.4 86.7 84.1".split()
-    assert released["Mean of 8"] == "86.7"  # (65.3+93.9+90.4+90.7+90.0+86.7+92.3+84.1) / 8 = 86.675
-    assert released["GLUE"] == "-"
-
-
 def test_paper_cells_equal_the_file() -> None:
     cells = published.read_paper().query("table == 'kd-3'")
-    values = tables.glue_dev_values(SCORES).query("source == @tables.PAPER")
+    values = DEV[DEV["source"] == tables.PAPER]
     for (system, task), rows in cells.groupby(["system", "task"]):
         found = values[(values["system"] == system) & (values["task"] == task)]
         assert found["value"].item() == pytest.approx(rows["value"].mean())
     assert len(values) == 4 * (8 + 1)
-    means = values.query("task == 'mean'").set_index("system")["value"].round(2).to_dict()
-    assert means == {"bert": 83.96, "mtdnn": 86.43, "ensemble": 87.84, "mtdnn-kd": 87.68}
 
 
-def test_ablation_is_paired_by_seed() -> None:
-    table = tables.ablation(SCORES)
+def test_wnli_and_the_released_stilts_models_by_hand() -> None:
+    wnli = Score("majority", "wnli", "dev", "accuracy", 45.0, 40, False)
+    majority = replace(record("bert", 0), run_id="glue-s0", scores=(wnli,))
+    found = collect([*results(5, systems=["stilts-mnli", "mtdnn"]), majority])
+    table = tables.dev_table(tables.dev_values(found))
+    # (8 * 72 + 45) / 9; WNLI's majority is the same for all seeds, so 8/9 of the width.
+    assert row(table, "MT-DNN")["GLUE"] == "69.0 [67.3, 70.7]"
+    released = row(table, f"BERT on STILTs, MNLI ({tables.RELEASED})")
+    names = ("CoLA", "MRPC", "MNLI", "RTE")
+    assert [released[name] for name in names] == "65.3 90.4 86.7 84.1".split()
+    assert released["Mean of 8"] == "86.7"  # (65.3+93.9+90.4+90.7+90.0+86.7+92.3+84.1) / 8 = 86.675
+    assert released["GLUE"] == "-"
+
+
+def test_eight_tasks_that_are_not_glue_s_have_no_glue_score() -> None:
+    wnli = Score("majority", "wnli", "dev", "accuracy", 45.0, 40, False)
+    majority = replace(record("bert", 0), run_id="glue-s0", scores=(wnli,))
+    other = [*(task for task in TASKS if task != "rte"), "snli"]
+    found = tables.dev_values(collect([*results(3, other, ["mtdnn"]), majority]))
+    assert "glue" not in set(found["task"]) and "snli" in set(found["task"])
+
+
+def test_gains_are_paired_by_seed_and_kept_by_the_taught_alone() -> None:
+    table = gain_table(SCORES)
     kd = row(table, "MT-DNN-KD")
     # Every seed differs by 3.0, however much the seeds differ from each other.
     assert kd["RTE"] == kd["Mean of 8"] == "+3.0 [+3.0, +3.0]"
     assert kd["Ensemble's gain kept"] == "75 % [75, 75]"
-    assert row(table, "BERT, one model per task")["Ensemble's gain kept"] == "-"
-    paper = row(table, "MT-DNN-KD (paper, BERT-large on GLUE)")
+    assert row(table, find_system("no-teacher").title)["Ensemble's gain kept"] == "-"
+    paper = row(table, f"MT-DNN-KD {PAPER}")
     assert paper["RTE"] == "+5.2" and paper["SST-2"] == "0.0"  # 88.6 - 83.4, 94.3 - 94.3
     assert paper["Ensemble's gain kept"] == "88 %"  # 1.25 of 1.4125
-    assert row(table, "BERT, one model per task (paper, BERT-large on GLUE)")["MNLI"] == "-0.7"
     assert "MT-DNN" not in set(table["System"])
 
 
-def test_subset_of_tasks_and_one_seed() -> None:
-    some = collect(results(1, ("mnli", "rte"), ("mtdnn", "mtdnn-kd")))
-    table = tables.glue_dev(some)
+def test_summary_is_the_mean_and_the_gains() -> None:
+    table = tables.summary(DEV, CHANGES)
+    kd, base = row(table, "MT-DNN-KD"), row(table, "MT-DNN")
+    assert kd["Mean of 8"] == "75.0 [73.0, 77.0]" and base["Mean gain"] == "-"
+    assert kd["Mean gain"] == kd["RTE gain"] == "+3.0 [+3.0, +3.0]"
+    assert kd["RTE gain, paper"] == "+5.2" and kd["Ensemble's gain kept"] == "75 % [75, 75]"
+
+
+def test_below_three_seeds_the_points() -> None:
+    few = collect(results(2, ("mnli", "rte")))
+    table = tables.dev_table(tables.dev_values(few))
     assert list(table.columns) == ["System", "MNLI", "RTE", "Mean of 2", "Seeds"]
-    assert row(table, "MT-DNN-KD")["Mean of 2"] == "73.0"
-    assert row(table, "MT-DNN (paper, BERT-large on GLUE)")["Mean of 2"] == "85.2"  # 86.9, 83.4
-    assert row(tables.ablation(some), "MT-DNN-KD")["RTE"] == "+3.0"
-    assert "over MNLI, RTE" in table_files.notes(some)[0]
-
-
-def test_below_five_seeds_the_points() -> None:
-    few = collect(results(3, ("rte",)))
-    assert row(tables.glue_dev(few), "MT-DNN")["RTE"] == "71.0 (70.0, 71.0, 72.0)"
-    assert row(tables.ablation(few), "MT-DNN-KD")["Ensemble's gain kept"] == "75 % (75, 75, 75)"
+    assert row(table, "MT-DNN")["RTE"] == "70.5 (70.0, 71.0)"
+    assert row(table, f"MT-DNN {PAPER}")["Mean of 2"] == "85.2"  # 86.9, 83.4
+    assert row(gain_table(few), "MT-DNN-KD")["Ensemble's gain kept"] == "75 % (75, 75)"
+    one = row(tables.dev_table(tables.dev_values(collect(results(1)))), "MT-DNN-KD")
+    assert one["RTE"] == "73.0"
 
 
 def test_a_mean_needs_every_task() -> None:
     mixed = collect([record("mtdnn", 0), record("bert", 0, ("rte",))])
-    bert = row(tables.glue_dev(mixed), "BERT, one model per task")
+    bert = row(tables.dev_table(tables.dev_values(mixed)), "BERT, one model per task")
     assert (bert["RTE"], bert["CoLA"], bert["Mean of 8"]) == ("68.0", "-", "-")
+    assert row(gain_table(mixed), "BERT, one model per task")["Mean of 8"] == "-"
+
+
+def test_degenerate_evaluations_are_counted() -> None:
+    (line,) = views.degenerate_note(FULL, DEV)
+    assert "1 of 270 evaluations" in line and "on RTE (dev), seed 2" in line
+
+
+def test_directions_beside_the_paper_s() -> None:
+    def rows(system: str, points: tuple[float, ...], paper: float) -> list[dict[str, object]]:
+        ours = tables.row_of(system, tables.OURS, "mean", estimate(pd.Series(points)))
+        return [ours, tables.single(system, tables.PAPER, "mean", paper)]
+
+    gains = [*rows("bert", (-1.0, 1.0, 0.5, -0.5, 0.1), -2.5), *rows("mtdnn-kd", (2.0,) * 5, 1.3)]
+    gains += rows("ensemble", (-1.0, -1.1, -1.2, -0.9, -1.0), 1.4)
+    gains += rows("mtdnn-noft", (2.0, 2.0), 1.4)  # two seeds: no verdict
+    lines = tables.directions(tables.frame_of(gains))
+    verdicts = [line.split(" (")[0].removeprefix("Mean gain over MT-DNN, ") for line in lines]
+    assert verdicts == [
+        "no clear difference: BERT, one model per task",
+        "as in the paper: MT-DNN-KD",
+        "other than in the paper: MT-DNN ensemble",
+    ]
+    assert "(paper +1.3, here +2.0 [+2.0, +2.0] points (n = 5))." in lines[1]
+
+
+# ---------------------------------------------------------------------------- systems
+
+
+def test_unknown_systems_and_tasks_have_titles_and_colours() -> None:
+    mine = find_system("my-student")
+    assert mine.title == "my-student" and not mine.part_of
+    assert plotting.colour("my-student") == plotting.colour("my-student") != "#000000"
+    assert plotting.task_colour("my-task") and plotting.task_colour("scitail")
+    known = [system.colour for system in SYSTEMS if not system.name.startswith("stilts-")]
+    assert len(set(known[1:])) == len(known) - 1  # all but the majority class
+    scores = collect(results(1, systems=("zebra", "mtdnn", *APART)))
+    assert system_order(scores) == ["mtdnn", "zebra"]
+    assert all(part.part_of for part in PARTS)
+
+
+def test_the_headline_of_stilts_is_the_recipe_s_first_that_is_there() -> None:
+    scores = collect(results(1, systems=("stilts-mnli", "stilts-qqp", "bert")))
+    for intermediate, left in (
+        (["qqp", "mnli"], "stilts-qqp"),
+        (["rte", "mnli"], "stilts-mnli"),
+        ([], "stilts-qqp"),
+    ):
+        assert system_order(with_headline(scores, intermediate)) == ["bert", left]
+
+
+def test_who_had_teachers_is_read_from_the_records() -> None:
+    def student(name: str, weight: float, parent: str, stage: str = "distill") -> Record:
+        settings = {"distillation": {"hard_weight": weight}}
+        return replace(record(name, 0), stage=stage, settings=settings, parents={parent: ""})
+
+    teachers = replace(record("ensemble", 0), stage="teachers")
+    encoder = replace(record("x", 0), run_id="e", stage="encoders", scores=())
+    found = [
+        teachers,
+        encoder,
+        student("mtdnn-kd", 0.5, teachers.run_id),
+        student("mine", 0.0, "x-mtdnn-kd-s0"),  # taught by a student
+        student("no-teacher", 1.0, teachers.run_id),
+        student("alone", 0.5, "e"),
+    ]
+    assert taught_systems(found) == ("mtdnn-kd", "mine")
+
+
+# ---------------------------------------------------------------------------- files
 
 
 @pytest.mark.parametrize(
     "systems", [("bert",), ("mtdnn-kd", "ensemble"), ("mtdnn",), APART, (), ("mine", "mtdnn")]
 )
-def test_missing_systems_are_absent_rows(systems: tuple[str, ...], tmp_path: Path) -> None:
-    records = results(2, TASKS, systems)
+def test_incomplete_results_give_what_there_is(systems: tuple[str, ...], tmp_path: Path) -> None:
+    records = [*results(2, TASKS, systems), record("mtdnn-kd", 7, ("rte",))]
     some = collect(records)
-    table_files.write_tables(some, tmp_path, records)
-    ours = {system for system in systems if system not in APART}
-    assert set(tables.glue_dev_values(some)["system"]) == ours
-    assert tables.ablation(some).empty == ("mine" not in systems)
-    for path in figures.write_figures(some, records, tmp_path):
-        assert path.stat().st_size > 0
+    dev, gains = tables.dev_values(some), tables.gain_values(some)
+    assert set(dev["system"]) == {*systems, "mtdnn-kd"} - {*APART}
+    found = [
+        views.summary_view(dev, gains),
+        *views.dev_views(dev, []),
+        *views.gain_views(gains, ()),
+    ]
+    for view in found:
+        assert all(path.stat().st_size > 0 for path in views.write(view, tmp_path))
+        assert view.title in view._repr_html_()
+    figures.learning_curves(records)
 
 
-def test_seeds_or_tasks_in_common_are_needed(tmp_path: Path) -> None:
-    other_seed = [record("mtdnn", 0), record("mtdnn-kd", 1)]
-    assert tables.ablation(collect(other_seed)).empty
-    figures.write_figures(collect(other_seed), other_seed, tmp_path)
-    partial = [record("mtdnn", 0), record("mtdnn-kd", 0, ("rte",))]
-    kd = row(tables.ablation(collect(partial)), "MT-DNN-KD")
-    assert (kd["RTE"], kd["CoLA"], kd["Mean of 8"]) == ("+3.0", "-", "-")
-    figures.write_figures(collect(partial), partial, tmp_path)
-    other_task = [record("mtdnn", 0, ("cola",)), record("mtdnn-kd", 0, ("rte",))]
-    figures.write_figures(collect(other_task), other_task, tmp_path)
-    table_files.write_tables(collect(other_task), tmp_path)
+def test_a_view_as_files(tmp_path: Path) -> None:
+    view = views.View("short", "Title", "Caption & more.", ("Note.",), CHANGES, CHANGES)
+    view = replace(view, table=gain_table(SCORES), figure=figures.ablation(CHANGES))
+    written = {path.suffix: path for path in views.write(view, tmp_path)}
+    assert set(written) == {".csv", ".md", ".tex", ".png", ".svg"}
+    again = markup.read_values(written[".csv"])
+    pd.testing.assert_frame_equal(again, CHANGES.round(4), check_dtype=False)
+    lines = written[".md"].read_text(encoding="utf-8").splitlines()
+    assert {line.count("|") for line in lines if line.startswith("|")} == {13}
+    assert lines[-2:] == ["- Caption & more.", "- Note."]
+    tex = written[".tex"].read_text(encoding="utf-8")
+    assert r"Title. Caption \& more. Note." in tex
+    assert r"75 \% [75, 75]" in tex and "$-$2.0 [$-$2.0" in tex
+    first = written[".png"].read_bytes(), written[".svg"].read_bytes()
+    views.write(view, tmp_path)
+    assert first == (written[".png"].read_bytes(), written[".svg"].read_bytes())
 
 
-def test_degenerate_evaluations_are_counted() -> None:
-    assert table_files.degenerate(FULL)["run_id"].tolist() == ["x-bert-s2"]
-    (line,) = (line for line in table_files.notes(SCORES, FULL) if line.startswith("Degenerate"))
-    assert "1 of 270 evaluations" in line and "on RTE (dev), seed 2" in line
-    assert not any(line.startswith("Degenerate") for line in table_files.notes(SCORES))
-
-
-def test_summary_is_the_mean_and_the_gains() -> None:
-    table = tables.summary(SCORES)
-    assert table["System"].tolist() == [SYSTEMS[name] for name in GAINS]
-    kd, base = row(table, "MT-DNN-KD"), row(table, "MT-DNN")
-    assert kd["Mean of 8"] == "75.0 [73.8, 76.2]" and base["Mean gain"] == "-"
-    assert kd["Mean gain"] == kd["RTE gain"] == "+3.0 [+3.0, +3.0]"
-    assert kd["RTE gain, paper"] == "+5.2" and kd["Ensemble's gain kept"] == "75 % [75, 75]"
-    alone = tables.summary(collect(results(1, ("mnli",), ("bert",))))
-    assert alone.to_dict("records")[0]["Mean gain"] == "-" and "RTE gain" not in alone
-
-
-def test_files(tmp_path: Path) -> None:
-    written = table_files.write_tables(SCORES, tmp_path, FULL)
-    kinds = ("csv", "md", "tex")
-    names = ["summary.md", *(f"{n}.{kind}" for n in ("glue_dev", "ablation") for kind in kinds)]
-    assert [path.relative_to(tmp_path / "tables").as_posix() for path in written] == names
-    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == sorted(names)
-    text = dict(zip(names, (path.read_text(encoding="utf-8") for path in written), strict=True))
-    values = pd.read_csv(StringIO(text["glue_dev.csv"]))
-    assert list(values.columns) == tables.VALUES
-    mean = values.query("system == 'mtdnn' and source == 'this run' and task == 'mean'").iloc[0]
-    assert (mean["value"], mean["n"]) == (72.0, 5)
-    assert mean["points"] == "70.0000 71.0000 72.0000 73.0000 74.0000"
-    lines = text["glue_dev.md"].splitlines()
-    assert {line.count("|") for line in lines[:12]} == {12}
-    assert r"75 \% [75, 75]" in text["ablation.tex"] and "$-$2.0 [$-$2.0" in text["ablation.tex"]
-    assert text["ablation.tex"].count(r"\\") == 1 + len(tables.ablation(SCORES))
+def test_the_committed_scores_give_whole_tables() -> None:
+    scores = pd.read_csv(REFERENCE / "demo" / "scores.csv")
+    dev, test = tables.dev_values(scores), tables.test_values(scores)
+    for values, split in ((dev, "dev"), (test, "test")):
+        ours = values[(values["source"] == tables.OURS) & (values["system"] != "majority")]
+        assert set(ours["system"]) == set(system_order(scores, split))
+        assert ours.groupby("system")["task"].agg(set).map({*TASKS, "mean", "glue"}.issubset).all()
+        assert (ours["low"] <= ours["value"]).all() and (ours["value"] <= ours["high"]).all()
 
 
 # ---------------------------------------------------------------------------- examples
@@ -277,10 +346,9 @@ def test_figures_build_without_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn = [
-            figures.dev_scores(SCORES),
-            figures.gain(SCORES, ("rte",)),
-            figures.ablation(SCORES),
-            figures.learning_curves(FULL),
+            figures.dev_scores(DEV),
+            figures.gain(CHANGES, ("rte", "snli")),
+            figures.ablation(CHANGES),
             run_figures.single_curve(FULL[0]),
             run_figures.single_curve(record("mtdnn", 0, ("rte",)), "bert"),
             figures.teacher_knowledge(KNOWLEDGE),
@@ -291,37 +359,14 @@ def test_figures_build_without_warnings() -> None:
             assert figure._repr_png_().startswith(b"\x89PNG")
 
 
-def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
-    first = plotting.save(figures.gain(SCORES), tmp_path / "a", "gain")
-    again = plotting.save(figures.gain(SCORES), tmp_path / "b", "gain")
-    assert [path.name for path in first] == ["gain.png", "gain.svg"]
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["gain.png", "gain.svg"]
-
-
-def test_a_colour_for_every_system() -> None:
-    hues = [plotting.colour(system) for system in SYSTEMS if system != MAJORITY]
-    assert len(set(hues)) == len(hues) == 11
+def test_the_interval_drawn_is_the_one_printed() -> None:
+    axes = figures.gain(CHANGES[CHANGES["task"].isin(["rte", "mean"])], ()).axes[0]
+    bars = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
+    low, high = CHANGES.query("system == 'mtdnn-kd' and task == 'rte'")[["low", "high"]].iloc[0]
+    assert [low, high] in [list(bar) for bar in bars]
 
 
 def test_learning_curve_has_a_line_per_seed_and_a_mean() -> None:
     (axes,) = figures.learning_curves(FULL).axes
-    assert len(axes.lines) == 3 * (5 + 1)
-    assert axes.lines[5].get_ydata().tolist() == [71.0]  # noft: 69 to 73, the second epoch only
-
-
-def test_directions_beside_the_paper_s() -> None:
-    def rows(system: str, points: tuple[float, ...], paper: float) -> list[dict[str, object]]:
-        ours = tables.row_of(system, tables.OURS, "mean", estimate(pd.Series(points)))
-        theirs = ours | {"source": tables.PAPER, "value": paper, "n": None, "points": ()}
-        return [ours, theirs]
-
-    gains = [*rows("bert", (-1.0, 1.0, 0.5, -0.5, 0.1), -2.5), *rows("mtdnn-kd", (2.0,) * 5, 1.3)]
-    gains += rows("ensemble", (-1.0, -1.1, -1.2, -0.9, -1.0), 1.4)
-    told = tables.directions(tables.frame_of(gains))
-    assert [line.split(" (")[0].removeprefix("Mean gain over MT-DNN ") for line in told] == [
-        "not told apart: BERT, one model per task",
-        "as in the paper: MT-DNN-KD",
-        "other than in the paper: MT-DNN ensemble",
-    ]
-    assert "(paper +1.3, here +2.0 [+2.0, +2.0] points (n = 5))." in told[1]
+    assert len(axes.lines) == len(GAINS) * (5 + 1)
+    assert axes.lines[5].get_ydata().tolist() == [70.0]  # BERT: 68 to 72, the second epoch only

@@ -1,240 +1,276 @@
-"""Results side by side: which cells are the same, and by how much the others differ.
+"""Results side by side: which cells are the same, and whether the others differ clearly.
 
 A cell is one system on one task: its dev score, the mean over metrics and over MNLI's two sets.
-It is the same only if every row of scores.csv behind it is: each seed, metric and set.
+It is the same only if every row of scores.csv behind it is: each seed, metric and set. Against the
+paper, whose levels are another benchmark's, the directions of gains over MT-DNN are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mtkd.analysis.compare_sources import Source
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.statistics import (
-    Estimate,
-    difference,
     estimate,
-    mean_score,
     paired,
     probability_of_improvement,
     score_matrix,
     split_rows,
     task_order,
+    welch,
 )
-from mtkd.analysis.system_names import system_order, task_title
+from mtkd.analysis.systems import system_order, system_title, task_title
+from mtkd.analysis.tables import (
+    AGAINST_PAPER,
+    OURS,
+    UNCLEAR,
+    decimal,
+    direction,
+    gain_values,
+    mean_title,
+    verdict,
+)
+from mtkd.analysis.tables import PAPER as PRINTED
+from mtkd.common import paths
 from mtkd.common.errors import MtkdError
+from mtkd.experiments.records import COLUMNS, SCHEMA
 
+COMMITTED, PAPER = "committed", "paper"  # words in place of a folder
 KEY = ["system", "task", "split", "metric", "seed"]
-SAME, WITHIN, BEYOND = "same", "within", "beyond"
-PAIRED, UNPAIRED, ONE_NUMBER = "paired", "unpaired", "one number"
-LISTED = 5  # cells that the verdict names before it says "and so many more"
+SAME, WITHIN, BEYOND, DIFFERS = "same", "within", "beyond", "differ without an interval"
+FAR = (BEYOND, DIFFERS, AGAINST_PAPER)  # no noise of seeds excuses these
+DIGITS = 2  # finer than the tables: for the same code on another machine
+LISTED = 5  # cells that the verdict names before it says how many more
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One comparison, `second` less `first`.
+class Side:
+    """Tidy scores (the columns of `records.collect`) and their name; the paper has none."""
 
-    `cells` has one row per system and task of both, and per system the task "mean" over `tasks`:
-    first, second (labels), system, task, value_first, n_first, value_second, n_second, difference,
-    low, high, pairing, outcome. Values are in points, n are seeds, low and high the 95 % interval
-    of the difference. `rows` are the rows of both scores.csv, joined (`joined_rows`).
+    label: str
+    scores: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`second` less `first`.
+
+    `cells` has a row per system and task of both, and per system the task "mean" over the tasks of
+    both: system, task, first, second (values in points; against the paper gains over MT-DNN),
+    difference, low, high (95 % interval; against the paper of our gain), seeds, outcome; a mean has
+    `improvement` as well, P(second > first) over the tasks.
     """
 
-    first: Source
-    second: Source
-    tasks: tuple[str, ...]
+    first: Side
+    second: Side
     cells: pd.DataFrame
-    improvement: dict[str, Estimate]  # by system: P(second > first), over its tasks
-    rows: pd.DataFrame
+    identical: bool  # every row of both is in the other with the same value
+
+    @property
+    def paper(self) -> bool:
+        return self.first.scores is None or self.second.scores is None
 
 
-def compare(sources: Sequence[Source]) -> tuple[Pair, ...]:
-    """Every other source against the first. Raises MtkdError where two have no cell in common."""
-    first, *others = sources
-    return tuple(compare_pair(first, second) for second in others)
+# ---------------------------------------------------------------------------- sides
 
 
-def compare_pair(first: Source, second: Source) -> Pair:
-    """All cells that both have."""
-    rows = joined_rows(first.scores, second.scores)
-    cells = compare_cells(first, second, rows)
-    if cells.empty:
-        raise MtkdError(
-            f"{first.label} and {second.label} share no cell, so there is nothing to compare: "
-            f"{_contents(first)}; {_contents(second)}"
-        )
-    return Pair(first, second, _shared_tasks(first, second), cells, _improve(first, second), rows)
+def open_sides(names: Sequence[str]) -> list[Side]:
+    """Scores by folder, by recipe, or by the words "committed" and "paper".
 
-
-def joined_rows(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Rows of two score frames by system, task, split, metric and seed.
-
-    `same`: both have it with the same value; `both`: both have it; `inside`: it belongs to a cell,
-    and not to test sets, candidates or single teachers.
+    "committed" is the folder in results/reference of the same name as the other side; a single
+    name is compared with it. Raises MtkdError for a folder that is not there, or whose scores
+    are of another schema, doubled or not numbers.
     """
-    columns = [*KEY, "value"]
-    rows = first[columns].merge(
-        second[columns], on=KEY, how="outer", suffixes=("_first", "_second"), indicator=True
+    folders = [name for name in names if name not in (COMMITTED, PAPER)]
+    if not folders:
+        raise MtkdError(f"{' and '.join(names)}: name a recipe or a folder to compare with")
+    sides: list[Side] = []
+    for name in [COMMITTED, *names] if len(names) == 1 else names:
+        if name == PAPER:
+            sides.append(Side(PAPER, None))
+            continue
+        folder = reference(folders[0]) if name == COMMITTED else find_folder(name)
+        label = COMMITTED if name == COMMITTED else folder.resolve().name
+        if label in [side.label for side in sides]:
+            label = f"{name} ({len(sides) + 1})"
+        sides.append(Side(label, read_scores(folder / "scores.csv")))
+    return sides
+
+
+def reference(name: str) -> Path:
+    """The committed results of the recipe whose results `name` are."""
+    folder = paths.REFERENCE / find_folder(name).resolve().name
+    if not folder.is_dir():
+        there = ", ".join(sorted(path.name for path in paths.REFERENCE.glob("*/")))
+        raise MtkdError(f"{folder}: no such committed results (there are: {there or 'none'})")
+    return folder
+
+
+def find_folder(name: str) -> Path:
+    """The results of a recipe by name, else a folder by path."""
+    for folder in (paths.results() / name, Path(name)):
+        if folder.is_dir():
+            return folder
+    raise MtkdError(
+        f"{name}: no such folder, and no results of that recipe in {paths.results()}; "
+        f"expected a folder with scores.csv, a recipe, {COMMITTED!r} or {PAPER!r}"
     )
-    both = rows["_merge"] == "both"
-    broken = rows["value_first"].isna() & rows["value_second"].isna()
-    same = both & (broken | (rows["value_first"] == rows["value_second"]))
-    main = split_rows(rows)
-    inside = rows.index.isin(main.index[main["system"].isin(system_order(rows))])
-    return rows.drop(columns="_merge").assign(both=both, same=same, inside=inside)
 
 
-def compare_cells(first: Source, second: Source, rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells of a `Pair`; `rows` are the joined rows of the two."""
-    same = rows[rows["inside"]].groupby(["system", "task"])["same"].all()
-    tasks = _shared_tasks(first, second)
+def read_scores(path: Path) -> pd.DataFrame:
+    """Tidy scores from scores.csv. Raises MtkdError if they are not what this version writes."""
+    try:
+        scores = pd.read_csv(path)
+    except FileNotFoundError:
+        raise MtkdError(f"{path}: not there; `mtkd reproduce` writes it at its end") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise MtkdError(f"{path}: not a table ({error}); reproduce again") from None
+    if list(scores.columns) != COLUMNS:
+        raise MtkdError(
+            f"{path}: columns {', '.join(map(str, scores))}; expected those of schema {SCHEMA}: "
+            f"{', '.join(COLUMNS)}; reproduce with this version of mtkd"
+        )
+    if scores.empty:
+        raise MtkdError(f"{path}: no scores in it; `mtkd reproduce` writes them at its end")
+    broken = pd.to_numeric(scores["value"], errors="coerce").isna()
+    for mask, what in ((broken, "not a number"), (scores.duplicated(KEY), "there twice")):
+        if mask.any():
+            row = " ".join(map(str, scores.loc[mask, KEY].iloc[0]))
+            raise MtkdError(f"{path}: the score of {row} is {what}; reproduce that run again")
+    return scores.astype({"value": "float64", "seed": "int64"})
+
+
+# ---------------------------------------------------------------------------- comparing
+
+
+def compare(sides: Sequence[Side]) -> tuple[Comparison, ...]:
+    """Every other side against the first. Raises MtkdError where two have no cell in common."""
+    first, *others = sides
+    return tuple(compare_two(first, second) for second in others)
+
+
+def compare_two(first: Side, second: Side) -> Comparison:
+    """All cells that both have."""
+    a, b, identical = first.scores, second.scores, False
+    if a is None or b is None:
+        cells = paper_cells(b if a is None else a, reverse=a is None)
+    else:
+        rows = a.merge(b, how="outer", on=KEY, indicator=True)
+        rows["same"] = rows["value_x"] == rows["value_y"]
+        identical = bool(rows["same"].all())
+        cells = score_cells(a, b, rows[rows["_merge"] == "both"])
+    if cells.empty:
+        raise MtkdError(f"{first.label} and {second.label} have no system and task in common")
+    return Comparison(first, second, cells, identical)
+
+
+def score_cells(a: pd.DataFrame, b: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Dev scores by system and task; `rows` are those that both have, `same` or not."""
+    same = split_rows(rows).groupby(["system", "task"])["same"].all()
+    tasks = [task for task in task_order(a) if task in task_order(b)]
     found = []
-    for system in _shared_systems(first, second):
-        a, b = score_matrix(first.scores, system), score_matrix(second.scores, system)
-        mine = [task for task in tasks if task in a and task in b]
-        for task in mine:
-            numbers = _compared(first, second, a[task], b[task], bool(same[system, task]))
-            found.append({"system": system, "task": task, **numbers})
-        means = mean_score(a, tasks), mean_score(b, tasks)
-        if mine and len(means[0]) and len(means[1]):
-            whole = all(same[system, task] for task in tasks)
-            numbers = _compared(first, second, *means, whole)
-            found.append({"system": system, "task": "mean", **numbers})
-    cells = pd.DataFrame(found)
-    cells.insert(0, "first", first.label)
-    cells.insert(1, "second", second.label)
-    return cells
+    for system in (name for name in system_order(a) if name in system_order(b)):
+        pair = [score_matrix(scores, system).reindex(columns=tasks) for scores in (a, b)]
+        alike = [bool(same.get((system, task), False)) for task in tasks]
+        found += [
+            cell(system, task, pair[0][task], pair[1][task], equal)
+            for task, equal in zip(tasks, alike, strict=True)
+        ]
+        a_whole, b_whole = (matrix.dropna() for matrix in pair)
+        mean = cell(system, "mean", a_whole.mean(axis=1), b_whole.mean(axis=1), all(alike))
+        if len(a_whole) and len(b_whole):
+            better = probability_of_improvement(b_whole.to_numpy(), a_whole.to_numpy())
+            mean["improvement"] = better
+        found.append(mean)
+    return pd.DataFrame([row for row in found if pd.notna(row["difference"])])
 
 
-def _compared(
-    first: Source, second: Source, a: pd.Series, b: pd.Series, same: bool
-) -> dict[str, Any]:
+def cell(system: str, task: str, a: pd.Series, b: pd.Series, same: bool) -> dict[str, Any]:
+    """One cell: paired over the seeds that both have; Welch's interval if there is none."""
     a, b = a.dropna(), b.dropna()
-    found, pairing = _difference(a, b, first.printed or second.printed)
-    low = np.nan if found.low is None else found.low
-    high = np.nan if found.high is None else found.high
-    # Without an interval (one seed) nothing excuses a difference.
-    outcome = SAME if same else WITHIN if low <= 0 <= high else BEYOND
-    return {
-        "value_first": a.mean(),
-        "n_first": len(a),
-        "value_second": b.mean(),
-        "n_second": len(b),
-        "difference": found.value,
-        "low": low,
-        "high": high,
-        "pairing": pairing,
-        "outcome": outcome,
-    }
+    shared = a.index.intersection(b.index)
+    if len(shared):
+        a, b, found, seeds = a[shared], b[shared], estimate(paired(b, a)), f"{len(shared)} paired"
+    else:
+        found, seeds = welch(b, a), f"{len(a)} and {len(b)}"
+    row = {"system": system, "task": task, "first": a.mean(), "second": b.mean()}
+    row |= {"difference": found.value, "low": found.low, "high": found.high, "seeds": seeds}
+    outcomes = {"": DIFFERS, UNCLEAR: WITHIN}
+    equal = same and found.value == 0
+    return row | {"outcome": SAME if equal else outcomes.get(verdict(row, DIGITS), BEYOND)}
 
 
-def _difference(a: pd.Series, b: pd.Series, one_number: bool) -> tuple[Estimate, str]:
-    """b - a, and how the seeds of the two belong together."""
-    if one_number:  # a number without seeds has no spread of its own to resample
-        return estimate(b - a.mean() if len(a) == 1 else b.mean() - a), ONE_NUMBER
-    if set(a.index) == set(b.index):
-        return estimate(paired(b, a)), PAIRED
-    return difference(b.to_numpy(), a.to_numpy()), UNPAIRED
-
-
-def _improve(first: Source, second: Source) -> dict[str, Estimate]:
-    """P(second > first) by system, over the tasks of both; nothing against single numbers."""
-    found: dict[str, Estimate] = {}
-    if first.printed or second.printed:
-        return found
-    for system in _shared_systems(first, second):
-        a, b = score_matrix(first.scores, system), score_matrix(second.scores, system)
-        tasks = [task for task in b if task in a]
-        x, y = b[tasks].dropna().to_numpy(), a[tasks].dropna().to_numpy()
-        if x.size and y.size:
-            found[system] = probability_of_improvement(x, y)
-    return found
-
-
-def _shared_systems(first: Source, second: Source) -> list[str]:
-    return [name for name in system_order(first.scores) if name in system_order(second.scores)]
-
-
-def _shared_tasks(first: Source, second: Source) -> tuple[str, ...]:
-    return tuple(task for task in task_order(first.scores) if task in task_order(second.scores))
-
-
-def _contents(source: Source) -> str:
-    systems, tasks = system_order(source.scores), task_order(source.scores)
-    return f"{source.label} has {', '.join(systems) or 'no system'} on {', '.join(tasks)}"
+def paper_cells(ours: pd.DataFrame | None, reverse: bool) -> pd.DataFrame:
+    """Our gains over MT-DNN and the paper's; `reverse` where the paper comes first."""
+    if ours is None:
+        return pd.DataFrame()
+    gains = gain_values(ours)
+    paper = gains.loc[gains["source"] == PRINTED, ["system", "task", "value"]]
+    both = gains[gains["source"] == OURS].merge(paper, on=["system", "task"])
+    both["outcome"] = [direction(row, row["value_y"]) or UNCLEAR for row in both.to_dict("records")]
+    sides = ["value_y", "value_x"] if reverse else ["value_x", "value_y"]
+    both[["first", "second"]] = both[sides]
+    both["difference"], both["seeds"] = both["second"] - both["first"], both["n"].astype(str)
+    return both["system task first second difference low high seeds outcome".split()]
 
 
 # ---------------------------------------------------------------------------- the verdict
 
 
-def all_cells(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """The cells of all pairs, one below the other."""
-    return pd.concat([pair.cells for pair in pairs], ignore_index=True)
-
-
-def agree(pairs: Sequence[Pair], exact: bool = False) -> bool:
-    """Whether no cell differs beyond its interval; `exact`: whether every row is the same."""
+def agree(comparisons: Sequence[Comparison], exact: bool = False) -> bool:
+    """Whether no cell differs clearly; `exact`: whether every row of scores.csv is the same."""
     if exact:
-        return all(bool(pair.rows["same"].all()) for pair in pairs)
-    cells = all_cells(pairs)
-    return not (cells.loc[cells["task"] != "mean", "outcome"] == BEYOND).any()
+        return all(one.identical for one in comparisons)
+    return not any(one.cells["outcome"].isin(FAR).any() for one in comparisons)
 
 
-def verdict(pairs: Sequence[Pair]) -> str:
-    """One line: equal, within the intervals, or how many cells differ and which."""
-    cells = all_cells(pairs)
-    cells = cells[cells["task"] != "mean"]
-    differ, beyond = cells[cells["outcome"] != SAME], cells[cells["outcome"] == BEYOND]
-    count = f"{len(differ)} of {len(cells)} cells differ"
-    if differ.empty:
-        line = f"equal: all {len(cells)} cells are the same"
-    elif beyond.empty:
-        line = f"within the intervals: {count}, none beyond its 95 % interval: {_names(differ)}"
-    else:
-        line = f"{count}: {len(beyond)} beyond the 95 % interval ({_names(beyond)})"
-        line += f", {len(differ) - len(beyond)} within" if len(differ) > len(beyond) else ""
-    return "; ".join([line, *(text for pair in pairs for text in _beside(pair))])
-
-
-def _names(cells: pd.DataFrame) -> str:
-    """The largest differences: "mtdnn on RTE +3.00, bert on CoLA -0.20 and 3 more"."""
-    order = cells["difference"].abs().sort_values(ascending=False, kind="stable").index
-    several = cells["second"].nunique() > 1
+def verdict_line(one: Comparison) -> str:
+    """How many cells are the same or differ, and which differ clearly, the largest first."""
+    cells = one.cells[one.cells["task"] != "mean"]
+    counts = [f"{count} {word}" for word, count in cells["outcome"].value_counts().items()]
+    line = f"{len(cells)} {'gains over MT-DNN' if one.paper else 'cells'}: {', '.join(counts)}"
+    far = cells[cells["outcome"].isin(FAR)]
+    far = far.sort_values("difference", key=abs, ascending=False, kind="stable")
     names = [
-        f"{row['system']} on {task_title(row['task'])} {points(row['difference'], signed=True)}"
-        + (f" in {row['second']}" if several else "")
-        for row in cells.loc[order].head(LISTED).to_dict("records")
+        f"{row['system']} on {task_title(row['task'])} {signed(row['difference'])}"
+        for row in far.head(LISTED).to_dict("records")
     ]
-    more = len(cells) - LISTED
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    names += [f"{len(far) - LISTED} more"] if len(far) > LISTED else []
+    line += f" ({', '.join(names)})" if names else ""
+    alike = (cells["outcome"] == SAME).all() and not one.identical
+    return line + ("; other rows of scores.csv differ" if alike else "")
 
 
-def _beside(pair: Pair) -> list[str]:
-    """What differs outside of the cells; the paper's table has nothing outside of them."""
-    if pair.first.printed or pair.second.printed:
-        return []
-    further = pair.rows[pair.rows["both"] & ~pair.rows["inside"]]
-    altered, alone = int((~further["same"]).sum()), int((~pair.rows["both"]).sum())
-    names = f"{pair.first.label} and {pair.second.label}"
-    lines = []
-    if altered:
-        lines.append(
-            f"of the {len(further)} further rows of {names} (test sets, candidates, single "
-            f"teachers) {altered} differ"
-        )
-    if alone:
-        lines.append(f"{alone} rows of {names} are in one alone (other systems, tasks or seeds)")
-    return lines
+def table(one: Comparison, differing: bool = False) -> pd.DataFrame:
+    """The cells as text; `differing` leaves out those that are the same."""
+    cells = one.cells[one.cells["outcome"] != SAME] if differing else one.cells
+    tasks = [*one.cells.loc[one.cells["task"] != "mean", "task"].unique()]
+    titles = {"mean": mean_title(tasks)} | {task: task_title(task) for task in tasks}
+    ends = zip(cells["low"].map(signed), cells["high"].map(signed), strict=True)
+    columns = {
+        "System": cells["system"].map(system_title),
+        "Task": cells["task"].map(titles),
+        one.first.label: cells["first"].map(show),
+        one.second.label: cells["second"].map(show),
+        "Difference": cells["difference"].map(signed),
+        "95 % interval" + (" of our gain" if one.paper else ""): [
+            NOTHING if low == NOTHING else f"[{low}, {high}]" for low, high in ends
+        ],
+        "Seeds": cells["seeds"],
+    }
+    if "improvement" in cells:
+        columns[f"P({one.second.label} > {one.first.label})"] = cells["improvement"].map(show)
+    return pd.DataFrame(columns | {"Outcome": cells["outcome"]})
 
 
-def points(value: float, signed: bool = False) -> str:
-    """Points with two digits, a smaller difference with its first digit: "+0.004"."""
-    if pd.isna(value):
-        return NOTHING
-    sign = "+" if signed and value > 0 else ""
-    return f"{sign}{value:.1g}" if 0 < abs(value) < 0.005 else f"{sign}{value + 0.0:.2f}"
+def show(value: float, sign: bool = False) -> str:
+    return NOTHING if pd.isna(value) else decimal(value, DIGITS, sign)
+
+
+def signed(value: float) -> str:
+    return show(value, True)

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from mtkd.analysis.calibration import Reliability, reliability
 from mtkd.analysis.results import Results
-from mtkd.analysis.system_names import system_order
+from mtkd.analysis.systems import system_order
 from mtkd.data import metrics
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import GLUE, is_dev

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mtkd.analysis.system_names import system_title, task_title
+from mtkd.analysis.systems import system_title, task_title
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import Examples
 from mtkd.experiments.records import Record
@@ -46,7 +46,7 @@ def unsure_examples(
 
 
 def entropy(soft: np.ndarray) -> np.ndarray:
-    """Entropy (N,) of probabilities (N, C), as a share of its largest value: 0 sure, 1 unsure."""
+    """Entropy (N,) of probabilities (N, C), as a fraction of its largest: 0 sure, 1 unsure."""
     terms = np.where(soft > 0, soft * np.log(np.where(soft > 0, soft, 1)), 0)
     return -terms.sum(axis=1) / np.log(soft.shape[1])
 

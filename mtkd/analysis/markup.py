@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,42 +11,38 @@ NOTHING = "-"  # an empty cell
 
 
 def values_csv(values: pd.DataFrame) -> str:
-    """The numeric form as CSV, points apart by blanks."""
-    points = [" ".join(f"{point:.4f}" for point in found) for found in values["points"]]
-    text = values.assign(points=points).to_csv(
-        index=False, float_format="%.4f", lineterminator="\n"
-    )
-    return str(text)
+    """The numeric form as CSV, points separated by blanks; other columns as they are."""
+    if "points" in values:
+        points = [" ".join(f"{point:.4f}" for point in found) for found in values["points"]]
+        values = values.assign(points=points)
+    return str(values.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """A text frame as a Markdown table, first column left and the others right."""
+def read_values(path: Path) -> pd.DataFrame:
+    """A frame of numbers from its CSV file."""
+    values = pd.read_csv(path, dtype={"points": str})
+    texts = values["points"].fillna("")
+    values["points"] = texts.map(lambda text: tuple(map(float, text.split())))
+    return values
+
+
+def markdown(frame: pd.DataFrame, notes: Sequence[str] = ()) -> str:
+    """A text frame as a Markdown table, first column left and the others right; notes below."""
     names = [str(name) for name in frame.columns]
     rule = [":--", *["--:"] * (len(names) - 1)]
     rows = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
+    table = "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
+    return table + "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
 
 
-def latex(frame: pd.DataFrame, caption: str, label: str, lines: Sequence[str] = ()) -> str:
+def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     """A text frame as a LaTeX table; needs \\usepackage{booktabs,graphicx}."""
-    rows = [" & ".join(map(_tex, row)) + r" \\" for row in frame.to_numpy().tolist()]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_tex(' '.join([caption, *lines]))}}}",
-            rf"\label{{{label}}}",
-            r"\resizebox{\linewidth}{!}{%",
-            rf"\begin{{tabular}}{{l{'r' * (len(frame.columns) - 1)}}}",
-            r"\toprule",
-            " & ".join(map(_tex, frame.columns)) + r" \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    columns = "l" + "r" * (len(frame.columns) - 1)
+    cells = frame.map(_tex).rename(columns=_tex)
+    body = cells.to_latex(index=False, escape=False, column_format=columns).strip()
+    lines = [rf"\caption{{{_tex(caption)}}}", rf"\label{{{label}}}"]
+    lines += [r"\resizebox{\linewidth}{!}{%", body + "}"]
+    return "\n".join([r"\begin{table}", *lines, r"\end{table}", ""])
 
 
 def _tex(text: object) -> str:

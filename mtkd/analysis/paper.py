@@ -19,6 +19,12 @@ def paper_dev() -> pd.DataFrame:
     return paper[paper["table"] == "kd-3"]
 
 
+def paper_test() -> pd.DataFrame:
+    """The cells of the KD paper's Table 2, GLUE's test sets."""
+    paper = read_paper()
+    return paper[(paper["table"] == "kd-2") & paper["split"].str.startswith("test")]
+
+
 def stilts_dev() -> pd.Series:
     """Dev scores in points by task of the models that the authors of STILTs released."""
     paper = read_paper()

@@ -1,7 +1,6 @@
 """What all plots share: style, colours, marks and files. No function keeps state.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; a system has the same one
-everywhere. Ours are filled marks, the paper's numbers hollow ones.
+A system has the same colour everywhere. Ours are filled marks, the paper's numbers hollow ones.
 """
 
 from __future__ import annotations
@@ -18,33 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mtkd.analysis.statistics import FEW
-from mtkd.analysis.system_names import system_title
+from mtkd.analysis.colours import CYCLE, cycled
+from mtkd.analysis.statistics import MIN_SEEDS
+from mtkd.analysis.systems import find_system, system_title
 from mtkd.common.files import whole
-from mtkd.data.tasks import GLUE
+from mtkd.data.tasks import TASKS
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
-COLOURS = {
-    "bert": BLACK,
-    "stilts": ORANGE,
-    "metal": GREY,
-    "metal-ensemble": "#5C5C5C",
-    "mtdnn-noft": SKY,
-    "mtdnn": BLUE,
-    "ensemble": GREEN,
-    "mtdnn-kd": VERMILLION,
-    "mtdnn-kd-ft": "#8C3D00",
-    "mtdnn-kd-soft": PURPLE,
-    "untaught": "#C7B400",
-}
-TASK_COLOURS = dict(
-    zip(
-        GLUE,
-        (ORANGE, SKY, GREEN, "#C7B400", BLUE, VERMILLION, PURPLE, GREY, BLACK, BLACK),
-        strict=True,
-    )
-)
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that files are the same anywhere
     "font.size": 9.5,
@@ -56,6 +34,8 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
 }
 styled = matplotlib.rc_context(STYLE)
+MARK: dict[str, Any] = {"marker": "o", "markersize": 4.5}
+HOLLOW: dict[str, Any] = MARK | {"markerfacecolor": "white", "mew": 1.2}
 
 
 class Plot(Figure):
@@ -74,10 +54,6 @@ def image(figure: Figure, kind: str, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
-def colour(system: str) -> str:
-    return COLOURS.get(system, ORANGE)
-
-
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as PNG and SVG, each whole or not at all."""
     written = []
@@ -87,6 +63,18 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
             part.write_bytes(image(figure, kind))
         written.append(path)
     return written
+
+
+def colour(system: str) -> str:
+    return find_system(system).colour
+
+
+def task_colour(task: str) -> str:
+    """A colour of the cycle by the task's place in the list of tasks."""
+    return CYCLE[list(TASKS).index(task) % len(CYCLE)] if task in TASKS else cycled(task)
+
+
+# ---------------------------------------------------------------------------- marks
 
 
 def system_rows(values: pd.DataFrame, system: str) -> list[dict[Any, Any]]:
@@ -100,7 +88,7 @@ def draw_estimate(
     points = row["points"]
     if len(points) > 1:
         axes.plot(points, [y] * len(points), "|", color=hue, alpha=0.6, markersize=6, mew=1)
-    if pd.notna(row["low"]) and row["n"] >= FEW:
+    if pd.notna(row["low"]):
         axes.plot(
             [row["low"], row["high"]], [y, y], color=hue, linewidth=1.4, solid_capstyle="butt"
         )
@@ -108,22 +96,26 @@ def draw_estimate(
 
 
 def draw_hollow(axes: Axes, value: float, y: float, hue: str) -> None:
-    axes.plot([value], [y], "o", color=hue, markerfacecolor="white", markersize=4.5, mew=1.2)
+    axes.plot([value], [y], color=hue, **HOLLOW)
+
+
+def legend_mark(hue: str, label: str, **style: Any) -> Line2D:
+    return Line2D([], [], color=hue, label=label, **{"linestyle": "", **MARK, **style})
 
 
 def system_mark(system: str) -> Line2D:
-    return Line2D(
-        [], [], color=colour(system), marker="o", markersize=4.5, label=system_title(system)
-    )
+    return legend_mark(colour(system), system_title(system), linestyle="-")
 
 
 def estimate_marks(hue: str, label: str, values: pd.DataFrame) -> list[Line2D]:
     """Legend entries of `draw_estimate`, of those marks that are there."""
     most = values["n"].dropna().max()
-    mean = Line2D([], [], color=hue, marker="o", linestyle="", label=label)
-    tick = Line2D([], [], color=hue, marker="|", linestyle="", alpha=0.8, label="one seed")
-    bar = Line2D([], [], color=hue, label="95 % interval")
-    return [mean, *([tick] if most > 1 else []), *([bar] if most >= FEW else [])]
+    marks = [legend_mark(hue, label)]
+    marks += [legend_mark(hue, "one seed", marker="|", alpha=0.8)] if most > 1 else []
+    return marks + ([Line2D([], [], color=hue, label="95 % interval")] if most >= MIN_SEEDS else [])
+
+
+# ---------------------------------------------------------------------------- axes
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
@@ -169,10 +161,6 @@ def nothing_to_plot(reason: str) -> Plot:
 
 def seed_count(values: pd.DataFrame) -> str:
     return counted(int(values["n"].dropna().max()), "seed")
-
-
-def task_count(tasks: Sequence[str]) -> str:
-    return counted(len(tasks), "task")
 
 
 def counted(number: int, what: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mtkd.analysis import inspection
+from mtkd.analysis.systems import with_headline
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import GLUE, Examples
@@ -36,9 +39,20 @@ class Results:
     records: tuple[Record, ...]
     tasks: tuple[str, ...]
 
-    @property
+    @cached_property
     def scores(self) -> pd.DataFrame:
+        """Every score of the finished runs (`records.collect`)."""
         return records.collect(self.records)
+
+    @property
+    def main_scores(self) -> pd.DataFrame:
+        """Scores of the main tables: of STILTs one intermediate task, the recipe's first."""
+        return with_headline(self.scores, self.recipe.intermediate)
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The systems that had teachers."""
+        return taught_systems(self.records)
 
     @property
     def teacher_tasks(self) -> tuple[str, ...]:
@@ -59,6 +73,21 @@ def open_results(name: str) -> Results:
     return Results(recipe, folder, runs, found, present_tasks(recipe))
 
 
+def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
+    """The systems that learnt from soft targets, by the records of their runs."""
+    done = list(found)
+    stages = {record.run_id: record.stage for record in done}
+    systems = [
+        score.system
+        for record in done
+        if record.stage == "distill"
+        and record.settings["distillation"]["hard_weight"] < 1
+        and any(stages.get(parent) in ("teachers", "distill") for parent in record.parents)
+        for score in record.scores
+    ]
+    return tuple(dict.fromkeys(systems))
+
+
 def open_teachers(results: Results) -> RunContext | None:
     """The teachers of the first seed, if they are finished."""
     finished = {record.run_id for record in results.records}
@@ -76,16 +105,16 @@ def teacher_knowledge(results: Results) -> Knowledge:
     known: Knowledge = {}
     for task in results.teacher_tasks:
         if GLUE[task].labels:
-            examples, soft = taught(opened, task)
+            examples, soft = training_targets(opened, task)
             if examples.label is not None:
                 known[task] = (soft, examples.label, examples.clean)
     return known
 
 
-def taught(opened: RunContext, task: str) -> tuple[Examples, np.ndarray]:
+def training_targets(context: RunContext, task: str) -> tuple[Examples, np.ndarray]:
     """A task's training examples and the teachers' soft targets (N, C) for them."""
-    examples = load_examples(opened.recipe.data, GLUE[task], "train")
-    return examples, soft_targets(opened, task, examples.idx)
+    examples = load_examples(context.recipe.data, GLUE[task], "train")
+    return examples, soft_targets(context, task, examples.idx)
 
 
 def surprising_examples(results: Results, task: str, count: int = 8, **how: Any) -> pd.DataFrame:
@@ -93,7 +122,7 @@ def surprising_examples(results: Results, task: str, count: int = 8, **how: Any)
     opened = open_teachers(results)
     if opened is None:
         raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
-    examples, soft = taught(opened, task)
+    examples, soft = training_targets(opened, task)
     return inspection.unsure_examples(examples, soft, count, **how)
 
 

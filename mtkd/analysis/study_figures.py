@@ -11,15 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
+from mtkd.analysis.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from mtkd.analysis.plotting import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
     Plot,
     draw_estimate,
     grid_lines,
@@ -29,7 +22,7 @@ from mtkd.analysis.plotting import (
     system_rows,
 )
 from mtkd.analysis.study_tables import GAIN, MEAN, study_tasks
-from mtkd.analysis.system_names import task_title
+from mtkd.analysis.systems import task_title
 from mtkd.analysis.tables import OURS
 from mtkd.experiments.studies.study import Factor, Study, Variant
 

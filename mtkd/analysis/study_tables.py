@@ -19,7 +19,7 @@ from mtkd.analysis.statistics import (
     score_matrix,
     task_order,
 )
-from mtkd.analysis.system_names import task_title
+from mtkd.analysis.systems import task_title
 from mtkd.analysis.tables import (
     OURS,
     PAPER,

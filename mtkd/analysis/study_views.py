@@ -11,7 +11,7 @@ from mtkd.analysis.study_tables import (
     study_tasks,
     study_values,
 )
-from mtkd.analysis.system_names import task_title
+from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
 from mtkd.experiments.studies.registry import studies, study_groups
 from mtkd.experiments.studies.study import Study

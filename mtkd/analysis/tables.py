@@ -1,69 +1,139 @@
-"""Tables of results beside the paper's: pure functions of scores and of mtkd/analysis/paper.csv."""
+"""Results as numbers and as printed tables, the papers' numbers beside ours.
+
+A frame of numbers has one row per system, source and task: system, source ("this run" or a
+paper's), task, value, low, high, n, points. Values are in points, `low` and `high` are the 95 %
+interval of Student's t over the `n` seeds, `points` are the single seeds. Printed tables and
+figures are made from such frames.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
-from mtkd.analysis.paper import paper_dev, paper_scores, stilts_dev
+from mtkd.analysis.paper import paper_dev, paper_scores, paper_test, stilts_dev
 from mtkd.analysis.statistics import (
-    FEW,
+    MIN_SEEDS,
     Estimate,
     estimate,
+    is_glue,
     mean_score,
     paired,
     recovered,
     score_matrix,
-    t_interval,
     task_order,
 )
-from mtkd.analysis.system_names import (
+from mtkd.analysis.systems import (
+    ENSEMBLE,
     MAJORITY,
+    PUBLISHED,
     REFERENCE,
-    is_student,
+    STILTS,
+    find_system,
     majority,
     system_order,
     system_title,
     task_title,
 )
+from mtkd.data.tasks import DIAGNOSTIC, TASKS
 
 PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
 RELEASED = "released models, BERT-large on GLUE"  # of STILTs, which the paper has with GPT only
+PRINTED = "paper"  # Table 2, GLUE's own test sets: systems of many kinds
 OURS = "this run"
 VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
+RECOVERED = "recovered"
+BESIDE = {"mean": "Mean", "glue": "GLUE", RECOVERED: "Ensemble's gain kept"}  # of the tasks
+GAIN, LOSS, UNCLEAR = "gain", "loss", "no clear difference"
+AS_PAPER, AGAINST_PAPER = "as in the paper", "other than in the paper"
 
 
 # ---------------------------------------------------------------------------- numbers
 
 
-def glue_dev_values(scores: pd.DataFrame) -> pd.DataFrame:
-    """Dev scores as numbers, one row per system, source and task (and the task "mean").
+def dev_values(scores: pd.DataFrame) -> pd.DataFrame:
+    """Dev scores as numbers; the paper's Table 3 is of the same tasks.
 
-    value, low and high in points; `low` and `high` are the 95 % bootstrap interval over `n`
-    seeds, `points` the single seeds. `source` is "this run" or the paper's. The mean is given
-    where a system has every task of the table, and the paper's is over the same tasks. "glue" is
-    the mean over nine tasks, with WNLI answered by its majority class.
+    The task "mean" is there where a system has every task of the table. "glue" is the mean over
+    nine tasks, with WNLI answered by its majority class, where the data has GLUE's tasks.
     """
     tasks, paper = task_order(scores), paper_scores()
-    wnli, rows = wnli_score(scores, "dev"), []
-    for system in (*majority(scores), *system_order(scores)):
-        matrix = score_matrix(scores, system)
-        rows += [row_of(system, OURS, task, estimate(matrix[task])) for task in matrix.columns]
-        mean = mean_score(matrix, tasks)
-        rows.append(row_of(system, OURS, "mean", estimate(mean)))
-        if wnli is not None and len(tasks) == 8:
-            rows.append(row_of(system, OURS, "glue", estimate((8 * mean + wnli) / 9)))
+    rows = our_rows(scores, "dev")
+    for system in system_order(scores):
         if system in paper:
-            rows += paper_rows(system, paper[system], tasks)
-        if system == "stilts":
-            released = paper_rows(system, stilts_dev(), tasks)
-            rows += [row | {"source": RELEASED} for row in released]
+            rows += published_rows(system, PAPER, paper[system], tasks)
+        if system in STILTS:
+            rows += published_rows(system, RELEASED, stilts_dev(), tasks)
     return frame_of(rows)
+
+
+def test_values(scores: pd.DataFrame) -> pd.DataFrame:
+    """Test scores as numbers, with "ax" and "glue"; empty without test labels.
+
+    The paper's Table 2 is the leaderboard, "glue" as printed; systems that are published numbers
+    only come last.
+    """
+    tasks = task_order(scores, "test")
+    if not tasks:
+        return frame_of([])
+    cells = paper_test().pivot_table(index="task", columns="system", values="value")
+    rows = our_rows(scores, "test")
+    for system in (*system_order(scores, "test"), *(row.name for row in PUBLISHED)):
+        if (name := published_name(system)) in cells:
+            rows += published_rows(system, PRINTED, cells[name], tasks, (DIAGNOSTIC, "glue"))
+    return frame_of(rows)
+
+
+def gain_values(scores: pd.DataFrame, taught: Collection[str] = ()) -> pd.DataFrame:
+    """Differences from MT-DNN as numbers, paired by seed. Empty without MT-DNN.
+
+    The task "recovered" is the fraction of the ensemble's mean gain that a system with teachers
+    (`taught`) keeps, in percent. The paper's rows are differences of its Table 3.
+    """
+    tasks, paper = task_order(scores), paper_scores()
+    systems = system_order(scores)
+    if REFERENCE not in systems:
+        return frame_of([])
+    matrices = {system: score_matrix(scores, system) for system in systems}
+    means = {system: mean_score(matrix, tasks) for system, matrix in matrices.items()}
+    base, rows = matrices[REFERENCE], list[dict[str, Any]]()
+    for system, matrix in matrices.items():
+        if system == REFERENCE or matrix.index.intersection(base.index).empty:
+            continue  # itself, or no seed to compare by
+        gains = {str(task): paired(matrix[task], base[task]) for task in matrix if task in base}
+        gains["mean"] = paired(means[system], means[REFERENCE])
+        rows += [row_of(system, OURS, task, estimate(gain)) for task, gain in gains.items()]
+        if system in taught and ENSEMBLE in systems:
+            kept = recovered(means[system], means[REFERENCE], means[ENSEMBLE])
+            rows.append(row_of(system, OURS, RECOVERED, kept))
+        if system in paper:
+            rows += published_rows(system, PAPER, paper[system] - paper[REFERENCE], tasks)
+        if system in paper and system in taught:
+            mine, whole = (
+                (paper[name] - paper[REFERENCE]).reindex(tasks).mean(skipna=False)
+                for name in (system, ENSEMBLE)
+            )
+            rows.append(single(system, PAPER, RECOVERED, 100 * mine / whole))
+    return frame_of(rows)
+
+
+def our_rows(scores: pd.DataFrame, split: str) -> list[dict[str, Any]]:
+    """Scores of our systems on every task, their mean, and the means with WNLI and AX."""
+    tasks, wnli = task_order(scores, split), wnli_score(scores, split)
+    rows = []
+    for system in (*majority(scores, split), *system_order(scores, split)):
+        matrix = score_matrix(scores, system, split)
+        mean = mean_score(matrix, tasks)
+        found = {str(task): matrix[task] for task in matrix} | {"mean": mean}
+        found[DIAGNOSTIC] = diagnostic(scores, system, split)
+        if wnli is not None and is_glue(tasks):
+            found["glue"] = (len(tasks) * mean + wnli) / (len(tasks) + 1)
+        rows += [row_of(system, OURS, task, estimate(values)) for task, values in found.items()]
+    return rows
 
 
 def wnli_score(scores: pd.DataFrame, split: str) -> float | None:
@@ -73,38 +143,30 @@ def wnli_score(scores: pd.DataFrame, split: str) -> float | None:
     return float(scores.loc[wanted, "value"].iloc[0]) if wanted.any() else None
 
 
-def ablation_values(scores: pd.DataFrame) -> pd.DataFrame:
-    """Differences from MT-DNN as numbers, paired by seed; columns as in `glue_dev_values`.
+def diagnostic(scores: pd.DataFrame, system: str, split: str) -> pd.Series:
+    """Scores of AX by seed."""
+    wanted = (scores["task"] == DIAGNOSTIC) & (scores["system"] == system)
+    return scores[wanted & (scores["split"] == split)].groupby("seed")["value"].mean()
 
-    The task "recovered" is the share of the ensemble's mean gain that a student keeps, in percent.
-    The paper's rows are differences of its Table 3 cells. Empty without MT-DNN.
-    """
-    tasks, paper = task_order(scores), paper_scores()
-    systems = system_order(scores)
-    if REFERENCE not in systems:
-        return frame_of([])
-    base = score_matrix(scores, REFERENCE)
-    means = {name: mean_score(score_matrix(scores, name), tasks) for name in systems}
-    rows = []
-    for system in systems:
-        matrix = score_matrix(scores, system)
-        if system == REFERENCE or matrix.index.intersection(base.index).empty:
-            continue  # itself, or no seed to compare by
-        for task in (task for task in matrix.columns if task in base.columns):
-            rows.append(row_of(system, OURS, task, estimate(paired(matrix[task], base[task]))))
-        gain = estimate(paired(means[system], means[REFERENCE]))
-        rows.append(row_of(system, OURS, "mean", gain))
-        if is_student(system) and "ensemble" in systems:
-            share = recovered(means[system], means[REFERENCE], means["ensemble"])
-            rows.append(row_of(system, OURS, "recovered", share))
-        if system in paper:
-            found = paper_rows(system, paper[system] - paper[REFERENCE], tasks)
-            rows += found
-            if is_student(system) and found:
-                whole = (paper["ensemble"] - paper[REFERENCE]).reindex(tasks).mean()
-                share_paper = 100 * found[-1]["value"] / whole if whole > 0 else np.nan
-                rows.append(_paper_row(system, "recovered", share_paper))
-    return frame_of(rows)
+
+def published_rows(
+    system: str, source: str, cells: pd.Series, tasks: Sequence[str], beside: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """A paper's cells of one system, and their mean where it has every task."""
+    known = cells.reindex([*tasks, *beside])
+    rows = [single(system, source, task, value) for task, value in known.items()]
+    return [*rows, single(system, source, "mean", known[list(tasks)].mean(skipna=False))]
+
+
+def published_name(system: str) -> str:
+    """What paper.csv calls a system; "" for none."""
+    name = find_system(system).published
+    return system if name is None else name
+
+
+def single(system: str, source: str, task: Any, value: float) -> dict[str, Any]:
+    """One number as printed: no seeds, no interval."""
+    return row_of(system, source, task, Estimate(value, None, None, ())) | {"n": None}
 
 
 def row_of(system: str, source: str, task: str, found: Estimate) -> dict[str, Any]:
@@ -113,74 +175,15 @@ def row_of(system: str, source: str, task: str, found: Estimate) -> dict[str, An
     return {"system": system, "source": source, "task": task, **numbers, "points": found.points}
 
 
-def _paper_row(system: str, task: str, value: float) -> dict[str, Any]:
-    # One number as printed: no seeds, no interval.
-    return row_of(system, PAPER, task, Estimate(value, None, None, ())) | {"n": None}
-
-
-def paper_rows(system: str, cells: pd.Series, tasks: Sequence[str]) -> list[dict[str, Any]]:
-    known = cells.reindex(list(tasks))
-    rows = [_paper_row(system, task, known[task]) for task in tasks if pd.notna(known[task])]
-    return [*rows, _paper_row(system, "mean", known.mean(skipna=False))] if rows else []
-
-
-def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """A frame of numbers, system by system; rows without a value are left out."""
     frame = pd.DataFrame(rows, columns=VALUES)
     numbers = {name: "float64" for name in ("value", "low", "high")} | {"n": "Int64"}
-    return frame[frame["value"].notna()].astype(numbers).reset_index(drop=True)
-
-
-def read_values(path: Path) -> pd.DataFrame:
-    """A frame of numbers from its CSV file."""
-    values = pd.read_csv(path, dtype={"points": str})
-    texts = values["points"].fillna("")
-    values["points"] = texts.map(lambda text: tuple(map(float, text.split())))
-    return values
-
-
-# ---------------------------------------------------------------------------- as printed
-
-
-def glue_dev(scores: pd.DataFrame) -> pd.DataFrame:
-    """Dev scores as printed: one row per system, the paper's row under it, all cells text.
-
-    A cell is the mean with its interval, "81.2 [80.1, 82.3]", or below five seeds the points,
-    "81.2 (80.9, 81.5)". A paper cell shows the metrics that its mean is of: "86.9 (87.1/86.7)".
-    """
-    values, columns = glue_dev_values(scores), columns_of(scores)
-    if "glue" in set(values["task"]):
-        columns["glue"] = "GLUE"
-    return printed(values, columns, cells=paper_dev())
-
-
-def ablation(scores: pd.DataFrame) -> pd.DataFrame:
-    """Differences from MT-DNN as printed, paired by seed, with the ensemble's gain recovered."""
-    columns = columns_of(scores) | {"recovered": "Ensemble's gain kept"}
-    return printed(ablation_values(scores), columns, signed=True)
-
-
-def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """The short of it, one row per system: mean dev score, and gain over MT-DNN.
-
-    Gains are paired by seed; the paper's stand beside them.
-    """
-    tasks = task_order(scores)
-    dev, gains = glue_dev_values(scores), ablation_values(scores)
-    compared = [task for task in ("mean", "rte") if task == "mean" or task in tasks]
-    table = []
-    for system in system_order(scores):
-        line = {"System": system_title(system)}
-        line[mean_title(tasks)] = cell(find_row(dev, system, OURS, "mean"), signed=False)
-        for task in compared:
-            word = "Mean" if task == "mean" else task_title(task)
-            line[f"{word} gain"] = cell(find_row(gains, system, OURS, task), signed=True)
-            paper = cell(find_row(gains, system, PAPER, task), signed=True)
-            line[f"{word} gain, paper"] = paper
-        kept = find_row(gains, system, OURS, "recovered")
-        line["Ensemble's gain kept"] = cell(kept, signed=False, percent=True)
-        line["Seeds"] = seed_counts(dev.loc[dev["system"] == system, "n"].dropna())
-        table.append(line)
-    return pd.DataFrame(table)
+    frame = frame[frame["value"].notna()].astype(numbers)
+    order = {system: place for place, system in enumerate(dict.fromkeys(frame["system"]))}
+    return frame.sort_values(
+        "system", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
 
 
 def find_row(
@@ -191,33 +194,73 @@ def find_row(
     return found[0] if found else None
 
 
-def columns_of(scores: pd.DataFrame, split: str = "dev") -> dict[str, str]:
-    """Titles of a table's columns: the tasks and their mean."""
-    tasks = task_order(scores, split)
-    return {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
+# ---------------------------------------------------------------------------- as printed
+
+
+def summary(dev: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    """One row per system: mean dev score, and gain over MT-DNN beside the paper's."""
+    tasks = tasks_of(dev)
+    table = []
+    for system in (name for name in dict.fromkeys(dev["system"]) if name != MAJORITY):
+        line = {"System": system_title(system)}
+        line[mean_title(tasks)] = cell(find_row(dev, system, OURS, "mean"), signed=False)
+        for task in ("mean", *(task for task in tasks if task == "rte")):
+            word = BESIDE.get(task) or task_title(task)
+            for source, after in ((OURS, ""), (PAPER, ", paper")):
+                gain = find_row(gains, system, source, task)
+                line[f"{word} gain{after}"] = cell(gain, signed=True)
+        kept = find_row(gains, system, OURS, RECOVERED)
+        line[BESIDE[RECOVERED]] = cell(kept, signed=False, percent=True)
+        line["Seeds"] = seed_counts(dev.loc[dev["system"] == system, "n"].dropna())
+        table.append(line)
+    return pd.DataFrame(table)
 
 
 def printed(
-    values: pd.DataFrame,
-    columns: Mapping[str, str],
-    *,
-    signed: bool = False,
-    cells: pd.DataFrame | None = None,
+    values: pd.DataFrame, *, signed: bool = False, cells: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Numbers as text, one row per system and source; `cells` are the paper's, metric by metric."""
+    """Numbers as text, one row per system and source, a column per task.
+
+    A cell is the mean with its interval, "81.2 [80.1, 82.3]", or below three seeds the points,
+    "81.2 (80.9, 81.5)". `cells` are the paper's metrics, which its cells then show: "86.9
+    (87.1/86.7)".
+    """
+    columns = columns_of(values)
     table = []
     for (system, source), rows in values.groupby(["system", "source"], sort=False):
         title = system_title(str(system))
         line = {"System": title if source == OURS else f"{title} ({source})"}
         found = {str(row["task"]): row for row in rows.to_dict("records")}
         for task, column in columns.items():
-            percent = task == "recovered"
+            percent = task == RECOVERED
             line[column] = cell(found.get(task), signed=signed and not percent, percent=percent)
             if source != OURS and cells is not None and task in found:
                 line[column] += _metrics(cells, str(system), task)
         line["Seeds"] = seed_counts(rows["n"].dropna())
         table.append(line)
     return pd.DataFrame(table, columns=["System", *columns.values(), "Seeds"])
+
+
+def dev_table(dev: pd.DataFrame) -> pd.DataFrame:
+    return printed(dev, cells=paper_dev())
+
+
+def test_table(test: pd.DataFrame) -> pd.DataFrame:
+    return printed(test, cells=paper_test())
+
+
+def tasks_of(values: pd.DataFrame) -> list[str]:
+    """The tasks of a frame of numbers that its mean is over, in GLUE's order."""
+    present = set(values["task"]) - BESIDE.keys() - {DIAGNOSTIC}
+    return [task for task in TASKS if task in present] + sorted(present - TASKS.keys())
+
+
+def columns_of(values: pd.DataFrame) -> dict[str, str]:
+    """Titles of a table's columns: the tasks, their mean, and what else there is."""
+    tasks, present = tasks_of(values), set(values["task"])
+    titles = {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
+    others = {DIAGNOSTIC: task_title(DIAGNOSTIC), "glue": "GLUE", RECOVERED: BESIDE[RECOVERED]}
+    return titles | {task: title for task, title in others.items() if task in present}
 
 
 def mean_title(tasks: Sequence[str]) -> str:
@@ -229,63 +272,64 @@ def cell(row: Mapping[Any, Any] | None, *, signed: bool, percent: bool = False) 
         return NOTHING
 
     def show(value: float) -> str:
-        return decimal(value, 0 if percent else 1, signed)
+        return decimal(value, 0 if percent else 1, signed) if pd.notna(value) else NOTHING
 
     text = show(row["value"]) + (" %" if percent else "")
-    if pd.notna(row["n"]) and row["n"] >= FEW:
-        ends = f" [{show(row['low'])}, {show(row['high'])}]"
-        return text + (ends if pd.notna(row["low"]) else "")
-    points = [show(point) if pd.notna(point) else NOTHING for point in row["points"]]
-    return f"{text} ({', '.join(points)})" if len(points) > 1 else text
+    if pd.notna(row["low"]):
+        return f"{text} [{show(row['low'])}, {show(row['high'])}]"
+    few = 1 < len(row["points"]) < MIN_SEEDS
+    return f"{text} ({', '.join(map(show, row['points']))})" if few else text
+
+
+def rounded(value: float, digits: int = 1) -> float:
+    """As printed: half a unit goes away from zero, and there is no -0.0."""
+    size = np.floor(abs(value) * 10**digits + 0.5 + 1e-9) / 10**digits
+    return float(np.copysign(size, value)) + 0.0
 
 
 def decimal(value: float, digits: int, signed: bool) -> str:
-    """A number as printed: half a unit goes away from zero, and there is no -0.0."""
-    size = np.floor(abs(value) * 10**digits + 0.5 + 1e-9) / 10**digits
-    rounded = float(np.copysign(size, value)) + 0.0
-    return f"{'+' if signed and rounded > 0 else ''}{rounded:.{digits}f}"
+    found = rounded(value, digits)
+    return f"{'+' if signed and found > 0 else ''}{found:.{digits}f}"
 
 
 def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -> str:
     """A number in a sentence, with interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
-    value = decimal(row["value"], 1, signed)
-    if row["n"] < FEW:
-        return f"{value} {unit} (n = {row['n']:.0f}, too few for an interval)"
-    low, high = decimal(row["low"], 1, signed), decimal(row["high"], 1, signed)
-    return f"{value} [{low}, {high}] {unit} (n = {row['n']:.0f})"
+    value, few = cell(dict(row) | {"points": ()}, signed=signed), row["n"] < MIN_SEEDS
+    return f"{value} {unit} (n = {row['n']:.0f}{', too few for an interval' if few else ''})"
 
 
-def verdict(row: Mapping[Any, Any]) -> str:
-    """A gain or a loss only where Student's t interval leaves out zero as well.
+def verdict(row: Mapping[Any, Any], digits: int = 1) -> str:
+    """A gain or a loss where the interval, as printed, leaves out 0; "" without an interval."""
+    if pd.isna(row["low"]):
+        return ""
+    if rounded(row["low"], digits) > 0:
+        return GAIN
+    return LOSS if rounded(row["high"], digits) < 0 else UNCLEAR
 
-    At five seeds the bootstrap's interval, which is printed, is too narrow (`statistics.interval`).
-    """
-    if row["n"] < FEW:
-        return "too few seeds to tell"
-    low, high = t_interval(row["points"])
-    if min(row["low"], low) > 0:
-        return "a gain"
-    return "a loss" if max(row["high"], high) < 0 else "not told apart"
+
+def direction(ours: Mapping[Any, Any], paper: float) -> str:
+    """Whether a difference goes the paper's way; "" where ours has no interval or theirs is 0."""
+    found = verdict(ours) if rounded(paper) else ""
+    if found not in (GAIN, LOSS):
+        return found
+    return AS_PAPER if (found == GAIN) == (paper > 0) else AGAINST_PAPER
 
 
 def directions(gains: pd.DataFrame) -> list[str]:
-    """Which mean gains over MT-DNN go the paper's way, in lines; `gains` of `ablation_values`."""
+    """Which mean gains over MT-DNN go the paper's way, in lines; `gains` of `gain_values`."""
     found: dict[str, list[str]] = {}
     for system in dict.fromkeys(gains["system"]):
         ours, paper = (find_row(gains, system, source, "mean") for source in (OURS, PAPER))
-        if ours and paper and paper["value"]:
-            heard = verdict(ours)
-            if heard in ("a gain", "a loss"):
-                alike = heard == ("a gain" if paper["value"] > 0 else "a loss")
-                heard = "as in the paper" if alike else "other than in the paper"
+        if ours and paper and (word := direction(ours, paper["value"])):
             numbers = f"paper {decimal(paper['value'], 1, True)}, here {said(ours)}"
-            found.setdefault(heard, []).append(f"{system_title(system)} ({numbers})")
-    return [f"Mean gain over MT-DNN {word}: {'; '.join(names)}." for word, names in found.items()]
+            found.setdefault(word, []).append(f"{system_title(system)} ({numbers})")
+    return [f"Mean gain over MT-DNN, {word}: {'; '.join(names)}." for word, names in found.items()]
 
 
 def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:
     """The paper's own cells behind a mean, in its order: " (87.1/86.7)"."""
-    found = cells.loc[(cells["system"] == system) & (cells["task"] == task), "value"]
+    mine = (cells["system"] == published_name(system)) & (cells["task"] == task)
+    found = cells.loc[mine, "value"]
     return f" ({'/'.join(f'{value:.1f}' for value in found)})" if len(found) > 1 else ""
 
 

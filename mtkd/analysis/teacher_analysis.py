@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from mtkd.analysis.calibration import calibration_error
+from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
-from mtkd.analysis.plotting import BLUE, colour
-from mtkd.analysis.results import Results, taught
+from mtkd.analysis.plotting import colour
+from mtkd.analysis.results import Results, training_targets
 from mtkd.analysis.statistics import estimate
 from mtkd.analysis.study_figures import rows_figure
 from mtkd.analysis.study_tables import printed
-from mtkd.analysis.system_names import system_order, system_title, task_title
+from mtkd.analysis.systems import system_order, system_title, task_title
 from mtkd.analysis.tables import OURS, frame_of, row_of
 from mtkd.analysis.views import View
 from mtkd.data.tasks import GLUE
@@ -91,7 +92,7 @@ def label_noise(results: Results) -> pd.DataFrame:
         for task in results.teacher_tasks:
             if not GLUE[task].labels:
                 continue
-            examples, soft = taught(opened, task)
+            examples, soft = training_targets(opened, task)
             if examples.clean is None or examples.label is None:
                 continue
             wrong, right = examples.label != examples.clean, soft.argmax(axis=1) == examples.clean

@@ -263,7 +263,7 @@ def submit(
 
 
 @app.command(
-    epilog="Exit status: 0 where all cells are the same or differ within their 95 % intervals "
+    epilog="Exit status: 0 where no cell differs beyond its 95 % interval "
     "(with --exact: where every row is the same), 1 where not, or on an error."
 )
 def compare(
@@ -271,40 +271,36 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RESULTS...",
-            help="folder with scores.csv, name of a reproduced recipe, 'committed' (the demo's "
-            "results in git's HEAD) or 'paper' (Table 3); one is compared with 'committed'",
+            help="folder with scores.csv, name of a reproduced recipe, 'committed' (that recipe's "
+            "in results/reference) or 'paper' (Table 3); one is compared with 'committed'",
         ),
     ],
     exact: Annotated[
         bool, typer.Option("--exact", help="demand that every row is the same")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="write comparison.{csv,md} and figures there")
+        Path | None, typer.Option(metavar="DIR", help="write tables and figures there")
     ] = None,
 ) -> int:
     """Compare results folders cell by cell; differences are against the first one."""
     from mtkd.analysis import compare as comparison
-    from mtkd.analysis import compare_tables as tables
-    from mtkd.analysis.compare_sources import open_sources
     from mtkd.app.console import print_frame
 
-    opened = open_sources(sources)
-    pairs = comparison.compare(opened)
-    for pair in pairs:
-        title = tables.title(pair)
-        print_frame(tables.printed_summary(pair), f"{title}, mean of {len(pair.tasks)} tasks")
-        differing = tables.printed_cells(pair, differing=True)
-        if len(differing):
-            print_frame(differing, f"{title}, cells that differ")
-    print("\n".join(f"- {line}" for line in tables.notes(pairs)))
+    sides = comparison.open_sides(sources)
+    found = comparison.compare(sides)
+    for one in found:
+        if len(differing := comparison.table(one, differing=True)):
+            print_frame(differing, f"{one.second.label} less {one.first.label}")
     if output:
-        from mtkd.analysis.compare_figures import write_figures
+        from mtkd.analysis.compare_figures import comparison_view
+        from mtkd.analysis.views import write
 
-        tables.write_comparison(pairs, output)
-        write_figures(opened, pairs, output)
-        print(f"comparison.csv, comparison.md and figures are in {output}")
-    print(comparison.verdict(pairs))
-    return 0 if comparison.agree(pairs, exact) else 1
+        for number, one in enumerate(found, 1):
+            for path in write(comparison_view(one, number), output):
+                print(path)
+    for one in found:
+        print(f"{one.second.label} less {one.first.label}: {comparison.verdict_line(one)}")
+    return 0 if comparison.agree(found, exact) else 1
 
 
 @app.command(context_settings=PASS_ON)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtkd.analysis.tables import directions, read_values
+from mtkd.analysis.markup import read_values
+from mtkd.analysis.tables import directions
 from mtkd.common.files import write_text
 
 BLOCK = ("<!-- results:begin (made by `mtkd publish`) -->", "<!-- results:end -->")
@@ -69,7 +70,8 @@ TABLES = {
 def gallery(folder: Path) -> str:
     """results/README.md as Markdown, from the tables and figures in `folder`, results/<recipe>."""
     name = folder.name
-    summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
+    text = (folder / "tables" / "summary.md").read_text(encoding="utf-8")
+    summary = text.split("\n\n")[0].strip()
     tables = [
         f"- [{file}](reference/{name}/tables/{file}): {words}"
         for file, words in TABLES.items()
@@ -93,9 +95,10 @@ def gallery(folder: Path) -> str:
 def readme_block(folder: Path) -> str:
     """What the README shows of the demo: its main figure and the summary, as committed."""
     figure = "![Dev scores of the main systems](results/reference/demo/figures/dev_scores.png)"
-    summary = (folder / "tables" / "summary.md").read_text(encoding="utf-8").strip()
+    text = (folder / "tables" / "summary.md").read_text(encoding="utf-8")
+    summary = text.split("\n\n")[0].strip()
     words = (
-        "Dev scores in points: mean over seeds, 95 % bootstrap interval. Gains are over MT-DNN, "
+        "Dev scores in points: mean over seeds, 95 % interval (Student's t). Gains: over MT-DNN, "
         "paired by seed. Paper: BERT-large on GLUE, another encoder and benchmark, so compare "
         "directions and not levels. Every task, with the paper's cells: "
         "[scores](results/reference/demo/tables/glue_dev.md), "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,14 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from mtkd.analysis import table_files, tables
+from mtkd.analysis import tables
 from mtkd.analysis.calibration import BINS
 from mtkd.analysis.evaluations import Outputs, confusion, dev_labels, dev_outputs
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, open_teachers, times
 from mtkd.analysis.statistics import task_order
-from mtkd.analysis.system_names import is_student, system_order, system_title, task_title
-from mtkd.analysis.views import View
+from mtkd.analysis.systems import system_order, system_title, task_title
+from mtkd.analysis.views import View, main_views
 from mtkd.app import report_figures
 from mtkd.app.report_parts import (
     Picture,
@@ -65,20 +65,31 @@ class TaskPart:
     judged_caption: str
 
 
-def write_report(results: Results, drawn: Sequence[Path], views: Sequence[View] = ()) -> Path:
+def write_report(
+    results: Results,
+    shown: Mapping[str, View],
+    drawn: Sequence[Path],
+    views: Sequence[View] = (),
+) -> Path:
     """Write report.html in the recipe's results folder, with the figures `drawn` for it
     and its studies.
 
     Raises MtkdError where stored predictions are missing.
     """
     path = results.folder / "report.html"
-    write_text(path, render(results, drawn, views))
+    write_text(path, render(results, shown, drawn, views))
     return path
 
 
-def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[View] = ()) -> str:
+def render(
+    results: Results,
+    shown: Mapping[str, View] | None = None,
+    drawn: Sequence[Path] = (),
+    views: Sequence[View] = (),
+) -> str:
     """The page as HTML. The same records, predictions and figures give the same text."""
-    scores, gold = results.scores, dev_labels(results)
+    scores, gold = results.main_scores, dev_labels(results)
+    shown = main_views(results) if shown is None else shown
     outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
     teachers = open_teachers(results)
     doubted = {task_title(t): found for t in results.teacher_tasks if (found := doubts(results, t))}
@@ -96,20 +107,20 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[View] =
         recipe=results.recipe,
         facts=facts(results),
         sizes=sizes(results),
-        headline=headline(scores),
+        headline=headline(scores, shown, results.taught),
         mean_title=tables.mean_title(task_order(scores)),
-        summary=sheet(tables.summary(scores), "The systems in short"),
-        dev=sheet(tables.glue_dev(scores), "Dev scores, the paper's cells below ours"),
-        ablation=sheet(tables.ablation(scores), "Differences from MT-DNN, paired by seed"),
-        notes=[*table_files.notes(scores, results.records), *table_files.dev_notes(scores)],
-        differences=table_files.DIFFERENCES,
+        summary=view_sheet(shown, "summary"),
+        dev=view_sheet(shown, "glue_dev"),
+        ablation=view_sheet(shown, "ablation"),
+        notes=shown["glue_dev"].notes if "glue_dev" in shown else (),
+        differences=shown["ablation"].notes[0] if "ablation" in shown else "",
         studies=[study_part(view) for view in views],
         plots=main_plots(drawn),
         teacher_seed=teachers.run.seed if teachers else None,
         chosen=chosen_teachers(results),
         doubts=doubted,
         truth_known=any(b.true for found in doubted.values() for d in found for b in d.bars),
-        tasks=task_parts(results, scores, outputs),
+        tasks=task_parts(results, scores, shown, outputs),
         calibration=calibrations(outputs),
         bins=BINS,
         cost=cost(times(results)),
@@ -118,6 +129,12 @@ def render(results: Results, drawn: Sequence[Path] = (), views: Sequence[View] =
         settings=as_yaml(results.recipe),
         deviations=deviations(paths.home() / "DEVIATIONS.md"),
     )
+
+
+def view_sheet(shown: Mapping[str, View], name: str) -> Sheet | None:
+    """A view's table; None where there is none."""
+    view = shown.get(name)
+    return None if view is None or view.table is None else sheet(view.table, view.title)
 
 
 def own_file(name: str) -> Markup:
@@ -155,11 +172,17 @@ def study_part(view: View) -> StudyPart:
 
 
 def task_parts(
-    results: Results, scores: pd.DataFrame, outputs: dict[str, list[Outputs]]
+    results: Results,
+    scores: pd.DataFrame,
+    shown: Mapping[str, View],
+    outputs: dict[str, list[Outputs]],
 ) -> list[TaskPart]:
     """A section for every task that has dev scores."""
-    values, systems = tables.glue_dev_values(scores), system_order(scores)
-    named = named_system(systems)
+    systems = system_order(scores)
+    values = shown["glue_dev"].values if "glue_dev" in shown else None
+    if values is None:
+        return []
+    named = named_system(systems, results.taught)
     parts = []
     for task in task_order(scores):
         title, mine = task_title(task), [one for one in outputs.get(named, []) if one.task == task]
@@ -183,12 +206,12 @@ def task_parts(
     return parts
 
 
-def named_system(systems: list[str]) -> str:
+def named_system(systems: list[str], taught: Collection[str]) -> str:
     """The system whose predictions are looked at: the first student, else the last system.
 
     "" where only candidates are finished, which are no systems of the tables.
     """
-    students = [system for system in systems if is_student(system)]
+    students = [system for system in systems if system in taught]
     return [*students[:1], *systems[-1:], ""][0]
 
 

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mtkd.analysis.calibration import Reliability
+from mtkd.analysis.colours import BLUE, GREY, SKY
 from mtkd.analysis.plotting import (
-    BLUE,
-    GREY,
-    SKY,
     Plot,
     colour,
     draw_estimate,
@@ -23,7 +21,7 @@ from mtkd.analysis.plotting import (
     system_rows,
     whole_epochs,
 )
-from mtkd.analysis.system_names import REFERENCE, system_title
+from mtkd.analysis.systems import REFERENCE, system_title
 from mtkd.analysis.tables import OURS
 from mtkd.data.metrics import task_score
 from mtkd.data.tasks import GLUE

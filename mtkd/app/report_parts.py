@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from mtkd.analysis.evaluations import Outputs, pooled_reliability
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.plotting import Plot, colour, counted, image
 from mtkd.analysis.results import Results, open_teachers, surprising_examples
-from mtkd.analysis.system_names import REFERENCE, is_student, system_order, system_title, task_title
-from mtkd.analysis.tables import PAPER, RELEASED, summary
+from mtkd.analysis.systems import NO_TEACHER, REFERENCE, system_order, system_title, task_title
+from mtkd.analysis.tables import PAPER, RELEASED
+from mtkd.analysis.views import View
 from mtkd.app.report_figures import reliability_curve
 from mtkd.common.progress import duration
 from mtkd.data.tasks import GLUE
@@ -221,11 +222,16 @@ def metric_names(task: str) -> str:
     return " and ".join(METRIC_NAMES.get(name, name) for name in GLUE[task].metrics)
 
 
-def headline(scores: pd.DataFrame) -> list[Headline]:
+def headline(
+    scores: pd.DataFrame, shown: Mapping[str, View], taught: Collection[str]
+) -> list[Headline]:
     """The few systems that the story is about, from the summary table."""
-    systems, table = system_order(scores), summary(scores)
-    students = [system for system in systems if is_student(system)]
-    story = {"bert", REFERENCE, "ensemble", *students[:1], "untaught"}
+    systems = system_order(scores)
+    table = shown["summary"].table if "summary" in shown else None
+    if table is None:
+        return []
+    students = [system for system in systems if system in taught]
+    story = {"bert", REFERENCE, "ensemble", *students[:1], NO_TEACHER}
     return [
         Headline(
             name=str(line["System"]),

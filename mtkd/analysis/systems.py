@@ -1,0 +1,110 @@
+"""The systems by name: the one table of titles, order, colours, and which are parts of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+import pandas as pd
+
+from mtkd.analysis import colours
+from mtkd.analysis.statistics import split_rows
+from mtkd.data.tasks import TASKS
+
+MAJORITY = "majority"  # answers with the most frequent label: no model, so in no comparison
+REFERENCE = "mtdnn"  # what gains are measured against
+ENSEMBLE = "ensemble"
+STUDENT = "mtdnn-kd"  # the paper's
+NO_TEACHER = "no-teacher"  # its control
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of the tables. `name` may be a pattern where a recipe has many of a kind."""
+
+    name: str
+    title: str
+    colour: str = colours.BLACK
+    part_of: str = ""  # of another system, or with a table of its own: not in the main tables
+    in_plot: bool = True  # of dev scores, which would be too full with all of them
+    published: str | None = None  # name in paper.csv, if it is another; "" for none
+
+
+SYSTEMS = (  # in the order of the tables
+    System(MAJORITY, "Majority class"),
+    System("bert", "BERT, one model per task", colours.BLACK),
+    *(
+        System(f"stilts-{t.name}", f"BERT on STILTs, {t.title}", colours.ORANGE)
+        for t in TASKS.values()
+    ),
+    System("metal", "MeTaL-style", colours.GREY, published=""),
+    System(
+        "metal-ensemble",
+        "MeTaL-style ensemble",
+        colours.DARK_GREY,
+        in_plot=False,
+        published="metal",
+    ),
+    System("mtdnn-noft", "MT-DNN, no fine-tuning", colours.SKY, in_plot=False),
+    System(REFERENCE, "MT-DNN", colours.BLUE),
+    System(ENSEMBLE, "MT-DNN ensemble", colours.GREEN),
+    System(STUDENT, "MT-DNN-KD", colours.VERMILLION),
+    System("mtdnn-kd-ft", "MT-DNN-KD, fine-tuned", colours.BROWN, in_plot=False),
+    System("mtdnn-kd-soft", "MT-DNN-KD, soft targets alone", colours.PURPLE),
+    System(NO_TEACHER, "Identical student, no teachers", colours.OLIVE),
+)
+PARTS = (
+    System("candidate-*", "Candidate", part_of=REFERENCE),
+    System("teacher-*", "Teacher", part_of=ENSEMBLE),
+    System("member-*", "Member", part_of="metal-ensemble"),
+    System("intermediate-*", "Intermediate task", part_of="stilts"),
+    System("qnli-*", "QNLI", part_of="bert"),
+)
+PUBLISHED = (  # rows of the papers' tables for which there is no system here
+    System("bilstm-elmo", "BiLSTM+ELMo+Attn"),
+    System("gpt", "GPT"),
+    System("stilts-gpt", "GPT on STILTs"),
+    System("alice", "ALICE"),
+    System("human", "Human performance"),
+)
+BY_NAME = {system.name: system for system in (*SYSTEMS, *PUBLISHED)}
+STILTS = tuple(f"stilts-{task}" for task in TASKS)
+
+
+def find_system(name: str) -> System:
+    """The system of that name; an unknown one has its name as title, and a colour by it."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    for part in PARTS:
+        if fnmatch(name, part.name):
+            return System(name, name, part_of=part.part_of)
+    return System(name, name, colours.cycled(name))
+
+
+def system_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:
+    """The systems of the main tables, without parts of others and the majority class."""
+    present = set(split_rows(scores, split)["system"]) - {MAJORITY}
+    main = {name for name in present if not find_system(name).part_of}
+    known = [system.name for system in SYSTEMS if system.name in main]
+    return known + sorted(main - set(known))
+
+
+def with_headline(scores: pd.DataFrame, intermediate: Sequence[str]) -> pd.DataFrame:
+    """Scores with one row of STILTs: of the first of the `intermediate` tasks that is there."""
+    wanted = [*(f"stilts-{task}" for task in intermediate), *STILTS]
+    present = [name for name in wanted if name in set(scores["system"])]
+    return scores[~scores["system"].isin(set(present[1:]) - set(present[:1]))]
+
+
+def majority(scores: pd.DataFrame, split: str = "dev") -> list[str]:
+    """The row of the majority class, if it is there."""
+    return [MAJORITY] if MAJORITY in set(split_rows(scores, split)["system"]) else []
+
+
+def system_title(system: str) -> str:
+    return find_system(system).title
+
+
+def task_title(task: str) -> str:
+    return TASKS[task].title if task in TASKS else task

@@ -155,6 +155,7 @@ def train_part(
     seed = derive_seed(run.seed, zlib.crc32(((same_seed_as or system) + alone).encode()))
     torch.manual_seed(seed)
     network = build()
+    network.tokenizer = setup.tokenizer
     setup.progress.what = f"{run.variant} seed {run.seed}: {name}"
     dev = {task: {s: d for s, d in splits.items() if is_dev(s)} for task, splits in data.items()}
     checkpoint = context.folder / "checkpoints" / name
@@ -167,10 +168,10 @@ def train_part(
         distillation=distillation,
         evaluate=lambda: evaluate(network, dev, outputs=latest),
         checkpoint=checkpoint,
+        stamp=run.stamp,
         progress=setup.progress,
     )
     if model:
-        network.tokenizer = setup.tokenizer
         network.save_pretrained(model)
     if history.kept_epoch != settings.epochs or answer is not predict:
         latest.clear()  # another epoch's, or given by other means

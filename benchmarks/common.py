@@ -184,13 +184,6 @@ def machine(device: torch.device) -> dict[str, float]:
     return found
 
 
-def peak_mib(device: torch.device) -> float:
-    """Largest memory of this process: what torch allocated on a GPU, all of it on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return memory_mib("VmHWM")
-
-
 def memory_mib(field: str) -> float:
     """This process's resident memory now ("VmRSS") or at its largest ("VmHWM"); Linux alone.
 
@@ -240,14 +233,11 @@ def speed_table(what: str, found: dict[str, Any]) -> Table:
     title = f"{what}, {found['encoder']}, {place}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     speeds = found.get("examples_per_second", {})
-    kits = {"mtkd": "mtkd is", "mtkd, defaults": "defaults"}
-    kits = {name: column for name, column in kits.items() if name in speeds}
     table.add_column("system")
-    for column in (*(["examples/s"] if speeds else []), *kits.values(), "padding", "of all"):
+    for column in (*(["examples/s", "mtkd is"] if speeds else []), "padding", "of all"):
         table.add_column(column, justify="right")
     for name in speeds or found["padding"]:
-        cells = [f"{speeds[name]:,.0f}"] if speeds else []
-        cells += [f"{speeds[kit] / speeds[name]:.2f} x" for kit in kits]
+        cells = [f"{speeds[name]:,.0f}", f"{speeds['mtkd'] / speeds[name]:.2f} x"] if speeds else []
         shares = (found["padding"][name], found["padding_of_all"][name])
         table.add_row(name, *cells, *(f"{share:.1%}" for share in shares))
     return table

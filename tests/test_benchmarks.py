@@ -31,21 +31,17 @@ def run(name: str, arguments: str, folder: Path) -> Any:
 def test_training(tmp_path: Path) -> None:
     found = run("training.py", "--steps 12 --rounds 1 --device cpu", tmp_path)
     speeds = found["examples_per_second"]
-    assert len(speeds) == 9 and min(speeds.values()) > 0
+    assert len(speeds) == 5 and min(speeds.values()) > 0
     assert list(found["padding"]) == list(found["padding_of_all"]) == list(speeds)
-    assert found["floor_ms"] > 0 and sum(found["step_ms"].values()) > 0
-    assert min(found["machine"].values()) > 0
-    assert min(found["dropout_ns"].values()) > 0
-    assert len(found["optimiser_ms"]) == 3 and found["peak_memory_mib"] > 100
     assert 0 <= found["padding"]["mtkd"] < found["padding"]["mtkd, random batches"] < 1
 
 
 def test_a_race_of_some_in_bf16(tmp_path: Path) -> None:
-    arguments = "--steps 12 --rounds 1 --device cpu --precision bf16 --only-race"
+    arguments = "--steps 12 --rounds 1 --device cpu --precision bf16"
     found = run("training.py", f"{arguments} --systems 'Trainer, grouped by length'", tmp_path)
-    names = ["mtkd", "mtkd, defaults", "Trainer, grouped by length"]
+    names = ["mtkd", "Trainer, grouped by length"]
     assert list(found["examples_per_second"]) == names and found["precision"] == "bf16"
-    assert min(found["examples_per_second"].values()) > 0 and "step_ms" not in found
+    assert min(found["examples_per_second"].values()) > 0
 
 
 @pytest.mark.parametrize("encoder", ["tiny", "minilm"])

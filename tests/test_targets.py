@@ -8,7 +8,12 @@ import pytest
 from scipy.special import softmax
 
 from mtkd.common.errors import MtkdError
-from mtkd.method.targets import Predictions, average, read_predictions, write_predictions
+from mtkd.method.targets import (
+    Predictions,
+    average_predictions,
+    read_predictions,
+    write_predictions,
+)
 
 LABELS = ("entailment", "not_entailment")
 IDX = np.array([4, 9, 2, 7])
@@ -19,7 +24,7 @@ SECOND = replace(FIRST, logits=LOGITS[::-1].copy() * 4, run="mtdnn-b-s1")
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_probabilities_are_averaged_as_in_the_paper(temperature: float) -> None:
-    found = average([FIRST, SECOND], IDX, LABELS, temperature=temperature)
+    found = average_predictions([FIRST, SECOND], IDX, LABELS, temperature=temperature)
     by_hand = (softmax(LOGITS / temperature, -1) + softmax(SECOND.logits / temperature, -1)) / 2
     np.testing.assert_allclose(found, by_hand, rtol=1e-6)
     np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
@@ -27,34 +32,38 @@ def test_probabilities_are_averaged_as_in_the_paper(temperature: float) -> None:
 
 
 def test_logits_can_be_averaged_instead() -> None:
-    found = average([FIRST, SECOND], IDX, LABELS, temperature=2.0, of="logits")
+    found = average_predictions([FIRST, SECOND], IDX, LABELS, temperature=2.0, of="logits")
     np.testing.assert_allclose(found, softmax((LOGITS + SECOND.logits) / 4, -1), rtol=1e-6)
-    other = average([FIRST, SECOND], IDX, LABELS, temperature=2.0)
+    other = average_predictions([FIRST, SECOND], IDX, LABELS, temperature=2.0)
     assert np.abs(found - other).max() > 0.01  # the two are not the same thing
 
 
 def test_one_teacher_is_its_own_average() -> None:
-    np.testing.assert_allclose(average([FIRST], IDX, LABELS), softmax(LOGITS, -1), rtol=1e-6)
+    np.testing.assert_allclose(
+        average_predictions([FIRST], IDX, LABELS), softmax(LOGITS, -1), rtol=1e-6
+    )
 
 
 def test_examples_are_matched_by_id() -> None:
     shuffle = np.array([2, 0, 3, 1])
     shuffled = replace(SECOND, idx=IDX[shuffle], logits=SECOND.logits[shuffle])
-    expected = average([FIRST, SECOND], IDX, LABELS)
-    np.testing.assert_array_equal(average([FIRST, shuffled], IDX, LABELS), expected)
+    expected = average_predictions([FIRST, SECOND], IDX, LABELS)
+    np.testing.assert_array_equal(average_predictions([FIRST, shuffled], IDX, LABELS), expected)
     some = np.array([7, 4])  # other order, and not all: the student's data decides
-    np.testing.assert_array_equal(average([shuffled, FIRST], some, LABELS), expected[[3, 0]])
+    np.testing.assert_array_equal(
+        average_predictions([shuffled, FIRST], some, LABELS), expected[[3, 0]]
+    )
 
 
 def test_similarities_are_averaged_as_they_are() -> None:
     one = Predictions("stsb", "train", (), IDX, np.float32([[1], [2], [3], [4]]), "a-s1")
     two = replace(one, idx=IDX[::-1].copy(), logits=np.float32([[5], [5], [0], [0]]))
-    np.testing.assert_allclose(average([one, two], IDX, ()), [[0.5], [1], [4], [4.5]])
+    np.testing.assert_allclose(average_predictions([one, two], IDX, ()), [[0.5], [1], [4], [4.5]])
 
 
 def refusal(member: Predictions, idx: np.ndarray = IDX) -> str:
     with pytest.raises(MtkdError) as caught:
-        average([FIRST, member], idx, LABELS)
+        average_predictions([FIRST, member], idx, LABELS)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MakeData, MakeModel
+from safetensors.torch import save_file
 from torch import Tensor
 
 from mtkd.common.errors import MtkdError
@@ -319,6 +320,88 @@ def test_distilled_student_comes_to_agree_with_its_teacher(
         train(model, data, settings, seed=0, distillation=distillation)
         followed.append(np.mean(predict(model, "sst2", item).argmax(-1) == wrong))
     assert followed[0] > 0.9 and followed[1] < 0.1
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mixed-targets"])
+def test_a_student_without_teachers_is_trained_as_if_there_were_none(
+    loss: str, make_model: MakeModel, data: dict[str, TaskData]
+) -> None:
+    broken = {task: np.full((16, max(len(GLUE[task].labels), 1)), np.inf) for task in TASKS}
+    taught = {task: item.with_soft_targets(broken[task]) for task, item in data.items()}
+    plain, student = make_model(TASKS, dropout=0.2), make_model(TASKS, dropout=0.2)
+    expected = train(plain, data, QUICK, seed=1)
+    alone = Distillation(hard_weight=1.0, temperature=2.0, loss=loss)
+    assert told(train(student, taught, QUICK, seed=1, distillation=alone)) == told(expected)
+    assert apart(weights(plain), weights(student)) == 0
+
+
+def test_annealing_goes_from_the_teachers_to_the_labels(
+    make_model: MakeModel, make_data: MakeData
+) -> None:
+    item, spec = make_data("rte"), make_model(["rte"]).specs["rte"]
+    soft = np.tile(np.float32([0.7, 0.3]), (16, 1))
+    batch = collate("rte", item.with_soft_targets(soft), np.arange(4), 0)
+    outputs = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    for done in (0.0, 0.25, 1.0):
+        found = batch_loss(outputs, batch, spec, Distillation(loss="annealed"), done)
+        mixed = batch_loss(outputs, batch, spec, Distillation(hard_weight=done))
+        torch.testing.assert_close(found, mixed, rtol=0, atol=0)
+
+
+def test_an_error_leaves_the_model_and_torch_as_they_were(
+    make_model: MakeModel, data: dict[str, TaskData]
+) -> None:
+    model = make_model(TASKS)
+    model.encoder.eval()
+    modes = [module.training for module in model.modules()]
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(Stop):
+            train(model, data, QUICK, progress=Interrupt(after=4))
+        assert [module.training for module in model.modules()] == modes
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def other_stamp(folder: Path) -> None:
+    path = folder / "history.json"
+    path.write_text(path.read_text().replace('"stamp": "a"', '"stamp": "b"'))
+
+
+def cut_short(folder: Path) -> None:
+    path = folder / "optimizer.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def of_another_model(folder: Path) -> None:
+    save_file({"x": torch.zeros(2)}, folder / "model.safetensors")
+
+
+def emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("damage", [other_stamp, cut_short, of_another_model, emptied])
+def test_a_checkpoint_that_does_not_fit_is_set_aside(
+    damage: Callable[[Path], None],
+    tmp_path: Path,
+    make_model: MakeModel,
+    data: dict[str, TaskData],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, begun, again = (make_model(TASKS) for _ in range(3))
+    common: dict[str, Any] = {"checkpoint": tmp_path / "checkpoint", "stamp": "a"}
+    train(whole, data, QUICK)
+    with pytest.raises(Stop):
+        train(begun, data, QUICK, evaluate=scripted(stop_at=2), **common)
+    damage(tmp_path / "checkpoint" / "epoch-0001")
+    capsys.readouterr()
+    train(again, data, QUICK, **common)
+    assert apart(weights(whole), weights(again)) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "epoch-0001: removed, training starts anew (" in line
 
 
 def test_bfloat16(make_model: MakeModel, data: dict[str, TaskData]) -> None:

@@ -137,7 +137,9 @@ def ensemble_score(members: Sequence[Member], gold: Gold) -> float:
     """Mean over tasks of the dev score, in points, of the members' averaged probabilities."""
     scores: dict[str, list[float]] = {}
     for (task, split), (idx, label) in gold.items():
-        mean = targets.average([one[task, split] for one in members], idx, GLUE[task].labels)
+        mean = targets.average_predictions(
+            [one[task, split] for one in members], idx, GLUE[task].labels
+        )
         found = metrics.compute(GLUE[task], mean, label)
         scores.setdefault(task, []).append(float(np.mean(list(found.values()))))
     return float(np.mean([np.mean(values) for values in scores.values()]))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mtkd.data.tokens import Encoded
+from mtkd.common.errors import MtkdError
+from mtkd.data.tasks import Examples
+from mtkd.data.tokens import Encoded, encode
 
 POOL = 32  # batches sorted by length together; the larger, the less padding and the less random
 MIXING = ("proportional", "power", "uniform", "annealed")
@@ -29,9 +33,28 @@ class TaskData:
     unit_rows: tuple[np.ndarray, ...] | None = None  # None: every example is its own unit
     head: str | None = None  # that learns from it; None: the one of its own name
 
+    def with_soft_targets(self, soft: np.ndarray) -> TaskData:
+        """The same examples with teachers' targets (N, C), as `average` gives them."""
+        wanted = (len(self.encoded), max(len(self.encoded.task.labels), 1))
+        if soft.shape != wanted:
+            where = f"{self.encoded.task.title} {self.encoded.split}"
+            raise MtkdError(f"{where}: soft targets of shape {soft.shape}; expected {wanted}")
+        return replace(self, soft=soft.astype(np.float32))
+
     @property
     def units(self) -> int:
         return len(self.encoded) if self.unit_rows is None else len(self.unit_rows)
+
+    def rows(self, units: np.ndarray) -> np.ndarray:
+        """Rows of these units, one unit after the other."""
+        if self.unit_rows is None:
+            return units
+        return np.concatenate([self.unit_rows[unit] for unit in units])
+
+    def groups(self, units: np.ndarray) -> Tensor:
+        """For each of `rows(units)`, the number of its unit among these, int64 (B,)."""
+        sizes = 1 if self.unit_rows is None else [len(self.unit_rows[unit]) for unit in units]
+        return torch.from_numpy(np.repeat(np.arange(len(units)), sizes))
 
     @cached_property
     def unit_lengths(self) -> np.ndarray:
@@ -39,6 +62,17 @@ class TaskData:
         if self.unit_rows is None:
             return lengths
         return np.array([lengths[rows].max() for rows in self.unit_rows])
+
+
+def tokenize(
+    examples: Examples, tokenizer: Any, max_length: int = 128, cache: Path | None = None
+) -> TaskData:
+    """Examples as `train` and `predict` take them, each cut to `max_length` tokens.
+
+    `tokenizer` is a model's own, `model.tokenizer`. With a `cache` folder the tokens are kept
+    there and mapped, not read. Raises MtkdError if the tokenizer is none of the fast ones.
+    """
+    return TaskData(encode(examples, tokenizer, max_length, cache))
 
 
 @dataclass(frozen=True)
@@ -135,13 +169,7 @@ def deal(
 
 def collate(task: str, item: TaskData, units: np.ndarray, pad: int) -> Batch:
     """Padded batch of the given units; `pad` is the tokenizer's padding id."""
-    if item.unit_rows is None:
-        rows, groups = units, np.arange(len(units))
-    else:
-        members = [item.unit_rows[unit] for unit in units]
-        rows = np.concatenate(members)
-        groups = np.repeat(np.arange(len(units)), [len(member) for member in members])
-    encoded = item.encoded
+    encoded, rows = item.encoded, item.rows(units)
     tokens, segments = pad_rows(encoded, rows, pad)
     return Batch(
         task,
@@ -149,7 +177,7 @@ def collate(task: str, item: TaskData, units: np.ndarray, pad: int) -> Batch:
         segments,
         None if encoded.label is None else torch.from_numpy(encoded.label[rows]),
         None if item.soft is None else torch.from_numpy(item.soft[rows]),
-        torch.from_numpy(groups),
+        item.groups(units),
     )
 
 

@@ -5,6 +5,8 @@ are mapped onto them when they are read. Task-layer dropout is from MT-DNN (arXi
 section 4.2).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,19 +25,23 @@ MNLI_SPLITS = {
 }
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 TWO_SENTENCES = ("sentence1", "sentence2")
+KINDS = ("single", "pair", "similarity")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task, whole: what its rows look like, how it is learnt and how it is scored."""
+    """One task, whole: what its rows look like, how it is learnt and how it is scored.
+
+    A task of one's own needs a name, a kind and, unless it is a similarity, labels.
+    """
 
     name: str  # key used everywhere: "mnli"
-    title: str  # as printed: "MNLI", "SST-2"
-    kind: str  # "single" | "pair" | "similarity"
-    columns: tuple[str, ...]  # text columns as the hub names them
-    labels: tuple[str, ...]  # class names in the hub's order; () for a regression
-    metrics: tuple[str, ...]  # their plain mean is the task's score
-    splits: Mapping[str, str] = field(hash=False)  # our split -> the hub's
+    kind: str  # "single" | "pair" | "similarity", a regression
+    labels: tuple[str, ...] = ()  # class names in the hub's order; () for a regression
+    title: str = ""  # as printed: "MNLI", "SST-2"; the name, if empty
+    columns: tuple[str, ...] = TWO_SENTENCES  # text columns as the hub names them
+    metrics: tuple[str, ...] = ("accuracy",)  # of mtkd.data.metrics; their mean is the score
+    splits: Mapping[str, str] = field(default_factory=dict, hash=False)  # our split -> the hub's
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)  # GLUE's today, by split
     folder: str = ""  # folder in the official layout: "MNLI", "diagnostic" for AX
     file: str = "{split}.tsv"  # official file of a split, which is called train, dev, dev_matched
@@ -43,6 +49,14 @@ class Task:
     submission: Mapping[str, str] = field(default_factory=dict, hash=False)  # test split -> upload
     dropout: float = 0.1  # task-layer dropout
     trained: bool = True  # False for WNLI and AX
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or bool(self.labels) == (self.kind == "similarity"):
+            raise MtkdError(
+                f"task {self.name!r}: kind {self.kind!r} with labels {list(self.labels)}; expected "
+                "single or pair with class names, or similarity without"
+            )
+        object.__setattr__(self, "title", self.title or self.name)
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,37 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.text_a)
+
+    @classmethod
+    def from_lists(
+        cls,
+        task: Task,
+        texts: Sequence[str],
+        labels: Sequence[str] | Sequence[int] | Sequence[float] | None = None,
+        *,
+        second: Sequence[str] | None = None,
+        split: str = "train",
+    ) -> Examples:
+        """Examples of a task of one's own, numbered from 0.
+
+        `labels` are class names or their places in `task.labels`, or the scores of a regression;
+        `second` are the second texts of pairs. Raises MtkdError where lengths or labels do not fit.
+        """
+        where = f"{task.title} {split}"
+        for name, given in (("labels", labels), ("second texts", second)):
+            if given is not None and len(given) != len(texts):
+                raise MtkdError(f"{where}: {len(given)} {name} for {len(texts)} texts")
+        label = None
+        if labels is not None and not task.labels:
+            label = np.asarray(labels, np.float32)
+        elif labels is not None:
+            known: dict[object, int] = {name: place for place, name in enumerate(task.labels)}
+            known |= {place: place for place in range(len(task.labels))}
+            if unknown := [given for given in labels if given not in known]:
+                raise MtkdError(f"{where}: label {unknown[0]!r}; expected {list(task.labels)}")
+            label = np.array([known[given] for given in labels], np.int64)
+        idx = np.arange(len(texts), dtype=np.int64)
+        return cls(task, split, idx, list(texts), None if second is None else list(second), label)
 
 
 _TASKS = (

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import whole
 from mtkd.data.tasks import Examples, Task
 
 BATCH = 1024  # rows tokenised at a time
@@ -47,12 +46,17 @@ class Encoded:
 
 
 def encode(
-    examples: Examples, tokenizer: Any, max_length: int, cache_dir: Path, origin: str | None = None
+    examples: Examples,
+    tokenizer: Any,
+    max_length: int,
+    cache_dir: Path | None = None,
+    origin: str | None = None,
 ) -> Encoded:
     """Tokenise a split, or map the file of an earlier call with the same content and tokenizer.
 
     `tokenizer` is a fast Hugging Face tokenizer. Rows longer than `max_length` tokens are cut,
-    the longer text first; no example is ever dropped. A corrupt cache file is made again.
+    the longer text first; no example is ever dropped. Without `cache_dir` all stays in memory.
+    A corrupt cache file is made again.
     `origin` tells where the examples come from: with it, `encoded_before` finds them.
     """
     if not getattr(tokenizer, "is_fast", False):
@@ -62,6 +66,9 @@ def encode(
         raise MtkdError(f"max_length is {max_length}; expected at least {special + 2}")
     fingerprint = _fingerprint(examples, tokenizer, max_length)
     task, split = examples.task, examples.split
+    if cache_dir is None:
+        columns, truncated = _tokenise(examples, tokenizer, max_length)
+        return _encoded(task, split, pa.record_batch(columns), fingerprint, truncated)
     path = _cache_file(cache_dir, task, split, fingerprint)
     encoded = _read_cache(path, task, split, fingerprint)
     if encoded is None:
@@ -159,33 +166,31 @@ def _write_cache(path: Path, columns: dict[str, pa.Array], truncated: int, key: 
 
 def _write_file(path: Path, *parts: Any) -> None:
     """Write bytes so that readers see the whole file or none."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with whole(path) as part, part.open("wb") as file:
             for piece in parts:
                 file.write(piece)
-        os.replace(part, path)
     except OSError as error:
         raise MtkdError(f"{path}: {error.strerror}; expected to write the cache here") from error
-    finally:
-        with contextlib.suppress(OSError):  # mostly: there is none, it has its name by now
-            part.unlink()
 
 
 def _read_cache(path: Path, task: Task, split: str, key: str) -> Encoded | None:
     """Map a cache file; None where there is none, or it is not whole and right."""
     if not path.is_file() or path.stat().st_size <= CHECKSUM:
         return None
-    whole = pa.memory_map(str(path)).read_buffer()
-    body = whole.slice(0, whole.size - CHECKSUM)
+    content = pa.memory_map(str(path)).read_buffer()
+    body = content.slice(0, content.size - CHECKSUM)
     # Checked before Arrow parses a byte: a damaged file can crash it, and so the process.
-    if whole.slice(body.size).to_pybytes() != _checksum(body):
+    if content.slice(body.size).to_pybytes() != _checksum(body):
         return None
     batch = pa.ipc.open_stream(body).read_next_batch()
     facts = batch.schema.metadata
     if facts[b"fingerprint"].decode() != key:
         return None
+    return _encoded(task, split, batch, key, int(facts[b"truncated"]))
+
+
+def _encoded(task: Task, split: str, batch: pa.RecordBatch, key: str, truncated: int) -> Encoded:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     return Encoded(
         task=task,
@@ -196,7 +201,7 @@ def _read_cache(path: Path, task: Task, split: str, key: str) -> Encoded | None:
         offsets=columns["tokens"].offsets.to_numpy(),
         label=columns["label"].to_numpy() if "label" in columns else None,
         fingerprint=key,
-        truncated=int(facts[b"truncated"]),
+        truncated=truncated,
     )
 
 

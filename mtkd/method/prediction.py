@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData, by_length, pad_rows
@@ -14,6 +15,7 @@ from mtkd.data.tasks import is_dev
 from mtkd.method.heads import objective_of
 from mtkd.method.losses import group_log_probs
 from mtkd.method.model import MultiTaskModel
+from mtkd.method.threads import fast_threads
 
 ONES = range(20)  # examples whose latency is measured
 BATCH = 128  # rows a batch; no gradients, so larger than in training
@@ -30,21 +32,23 @@ def predict(model: MultiTaskModel, task: str, item: TaskData) -> np.ndarray:
     device = next(model.parameters()).device
     encoded, spec = item.encoded, model.specs[task]
     ranking = objective_of(spec) == "ranking"
-    rows_of = item.unit_rows
-    columns = max(len(spec.labels), 1)
-    outputs = np.zeros((len(encoded), columns), np.float32)
-    for units in by_length(item, BATCH if rows_of is None else BATCH // 4):
-        rows = units if rows_of is None else np.concatenate([rows_of[unit] for unit in units])
-        tokens, segments = pad_rows(encoded, rows, model.pad)
-        result = model(task, tokens.to(device), segments.to(device))
-        if ranking:
-            sizes = [1] * len(units) if rows_of is None else [len(rows_of[unit]) for unit in units]
-            groups = torch.repeat_interleave(torch.arange(len(units)), torch.tensor(sizes))
-            chosen = group_log_probs(result, groups.to(device))
-            other = torch.log(-torch.expm1(chosen.clamp(max=-1e-6)))
-            result = torch.stack([chosen, other], 1)
-        outputs[rows] = result.cpu().numpy()
+    outputs = np.zeros((len(encoded), max(len(spec.labels), 1)), np.float32)
+    with fast_threads(model):
+        for units in by_length(item, BATCH // 4 if item.unit_rows else BATCH):
+            rows = item.rows(units)
+            tokens, segments = pad_rows(encoded, rows, model.pad)
+            found = model(task, tokens.to(device), segments.to(device))
+            if ranking:
+                found = candidate_log_probs(found, item.groups(units).to(device))
+            outputs[rows] = found.cpu().numpy()
     return outputs
+
+
+def candidate_log_probs(scores: Tensor, groups: Tensor) -> Tensor:
+    """Relevance (B, 1) as log-probabilities (B, 2) of being the right candidate, and of not."""
+    chosen = group_log_probs(scores, groups)
+    other = torch.log(-torch.expm1(chosen.clamp(max=-1e-6)))
+    return torch.stack([chosen, other], 1)
 
 
 def deployed(model: MultiTaskModel, data: Mapping[str, Mapping[str, TaskData]]) -> dict[str, float]:
@@ -79,13 +83,13 @@ def timed(model: MultiTaskModel, task: str, item: TaskData, row: int) -> float:
 
 def evaluate(
     model: MultiTaskModel,
-    splits: dict[str, dict[str, TaskData]],
+    splits: Mapping[str, Mapping[str, TaskData]],
     *,
     outputs: dict[tuple[str, str], np.ndarray] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Scores by task: `splits` maps task -> split -> data; a metric of dev_mm is `accuracy_mm`.
+    """Scores by task and metric, in points: `splits` maps task -> split -> data with labels.
 
-    What the model put out goes into `outputs`, by task and split.
+    A metric of dev_mm is `accuracy_mm`. The model's outputs go into `outputs`, by task and split.
     """
     scores: dict[str, dict[str, float]] = {}
     outputs = {} if outputs is None else outputs

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -62,26 +63,42 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def average(
+    outputs: Sequence[np.ndarray],
+    *,
+    temperature: float = 1.0,
+    of: Literal["probabilities", "logits"] = "probabilities",
+) -> np.ndarray:
+    """Soft targets float32 (N, C) from the outputs (N, C) of several models on the same examples.
+
+    Q = mean over models of softmax(logits / T), the average of class probabilities of the KD paper
+    (section 3, T = 1); `of="logits"` averages the logits first. Scores of a regression, (N, 1),
+    are averaged as they are. Raises MtkdError where shapes differ.
+    """
+    shapes = {output.shape for output in outputs}
+    if len(shapes) != 1:
+        raise MtkdError(f"average: outputs of shapes {sorted(shapes)}; expected one shape (N, C)")
+    if outputs[0].shape[-1] == 1:
+        return np.asarray(np.mean(outputs, 0), np.float32)
+    if of == "logits":
+        return softmax(np.mean(outputs, 0) / temperature, -1).astype(np.float32)
+    probabilities = [softmax(logits / temperature, -1) for logits in outputs]
+    return np.asarray(np.mean(probabilities, 0), np.float32)
+
+
+def average_predictions(
     members: Sequence[Predictions],
     idx: np.ndarray,
     labels: Sequence[str],
     *,
     temperature: float = 1.0,
-    of: str = "probabilities",
+    of: Literal["probabilities", "logits"] = "probabilities",
 ) -> np.ndarray:
-    """Soft targets float32 (N, C) for the examples `idx`, in that order.
+    """Soft targets float32 (N, C) for the examples `idx`, in that order, from stored predictions.
 
-    Q = mean over members of softmax(logits / T), the KD paper's average of class probabilities;
-    `of="logits"` averages the logits first. A similarity (no labels) averages the outputs.
     Raises MtkdError when label names differ or an example was not predicted.
     """
     aligned = [align(member, idx, labels) for member in members]
-    if not labels:
-        return np.asarray(np.mean(aligned, 0), np.float32)
-    if of == "logits":
-        return softmax(np.mean(aligned, 0) / temperature, -1).astype(np.float32)
-    probabilities = [softmax(a / temperature, -1) for a in aligned]
-    return np.asarray(np.mean(probabilities, 0), np.float32)
+    return average(aligned, temperature=temperature, of=of)
 
 
 def align(member: Predictions, idx: np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -126,7 +126,7 @@ def soft_targets(
     context: RunContext, task: str, idx: np.ndarray, *, split: str = "train", temperature: float = 1
 ) -> np.ndarray:
     """The teachers' averaged soft targets (N, C) for the examples `idx` of a split."""
-    return targets.average(
+    return targets.average_predictions(
         member_predictions(context, task, split, members_of(context)),
         idx,
         GLUE[task].labels,

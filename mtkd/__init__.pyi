@@ -1,0 +1,27 @@
+# The public API: each name, and the module that it is imported from when it is first used.
+from mtkd.common.errors import MtkdError as MtkdError
+from mtkd.data.batches import TaskData as TaskData
+from mtkd.data.batches import tokenize as tokenize
+from mtkd.data.loading import DataSource as DataSource
+from mtkd.data.loading import load_examples as load_examples
+from mtkd.data.metrics import compute as score  # noqa: F401
+from mtkd.data.metrics import task_score as task_score
+from mtkd.data.tasks import GLUE as GLUE
+from mtkd.data.tasks import Examples as Examples
+from mtkd.data.tasks import Task as Task
+from mtkd.data.toy.corpus import toy_corpus as toy_corpus
+from mtkd.experiments.recipes import load_recipe as load_recipe
+from mtkd.method.distillation import distillation_loss as distillation_loss
+from mtkd.method.heads import head as head
+from mtkd.method.model import MultiTaskModel as MultiTaskModel
+from mtkd.method.prediction import evaluate as evaluate
+from mtkd.method.prediction import predict as predict
+from mtkd.method.pretraining import pretrain as pretrain
+from mtkd.method.settings import Distillation as Distillation
+from mtkd.method.settings import HeadSpec as HeadSpec
+from mtkd.method.settings import Pretraining as Pretraining
+from mtkd.method.settings import Training as Training
+from mtkd.method.targets import average as average
+from mtkd.method.training import train as train
+
+__version__: str

@@ -39,7 +39,7 @@ def average_scores(
             if split == "train":
                 continue
             found = member_predictions(context, task, split, members)
-            mean = targets.average(found, item.encoded.idx, GLUE[task].labels, of=of)
+            mean = targets.average_predictions(found, item.encoded.idx, GLUE[task].labels, of=of)
             outputs = np.log(mean.clip(1e-9)) if GLUE[task].labels else mean
             scores += store(context, system, task, split, item, outputs)
     return scores

@@ -69,7 +69,7 @@ def make_model(make_encoder: MakeEncoder, tokenizer: PreTrainedTokenizerFast) ->
         encoder = make_encoder(dropout, seed)
         specs: dict[str, HeadSpec] = {}
         for task in tasks:
-            given = (heads or Heads(san_steps=3)).spec(GLUE[task])
+            given = (heads or Heads(options={"steps": 3})).spec(GLUE[task])
             options = given.options | {"step_dropout": dropout} if given.options else {}
             specs[task] = replace(given, dropout=dropout, options=options)
         return MultiTaskModel(encoder, specs, tokenizer)

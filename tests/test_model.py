@@ -180,7 +180,7 @@ def test_encoder_gets_what_the_tokenizer_would_give_it(
 def test_saved_model_is_the_same_model(
     tmp_path: Path, make_model: MakeModel, make_data: MakeData
 ) -> None:
-    heads = Heads(qnli="ranking", san_steps=2)
+    heads = Heads(qnli="ranking", options={"steps": 2})
     folder = tmp_path / "model"
     make_model(["rte"], seed=5).save_pretrained(folder)  # is replaced as a whole
     model = make_model(ALL_KINDS, dropout=0.25, heads=heads)
@@ -273,7 +273,7 @@ def test_encoders_of_other_kinds(
     assert getattr(encoder, "pooler", None) is None and rates(encoder) == {0.25}
     assert rates(load_encoder(str(tmp_path / "made"))) != {0.25}
 
-    specs = {task: Heads(san_steps=2).spec(GLUE[task]) for task in ("cola", "rte")}
+    specs = {task: Heads(options={"steps": 2}).spec(GLUE[task]) for task in ("cola", "rte")}
     model = MultiTaskModel(encoder, specs, tokenizer)
     model.save_pretrained(tmp_path / "model")
     expected = outputs_of(model, make_data)

@@ -312,7 +312,7 @@ def test_adding_a_seed_keeps_the_other_runs(tmp_path: Path) -> None:
         ("data.scale=0.5", {"glue", "baselines", "mtdnn", "teachers", "distill"}),
         ("data.seed=1", {"glue", "encoders", "baselines", "mtdnn", "teachers", "distill"}),
         ("pretraining.epochs=1", {"encoders", "baselines", "mtdnn", "teachers", "distill"}),
-        ("heads.san_steps=3", {"baselines", "mtdnn", "teachers", "distill"}),
+        ("heads.options.steps=3", {"baselines", "mtdnn", "teachers", "distill"}),
         ("max_length=64", {"baselines", "mtdnn", "teachers", "distill"}),
         ("finetuning.epochs=2", {"mtdnn", "teachers", "distill"}),
         ("teachers.average=logits", {"teachers", "distill"}),

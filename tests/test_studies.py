@@ -38,7 +38,7 @@ from mtkd.experiments.studies.study import REGISTERED, Study, register_study, st
 from mtkd.experiments.systems.few_labels import repeated_rows
 from mtkd.experiments.systems.student import drawn_units
 from mtkd.experiments.systems.teachers import choose
-from mtkd.method.model import load_encoder
+from mtkd.method.encoders import load_encoder
 from mtkd.method.settings import Training
 from mtkd.method.targets import Predictions
 

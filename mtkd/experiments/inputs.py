@@ -16,6 +16,7 @@ from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import model_folder
 from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.settings import HeadSpec, Training
 from mtkd.method.training import steps_per_epoch
@@ -44,7 +45,7 @@ def load_data(
     data: dict[str, Splits] = {}
     for task in context.tasks:
         more = (UNLABELLED,) if text and source.pool and task in context.teacher_tasks else ()
-        ranking = context.recipe.heads.spec(TASKS[task]).kind == "ranking"
+        ranking = objective_of(context.recipe.heads.spec(TASKS[task])) == "ranking"
         names = (*TASKS[task].splits, *more)
         splits = load_splits(context, tokenizer, rules, task, names, ranking=ranking)
         # A file of unlabelled text need not have some of every task.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -67,16 +67,13 @@ class Heads:
 
     pair: str = "san"  # of sentence pairs: a name in the registry of heads
     qnli: Literal["classification", "ranking"] = "classification"
-    san_steps: Annotated[int, Field(ge=1, le=100)] = 5
-    san_step_dropout: Dropout = 0.1
+    options: dict[str, Any] = field(default_factory=dict)  # of that kind: a SAN's `steps`, say
 
     def spec(self, task: Task) -> HeadSpec:
         """The head that a task gets."""
         if task.name == "qnli" and self.qnli == "ranking":
             return HeadSpec("ranking", task.labels, task.dropout)
-        kind = {"single": "linear", "pair": self.pair, "similarity": "similarity"}[task.kind]
-        steps = {"steps": self.san_steps, "step_dropout": self.san_step_dropout}
-        return HeadSpec(kind, task.labels, task.dropout, steps if kind == "san" else {})
+        return HeadSpec.for_task(task, self.pair, self.options)
 
 
 @dataclass(frozen=True, config=STRICT)

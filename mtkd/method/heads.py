@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError
-from mtkd.data.tasks import Task
-from mtkd.method.settings import HeadSpec
+from mtkd.method.settings import SAN_STEPS, HeadSpec
 
 Objective = Literal["classification", "regression", "ranking"]
 Kind = TypeVar("Kind", bound=type[nn.Module])
@@ -65,12 +64,6 @@ def build_head(spec: HeadSpec, hidden: int) -> nn.Module:
         return find_head(spec.kind)(hidden, spec, **spec.options)
     except (TypeError, ValueError) as error:
         raise MtkdError(f"head {spec.kind!r} with options {spec.options}: {error}") from error
-
-
-def task_head(task: Task, pair: str = "san", options: dict[str, Any] | None = None) -> HeadSpec:
-    """The paper's head for a task; sentence pairs get the kind `pair` with its `options`."""
-    kind = {"single": "linear", "pair": pair, "similarity": "similarity"}[task.kind]
-    return HeadSpec(kind, task.labels, task.dropout, (options or {}) if kind == pair else {})
 
 
 @head("linear")
@@ -124,7 +117,7 @@ class SanHead(nn.Module):
     objective: Objective = "classification"
 
     def __init__(
-        self, hidden: int, spec: HeadSpec, steps: int = 5, step_dropout: float = 0.1
+        self, hidden: int, spec: HeadSpec, steps: int = SAN_STEPS, step_dropout: float = 0.1
     ) -> None:
         super().__init__()
         self.steps, self.step_dropout = steps, step_dropout

@@ -16,7 +16,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
 from mtkd.data.tasks import Task, check_labels
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
-from mtkd.method.heads import build_head, task_head
+from mtkd.method.heads import build_head
 from mtkd.method.settings import HeadSpec
 
 FORMAT = 2
@@ -54,11 +54,12 @@ class MultiTaskModel(nn.Module):
         `dropout` is the rate on the shared layers, None the encoder's own; `seed` decides the new
         heads' weights. Raises MtkdError if the encoder cannot be loaded.
         """
-        specs = tasks if isinstance(tasks, Mapping) else {t.name: task_head(t) for t in tasks}
+        if not isinstance(tasks, Mapping):
+            tasks = {task.name: HeadSpec.for_task(task) for task in tasks}
         encoder, tokenizer = load_encoder(str(name), dropout=dropout), load_tokenizer(str(name))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(encoder, specs, tokenizer)
+            return cls(encoder, tasks, tokenizer)
 
     @property
     def pad(self) -> int:

@@ -6,6 +6,7 @@ its bounds is a pydantic ValidationError, which is a ValueError.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, field
 from typing import Annotated, Any, Literal
 
@@ -13,11 +14,13 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from mtkd.common.settings import STRICT
+from mtkd.data.tasks import Task
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Dropout = Annotated[float, Field(ge=0, le=0.99)]
 LearningRate = Annotated[float, Field(ge=0, le=10)]
+SAN_STEPS = 5  # of a SAN head, where its options name no other; not in the paper, code's default
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))  # from JSON, labels are a list
@@ -28,6 +31,16 @@ class HeadSpec:
     labels: tuple[str, ...] = ()  # class names in output order, () for a regression
     dropout: Dropout = 0.1  # on the head's input; MT-DNN section 4.2: MNLI 0.3, CoLA 0.05
     options: dict[str, Any] = field(default_factory=dict, hash=False)  # of this kind of head
+
+    @classmethod
+    def for_task(
+        cls, task: Task, pair: str = "san", options: Mapping[str, Any] | None = None
+    ) -> HeadSpec:
+        """The paper's head for a task; a sentence pair gets the kind `pair` with its `options`."""
+        if task.kind == "pair":
+            return cls(pair, task.labels, task.dropout, dict(options or {}))
+        kind = "linear" if task.labels else "similarity"
+        return cls(kind, task.labels, task.dropout)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it; `HeadSpec(**found)` is the same head."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.study import Factor, Study, Variant, register_study
+from mtkd.method.settings import SAN_STEPS
 
 
 @register_study("heads", group="ablations")
@@ -17,16 +18,17 @@ def heads(recipe: Recipe) -> Study:
         return Variant(name, title, "mtdnn-noft", "mtdnn", run, given, factors, tasks=())
 
     san = own.pair == "san"
-    title = f"SAN, {own.san_steps} steps" if san else "linear heads"
-    steps = own.san_steps if san else 0
+    steps = own.options.get("steps", SAN_STEPS) if san else 0
+    title = f"SAN, {steps} steps" if san else "linear heads"
     variants = [variant("recipe", f"{title}, {sampling} mixing", san_steps=steps, mixing=sampling)]
     if san:
-        linear = variant("linear", "linear heads", "heads.pair=linear", san_steps=0)
-        variants.append(linear)
+        to_linear = ("heads.pair=linear", "heads.options={}")
+        variants.append(variant("linear", "linear heads", *to_linear, san_steps=0))
+    to_san = () if san else ("heads.pair=san", "heads.options={}")
     for k in (1, 2, 5, 10):
         if k != steps:
-            title, changes = f"SAN, {k} step{'s' if k > 1 else ''}", f"heads.san_steps={k}"
-            variants.append(variant(f"san-{k}", title, "heads.pair=san", changes, san_steps=k))
+            title, changes = f"SAN, {k} step{'s' if k > 1 else ''}", f"heads.options.steps={k}"
+            variants.append(variant(f"san-{k}", title, *to_san, changes, san_steps=k))
     for law in ("proportional", "power", "uniform", "annealed"):
         if law != sampling:
             change = f"training.mixing={law}"

@@ -25,7 +25,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.opening import open_run
 from mtkd.experiments.plans import expand, main_runs, notices, variant_runs
-from mtkd.experiments.recipes import available, changed, load_recipe
+from mtkd.experiments.recipes import available, load_recipe
 from mtkd.experiments.settings import Recipe, Teachers
 from mtkd.experiments.studies.registry import (
     make_study,
@@ -38,6 +38,7 @@ from mtkd.experiments.studies.study import REGISTERED, Study, register_study, st
 from mtkd.experiments.systems.few_labels import repeated_rows
 from mtkd.experiments.systems.student import drawn_units
 from mtkd.experiments.systems.teachers import choose
+from mtkd.experiments.validation import changed
 from mtkd.method.model import load_encoder
 from mtkd.method.settings import Training
 from mtkd.method.targets import Predictions

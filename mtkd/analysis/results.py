@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,11 +90,15 @@ def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
 
 def open_teachers(results: Results) -> RunContext | None:
     """The teachers of the first seed, if they are finished."""
+    return next(finished_teachers(results), None)
+
+
+def finished_teachers(results: Results) -> Iterator[RunContext]:
+    """The teachers of every seed that has them."""
     finished = {record.run_id for record in results.records}
     for run in results.runs:
         if run.stage == "teachers" and run.run_id in finished:
-            return RunContext(results.recipe, run, results.folder, results.tasks)
-    return None
+            yield RunContext(results.recipe, run, results.folder, results.tasks)
 
 
 def teacher_knowledge(results: Results) -> Knowledge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from mtkd.analysis.calibration import calibration_error
 from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
 from mtkd.analysis.plotting import colour
-from mtkd.analysis.results import Results, training_targets
+from mtkd.analysis.results import Results, finished_teachers, training_targets
 from mtkd.analysis.statistics import estimate
 from mtkd.analysis.study_figures import rows_figure
 from mtkd.analysis.study_tables import printed
@@ -19,7 +19,6 @@ from mtkd.analysis.systems import system_order, system_title, task_title
 from mtkd.analysis.tables import OURS, frame_of, row_of
 from mtkd.analysis.views import View
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import RunContext
 
 TEACHER = "ensemble"
 NOISE = {
@@ -101,14 +100,6 @@ def label_noise(results: Results) -> pd.DataFrame:
                 percent = dict(zip(NOISE, (100 * float(x) for x in found), strict=True))
                 rows.append({"task": task, "seed": opened.run.seed, **percent})
     return pd.DataFrame(rows, columns=["task", "seed", *NOISE])
-
-
-def finished_teachers(results: Results) -> Iterator[RunContext]:
-    """The teachers of every seed that has them."""
-    finished = {record.run_id for record in results.records}
-    for run in results.runs:
-        if run.stage == "teachers" and run.run_id in finished:
-            yield RunContext(results.recipe, run, results.folder, results.tasks)
 
 
 def system_habits(results: Results) -> pd.DataFrame:

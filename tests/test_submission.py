@@ -23,12 +23,13 @@ from mtkd.app.submission import (
 )
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 from mtkd.data.tasks import GLUE
 from mtkd.experiments import records
-from mtkd.experiments.context import prediction_file, run_folder
+from mtkd.experiments.plans import find_run
 from mtkd.experiments.recipes import as_yaml, load_recipe
-from mtkd.experiments.records import Record, Score
-from mtkd.experiments.runs import Run, find_run
+from mtkd.experiments.records import Record, Score, prediction_file, run_folder
+from mtkd.experiments.runs import Run
 from mtkd.method.targets import Predictions, write_predictions
 
 TRAINED = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
@@ -97,18 +98,33 @@ def write_glue(root: Path) -> Path:
 
 
 def finished(
-    results: Path, glue: Path, stage: str, what: str, system: str, tasks: tuple[str, ...] = TRAINED
+    results: Path,
+    glue: Path,
+    stage: str,
+    variant: str,
+    system: str,
+    tasks: tuple[str, ...] = TRAINED,
 ) -> StandIn:
     """A finished run of the smoke recipe on a GLUE folder, without predictions yet."""
     recipe = load_recipe("smoke", [f"tasks=[{','.join(tasks)}]"], str(glue))
-    run = find_run(recipe, stage, what, 1)
-    records.write_text(results / "smoke" / "recipe.yaml", as_yaml(recipe))
+    run = find_run(recipe, stage, variant, 1)
+    write_text(results / "smoke" / "recipe.yaml", as_yaml(recipe))
     listed = [] if system == "ensemble" else [system]
     scores = (Score(system, "rte", "dev", "accuracy", 50.0, 3),)
     record = Record(
-        run.run_id, run.config_id, recipe.name, stage, what, 1, (), {}, scores, {"systems": listed}
+        run_id=run.run_id,
+        config_id=run.config_id,
+        recipe=recipe.name,
+        stage=stage,
+        variant=variant,
+        seed=1,
+        parents={},
+        settings={},
+        stamp="",
+        scores=scores,
+        details={"systems": listed},
     )
-    records.write_record(run_folder(results / "smoke", run), record)
+    records.write_record(run_folder(results / "smoke", run.run_id), record)
     return StandIn(glue, results / "smoke", run, system)
 
 
@@ -117,8 +133,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stand
     """A stand-in with all predictions, stored in another order than the test files have."""
     monkeypatch.setenv("MTKD_RESULTS", str(tmp_path / "results"))
 
-    def build(stage: str = "baselines", what: str = "bert", system: str = "bert") -> StandIn:
-        made = finished(paths.results(), write_glue(tmp_path / "glue"), stage, what, system)
+    def build(stage: str = "baselines", variant: str = "bert", system: str = "bert") -> StandIn:
+        made = finished(paths.results(), write_glue(tmp_path / "glue"), stage, variant, system)
         for (task, split), outputs in OUTPUTS.items():
             made.store(task, split, [2, 0, 1], [outputs[2], outputs[0], outputs[1]])
         return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
@@ -11,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mtkd.common.code import code_digest
 from mtkd.data import tokens as encoding
 from mtkd.data.digests import UNLABELLED_FILE, content, file_digest, source_files
 from mtkd.data.loading import DataSource
 from mtkd.data.tasks import Task
 
-PACKAGE = Path(__file__).parent
-READERS = "loading glue_files label_names tasks toy/benchmark toy/tasks toy/language".split()
 COMMIT = re.compile("[0-9a-f]{40}")  # a branch or a tag may move
 
 
@@ -40,13 +38,6 @@ def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> 
     if source.pool and source.unlabelled is not None:
         text = Path(source.unlabelled).expanduser()
         files.append(["unlabelled", file_digest(text, UNLABELLED_FILE)])
-    versions = [encoding.CACHE_LAYOUT, np.__version__, readers_digest()]
+    versions = [encoding.CACHE_LAYOUT, np.__version__, code_digest("mtkd.data.loading")]
     everything = [task.name, facts, files, versions, rules, max_length]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-
-
-@functools.cache
-def readers_digest() -> str:
-    """Digest of the modules that make examples: another version may make others."""
-    code = b"".join((PACKAGE / f"{name}.py").read_bytes() for name in READERS)
-    return hashlib.sha256(code).hexdigest()

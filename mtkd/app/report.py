@@ -16,11 +16,12 @@ from markupsafe import Markup
 from mtkd.analysis import tables
 from mtkd.analysis.calibration import BINS
 from mtkd.analysis.evaluations import Outputs, confusion, dev_labels, dev_outputs
+from mtkd.analysis.main_views import main_views
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, open_teachers, times
 from mtkd.analysis.statistics import task_order
 from mtkd.analysis.systems import system_order, system_title, task_title
-from mtkd.analysis.views import View, main_views
+from mtkd.analysis.views import View
 from mtkd.app import report_figures
 from mtkd.app.report_parts import (
     Picture,

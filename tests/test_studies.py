@@ -17,9 +17,9 @@ from transformers import BertConfig, BertModel
 from mtkd.analysis import ensemble_sizes, study_tables
 from mtkd.analysis import teacher_analysis as teachers
 from mtkd.analysis.evaluations import Outputs
+from mtkd.analysis.markup import read_values
 from mtkd.analysis.study_figures import curves, forest
 from mtkd.analysis.study_tables import GAIN, MEAN, ON_OTHERS, ON_TAUGHT
-from mtkd.analysis.tables import read_values
 from mtkd.analysis.views import View, write
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import GLUE

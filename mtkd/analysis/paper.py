@@ -35,18 +35,3 @@ def stilts_dev() -> pd.Series:
 def paper_scores() -> pd.DataFrame:
     """Table 3 as task scores in points: one row per task, one column per system."""
     return paper_dev().pivot_table(index="task", columns="system", values="value", aggfunc="mean")
-
-
-def few_labels_scores() -> pd.DataFrame:
-    """MT-DNN's domain adaptation (its Table 4, BASE): columns task, start, percent, value."""
-    paper = read_paper()
-    rows = paper[(paper["table"] == "mtdnn-4") & (paper["split"] == "dev")]
-    places = rows["task"].str.extract(r"(?P<task>\w+)@(?P<percent>[\d.]+)%")
-    return pd.DataFrame(
-        {
-            "task": places["task"],
-            "start": rows["system"].str.removesuffix("-base"),
-            "percent": places["percent"].astype(float),
-            "value": rows["value"],
-        }
-    )

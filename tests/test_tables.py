@@ -11,7 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd.analysis import figures, inspection, markup, plotting, run_figures, tables, views
+from mtkd.analysis import (
+    figures,
+    inspection,
+    main_views,
+    markup,
+    plotting,
+    run_figures,
+    tables,
+    views,
+)
 from mtkd.analysis import paper as published
 from mtkd.analysis.results import taught_systems
 from mtkd.analysis.statistics import estimate
@@ -173,7 +182,7 @@ def test_a_mean_needs_every_task() -> None:
 
 
 def test_degenerate_evaluations_are_counted() -> None:
-    (line,) = views.degenerate_note(FULL, DEV)
+    (line,) = main_views.degenerate_note(FULL, DEV)
     assert "1 of 270 evaluations" in line and "on RTE (dev), seed 2" in line
 
 
@@ -250,9 +259,9 @@ def test_incomplete_results_give_what_there_is(systems: tuple[str, ...], tmp_pat
     dev, gains = tables.dev_values(some), tables.gain_values(some)
     assert set(dev["system"]) == {*systems, "mtdnn-kd"} - {*APART}
     found = [
-        views.summary_view(dev, gains),
-        *views.dev_views(dev, []),
-        *views.gain_views(gains, ()),
+        main_views.summary_view(dev, gains),
+        *main_views.dev_views(dev, []),
+        *main_views.gain_views(gains, ()),
     ]
     for view in found:
         assert all(path.stat().st_size > 0 for path in views.write(view, tmp_path))
@@ -269,7 +278,7 @@ def test_a_view_as_files(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again, CHANGES.round(4), check_dtype=False)
     lines = written[".md"].read_text(encoding="utf-8").splitlines()
     assert {line.count("|") for line in lines if line.startswith("|")} == {13}
-    assert lines[-2:] == ["- Caption & more.", "- Note."]
+    assert (lines[0], lines[-1]) == ("Caption & more.", "- Note.")
     tex = written[".tex"].read_text(encoding="utf-8")
     assert r"Title. Caption \& more. Note." in tex
     assert r"75 \% [75, 75]" in tex and "$-$2.0 [$-$2.0" in tex

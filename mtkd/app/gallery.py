@@ -71,7 +71,7 @@ def gallery(folder: Path) -> str:
     """results/README.md as Markdown, from the tables and figures in `folder`, results/<recipe>."""
     name = folder.name
     text = (folder / "tables" / "summary.md").read_text(encoding="utf-8")
-    summary = text.split("\n\n")[0].strip()
+    summary = text.split("\n\n")[1].strip()
     tables = [
         f"- [{file}](reference/{name}/tables/{file}): {words}"
         for file, words in TABLES.items()
@@ -96,7 +96,7 @@ def readme_block(folder: Path) -> str:
     """What the README shows of the demo: its main figure and the summary, as committed."""
     figure = "![Dev scores of the main systems](results/reference/demo/figures/dev_scores.png)"
     text = (folder / "tables" / "summary.md").read_text(encoding="utf-8")
-    summary = text.split("\n\n")[0].strip()
+    summary = text.split("\n\n")[1].strip()
     words = (
         "Dev scores in points: mean over seeds, 95 % interval (Student's t). Gains: over MT-DNN, "
         "paired by seed. Paper: BERT-large on GLUE, another encoder and benchmark, so compare "

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mtkd.analysis.ensemble_sizes import ensemble_views
+from mtkd.analysis.main_views import main_views
 from mtkd.analysis.results import Results
 from mtkd.analysis.study_views import study_views
 from mtkd.analysis.teacher_analysis import teacher_views
-from mtkd.analysis.views import View, main_views, write
+from mtkd.analysis.views import View, write
 from mtkd.app.report import write_report
 from mtkd.common.files import write_text
 

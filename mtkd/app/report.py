@@ -16,11 +16,12 @@ from markupsafe import Markup
 from mtkd.analysis import tables
 from mtkd.analysis.calibration import BINS
 from mtkd.analysis.evaluations import Outputs, confusion, dev_labels, dev_outputs
+from mtkd.analysis.main_views import main_views
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, open_teachers, times
 from mtkd.analysis.statistics import task_order
 from mtkd.analysis.systems import system_order, system_title, task_title
-from mtkd.analysis.views import View, main_views
+from mtkd.analysis.views import View
 from mtkd.app import report_figures
 from mtkd.app.report_parts import (
     Picture,
@@ -131,10 +132,12 @@ def render(
     )
 
 
-def view_sheet(shown: Mapping[str, View], name: str) -> Sheet | None:
-    """A view's table; None where there is none."""
+def view_sheet(shown: Mapping[str, View], name: str) -> Sheet:
+    """A view's table; an empty one where there is none."""
     view = shown.get(name)
-    return None if view is None or view.table is None else sheet(view.table, view.title)
+    return (
+        Sheet(name, (), ()) if view is None or view.table is None else sheet(view.table, view.title)
+    )
 
 
 def own_file(name: str) -> Markup:
@@ -179,9 +182,8 @@ def task_parts(
 ) -> list[TaskPart]:
     """A section for every task that has dev scores."""
     systems = system_order(scores)
-    values = shown["glue_dev"].values if "glue_dev" in shown else None
-    if values is None:
-        return []
+    view = shown.get("glue_dev")
+    values = tables.frame_of([]) if view is None or view.values is None else view.values
     named = named_system(systems, results.taught)
     parts = []
     for task in task_order(scores):

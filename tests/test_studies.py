@@ -8,11 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
-from transformers import BertConfig, BertModel
 
 from mtkd.analysis import ensemble_sizes, study_tables
 from mtkd.analysis import teacher_analysis as teachers
@@ -38,7 +36,6 @@ from mtkd.experiments.systems.few_labels import repeated_rows
 from mtkd.experiments.systems.student import drawn_units
 from mtkd.experiments.systems.teachers import choose
 from mtkd.experiments.validation import changed
-from mtkd.method.model import load_encoder
 from mtkd.method.settings import Training
 from mtkd.method.targets import Predictions
 
@@ -327,18 +324,6 @@ def test_random_teachers_are_drawn_by_the_seed() -> None:
     assert len(drawn) > 10 and all(len(set(three)) == 3 for three in drawn)
     assert choose(ranking, random, 4) == choose(ranking, random, 4)
     assert [c["variant"] for c in choose(ranking, Teachers(choose=2), 4)] == ["a", "b"]
-
-
-def test_a_loaded_encoder_keeps_its_first_layers(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    size = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
-    config = BertConfig(vocab_size=20, num_hidden_layers=3, **size)
-    whole = BertModel(config, add_pooling_layer=False)
-    whole.save_pretrained(tmp_path)
-    part = load_encoder(str(tmp_path), layers=2)
-    assert part.config.num_hidden_layers == 2 and len(part.encoder.layer) == 2
-    for name, value in part.state_dict().items():
-        assert torch.equal(whole.state_dict()[name], value)
 
 
 def test_students_are_taught_by_students_above_them() -> None:

@@ -15,12 +15,11 @@ from mtkd.analysis.results import Results, finished_teachers, training_targets
 from mtkd.analysis.statistics import estimate
 from mtkd.analysis.study_figures import rows_figure
 from mtkd.analysis.study_tables import printed
-from mtkd.analysis.systems import system_order, system_title, task_title
+from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
 from mtkd.analysis.tables import OURS, frame_of, row_of
 from mtkd.analysis.views import View
 from mtkd.data.tasks import GLUE
 
-TEACHER = "ensemble"
 NOISE = {
     "noisy": "Wrong labels, % of all",
     "corrected": "Corrected, % of the wrong labels",
@@ -113,9 +112,9 @@ def system_habits(results: Results) -> pd.DataFrame:
     for system, outputs in found.items():
         for seed in sorted({one.seed for one in outputs}):
             mine = [one for one in outputs if one.seed == seed]
-            teachers = [one for one in found.get(TEACHER, []) if one.seed == seed]
+            teachers = [one for one in found.get(ENSEMBLE, []) if one.seed == seed]
             bins = pooled_reliability(mine)
-            alike = np.nan if system == TEACHER else agreement(mine, teachers)
+            alike = np.nan if system == ENSEMBLE else agreement(mine, teachers)
             error = np.nan if bins is None else 100 * calibration_error(bins)
             row = {"system": system, "seed": seed, "agreement": alike, "calibration": error}
             rows.append(row)

@@ -76,7 +76,9 @@ class Study:
 
     @property
     def measured_against(self) -> str:
-        return self.reference_title or self.variant(self.reference).title
+        """The reference in words."""
+        own = self.variant(self.reference).title if self.reference else "its reference"
+        return self.reference_title or own
 
     def variant(self, name: str) -> Variant:
         for variant in self.variants:

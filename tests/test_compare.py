@@ -158,7 +158,7 @@ def test_a_single_side_is_compared_with_the_committed_results_of_its_recipe(
 ) -> None:
     put(altered("mtdnn", "rte", -3), "results/demo")
     shutil.copytree(put(SCORES), tmp_path / "reference" / "demo")
-    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(paths, "REFERENCE", tmp_path / "reference")
     sides = compare.open_sides(["demo"])
     assert [side.label for side in sides] == ["committed", "demo"]

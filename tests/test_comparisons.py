@@ -86,7 +86,7 @@ def test_test_scores_with_diagnostic_and_wnli() -> None:
     records = [as_test(r, 30.0) for r in results(5, systems=("mtdnn", "metal", "metal-ensemble"))]
     wnli = (Score("majority", "wnli", "test", "accuracy", 65.0, 100),)
     scores = collect([*records, replace(records[0], run_id="g", seed=0, scores=wnli)])
-    table = tables.test_table(tables.test_values(scores))
+    table = tables.printed(tables.score_values(scores, "test"))
     ours = row(table, "MT-DNN")
     assert ours["Mean of 8"].startswith("72.0 [") and ours["AX"].startswith("30.0")
     # Nine tasks: eight at the mean of 72 and WNLI's majority class; the kit's own score agrees.
@@ -99,7 +99,7 @@ def test_test_scores_with_diagnostic_and_wnli() -> None:
     assert metal["GLUE"] == "83.2" and metal["RTE"] == "80.9"
     assert row(table, "Human performance (paper)")["GLUE"] == "87.1"
     assert row(table, "GPT on STILTs (paper)")["QNLI"] == "-"
-    assert len(tables.test_values(SCORES)) == 0, "no test labels, no test table"
+    assert len(tables.score_values(SCORES, "test")) == 0, "no test labels, no test table"
 
 
 def test_stilts_by_intermediate_task() -> None:

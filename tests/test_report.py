@@ -202,7 +202,7 @@ def test_cells_split_at_the_interval() -> None:
 
 
 def test_paper_rows_are_marked(made: Results) -> None:
-    rows = report_parts.sheet(tables.dev_table(tables.dev_values(made.scores)), "dev").rows
+    rows = report_parts.sheet(tables.printed(tables.score_values(made.scores)), "dev").rows
     assert [row.paper for row in rows].count(True) == 4
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
+from mtkd.analysis.paper import PAPER as TABLE_3
 from mtkd.analysis.statistics import (
     estimate,
     paired,
@@ -35,7 +36,6 @@ from mtkd.analysis.tables import (
     mean_title,
     verdict,
 )
-from mtkd.analysis.tables import PAPER as PRINTED
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.experiments.records import COLUMNS, SCHEMA
@@ -210,7 +210,7 @@ def paper_cells(ours: pd.DataFrame | None, reverse: bool) -> pd.DataFrame:
     if ours is None:
         return pd.DataFrame()
     gains = gain_values(ours)
-    paper = gains.loc[gains["source"] == PRINTED, ["system", "task", "value"]]
+    paper = gains.loc[gains["source"] == TABLE_3, ["system", "task", "value"]]
     both = gains[gains["source"] == OURS].merge(paper, on=["system", "task"])
     both["outcome"] = [direction(row, row["value_y"]) or UNCLEAR for row in both.to_dict("records")]
     sides = ["value_y", "value_x"] if reverse else ["value_x", "value_y"]

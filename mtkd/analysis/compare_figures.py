@@ -7,7 +7,7 @@ import pandas as pd
 from mtkd.analysis.compare import Comparison, table, verdict_line
 from mtkd.analysis.figures import ablation, dev_scores
 from mtkd.analysis.plotting import Plot
-from mtkd.analysis.tables import OURS, dev_values, gain_values
+from mtkd.analysis.tables import OURS, gain_values, score_values
 from mtkd.analysis.views import View
 
 CELLS = (
@@ -39,6 +39,6 @@ def overlaid(one: Comparison) -> Plot:
         return ablation(gain_values(next(iter(known.values()))))
     values = [
         found[found["source"] == OURS].assign(source=label)
-        for label, found in ((label, dev_values(scores)) for label, scores in known.items())
+        for label, found in ((label, score_values(scores)) for label, scores in known.items())
     ]
     return dev_scores(pd.concat(values), (one.first.label, one.second.label))

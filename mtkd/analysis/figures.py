@@ -18,6 +18,7 @@ from matplotlib.patches import Patch
 from mtkd.analysis import plotting
 from mtkd.analysis.colours import BLUE, GREEN, GREY, VERMILLION
 from mtkd.analysis.inspection import entropy
+from mtkd.analysis.paper import PAPER
 from mtkd.analysis.systems import (
     MAJORITY,
     REFERENCE,
@@ -26,7 +27,7 @@ from mtkd.analysis.systems import (
     system_title,
     task_title,
 )
-from mtkd.analysis.tables import OURS, PAPER, tasks_of
+from mtkd.analysis.tables import OURS, tasks_of
 from mtkd.experiments.records import Record
 
 Knowledge = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]
@@ -67,7 +68,7 @@ def task_rows(
 
 @plotting.styled
 def dev_scores(values: pd.DataFrame, overlaid: tuple[str, str] | None = None) -> plotting.Plot:
-    """Dev score per task and mean, with intervals and seeds; `values` of `dev_values`.
+    """Dev score per task and mean, with intervals and seeds; `values` of `score_values`.
 
     The paper's are in a panel of their own; two sources `overlaid` share one.
     """

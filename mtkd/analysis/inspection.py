@@ -35,14 +35,27 @@ def unsure_examples(
     gold = examples.label.astype(np.int64)
     key = soft[np.arange(len(gold)), gold] if by == "contradicts" else -entropy(soft)
     rows = np.argsort(key, kind="stable")[:count]
-    columns: dict[str, Any] = {task.columns[0]: [examples.text_a[row] for row in rows]}
-    if examples.text_b is not None:
-        columns[task.columns[1]] = [examples.text_b[row] for row in rows]
-    columns["gold"] = [task.labels[label] for label in gold[rows]]
+    frame = example_frame(examples, rows).set_axis(examples.idx[rows]).rename_axis("id")
+    return frame.assign(**{f"P({n})": soft[rows, i].round(3) for i, n in enumerate(task.labels)})
+
+
+def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:
+    """Some examples (row numbers) of a split: texts, gold label, the true one where it is known."""
+    task = examples.task
+
+    def named(values: np.ndarray) -> list[Any]:
+        found = [values[row] for row in rows]
+        return [task.labels[int(v)] if task.labels else round(float(v), 1) for v in found]
+
+    columns: dict[str, list[Any]] = {}
+    for name, texts in zip(task.columns, (examples.text_a, examples.text_b), strict=False):
+        if texts is not None:
+            columns[name] = [texts[row] for row in rows]
+    if examples.label is not None:
+        columns["gold"] = named(examples.label)
     if examples.clean is not None:
-        columns["true"] = [task.labels[int(label)] for label in examples.clean[rows]]
-    columns |= {f"P({label})": soft[rows, i].round(3) for i, label in enumerate(task.labels)}
-    return pd.DataFrame(columns, index=pd.Index(examples.idx[rows], name="id"))
+        columns["true"] = named(examples.clean)
+    return pd.DataFrame(columns)
 
 
 def entropy(soft: np.ndarray) -> np.ndarray:
@@ -52,20 +65,8 @@ def entropy(soft: np.ndarray) -> np.ndarray:
 
 
 def show_examples(examples: Examples, count: int = 5) -> pd.DataFrame:
-    """The first examples of a split: texts, gold label, and the true one where it is known."""
-    labels = examples.task.labels
-
-    def named(values: np.ndarray) -> list[Any]:
-        return [labels[v] if labels else round(float(v), 1) for v in values[:count]]
-
-    columns: dict[str, list[Any]] = {"text": examples.text_a[:count]}
-    if examples.text_b is not None:
-        columns["second text"] = examples.text_b[:count]
-    if examples.label is not None:
-        columns["gold"] = named(examples.label)
-    if examples.clean is not None:
-        columns["true"] = named(examples.clean)
-    return pd.DataFrame(columns)
+    """The first examples of a split."""
+    return example_frame(examples, np.arange(min(count, len(examples))))
 
 
 def run_scores(record: Record) -> pd.DataFrame:

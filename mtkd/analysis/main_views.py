@@ -8,6 +8,7 @@ import pandas as pd
 
 from mtkd.analysis import baseline_tables, figures, tables
 from mtkd.analysis.evaluations import slice_scores
+from mtkd.analysis.paper import PAPER, RELEASED
 from mtkd.analysis.results import Results, teacher_knowledge
 from mtkd.analysis.statistics import MIN_SEEDS
 from mtkd.analysis.systems import STILTS, system_title, task_title
@@ -20,7 +21,7 @@ INTERVALS = (
     f"{MIN_SEEDS} seeds the single seeds are in parentheses."
 )
 PAPER_NOTE = (
-    f"{tables.PAPER[0].upper()}{tables.PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per "
+    f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per "
     "cell, another benchmark and encoder; compare directions and orders, not levels."
 )
 
@@ -31,11 +32,11 @@ def main_views(results: Results) -> dict[str, View]:
     Raises MtkdError where stored predictions are missing.
     """
     scores, records = results.main_scores, results.records
-    dev, gains = tables.dev_values(scores), tables.gain_values(scores, results.taught)
+    dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
     found = [
         summary_view(dev, gains),
         *dev_views(dev, degenerate_note(records, dev)),
-        test_view(tables.test_values(scores)),
+        test_view(tables.score_values(scores, "test")),
         *gain_views(gains, results.teacher_tasks),
         *baseline_views(results),
         *training_views(results),
@@ -62,7 +63,7 @@ def dev_views(dev: pd.DataFrame, broken: list[str]) -> list[View]:
         notes.append("GLUE: mean over nine tasks, with WNLI answered by its majority class.")
     if set(STILTS) & set(dev["system"]):
         notes.append(
-            f"{tables.RELEASED[0].upper()}{tables.RELEASED[1:]}: github.com/zphang/bert_on_stilts, "
+            f"{RELEASED[0].upper()}{RELEASED[1:]}: github.com/zphang/bert_on_stilts, "
             "after MNLI or without an intermediate task, as the authors chose by task."
         )
     table = View(
@@ -70,7 +71,7 @@ def dev_views(dev: pd.DataFrame, broken: list[str]) -> list[View]:
         "Dev scores",
         "Every system on every task, the paper's cells below ours.",
         tuple(notes),
-        tables.dev_table(dev),
+        tables.printed(dev),
         dev,
     )
     plot = View(
@@ -124,7 +125,7 @@ def test_view(test: pd.DataFrame) -> View:
             "marked (paper) without one of ours above are published numbers only.",
             INTERVALS,
         ),
-        tables.test_table(test),
+        tables.printed(test),
         test,
     )
 

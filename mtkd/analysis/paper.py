@@ -6,6 +6,11 @@ from importlib.resources import files
 
 import pandas as pd
 
+PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
+RELEASED = "released models, BERT-large on GLUE"  # of STILTs, which the paper has with GPT only
+LEADERBOARD = "paper"  # Table 2, GLUE's own test sets: systems of many kinds
+SOURCES = {"dev": {"kd-3": PAPER, "stilts": RELEASED}, "test": {"kd-2": LEADERBOARD}}
+
 
 def read_paper() -> pd.DataFrame:
     """Every cell of the papers' tables: system, task, split, metric, value, table, source, note."""
@@ -13,25 +18,17 @@ def read_paper() -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-def paper_dev() -> pd.DataFrame:
-    """The cells of the KD paper's Table 3 (dev sets; one single model each, or the ensemble)."""
+def published(split: str) -> pd.DataFrame:
+    """Published dev or test scores: source, system, task, and the metrics as printed (a list)."""
     paper = read_paper()
-    return paper[paper["table"] == "kd-3"]
-
-
-def paper_test() -> pd.DataFrame:
-    """The cells of the KD paper's Table 2, GLUE's test sets."""
-    paper = read_paper()
-    return paper[(paper["table"] == "kd-2") & paper["split"].str.startswith("test")]
-
-
-def stilts_dev() -> pd.Series:
-    """Dev scores in points by task of the models that the authors of STILTs released."""
-    paper = read_paper()
-    rows = paper[(paper["table"] == "stilts") & (paper["split"] == "dev")]
-    return rows.set_index("task")["value"]
+    rows = paper[paper["split"].str.startswith(split) & paper["table"].isin(SOURCES[split])]
+    rows = rows.assign(source=rows["table"].map(SOURCES[split]))
+    cells = rows.groupby(["source", "system", "task"], sort=False)["value"].agg(list)
+    return cells.rename("metrics").reset_index()
 
 
 def paper_scores() -> pd.DataFrame:
     """Table 3 as task scores in points: one row per task, one column per system."""
-    return paper_dev().pivot_table(index="task", columns="system", values="value", aggfunc="mean")
+    paper = read_paper()
+    cells = paper[paper["table"] == "kd-3"]
+    return cells.pivot_table(index="task", columns="system", values="value", aggfunc="mean")

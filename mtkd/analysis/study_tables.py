@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
-from mtkd.analysis.paper import read_paper
+from mtkd.analysis.paper import PAPER, read_paper
 from mtkd.analysis.results import Results
 from mtkd.analysis.statistics import (
     Estimate,
@@ -22,7 +22,6 @@ from mtkd.analysis.statistics import (
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.tables import (
     OURS,
-    PAPER,
     cell,
     find_row,
     frame_of,

@@ -21,52 +21,46 @@ NO_TEACHER = "no-teacher"  # its control
 
 @dataclass(frozen=True)
 class System:
-    """A row of the tables. `name` may be a pattern where a recipe has many of a kind."""
+    """A row of the tables."""
 
     name: str
     title: str
     colour: str = colours.BLACK
-    part_of: str = ""  # of another system, or with a table of its own: not in the main tables
+    published: str = ""  # name in paper.csv
+    part_of: str = ""  # of another system, so not in the main tables
     in_plot: bool = True  # of dev scores, which would be too full with all of them
-    published: str | None = None  # name in paper.csv, if it is another; "" for none
 
 
 SYSTEMS = (  # in the order of the tables
     System(MAJORITY, "Majority class"),
-    System("bert", "BERT, one model per task", colours.BLACK),
+    System("bert", "BERT, one model per task", colours.BLACK, "bert"),
     *(
-        System(f"stilts-{t.name}", f"BERT on STILTs, {t.title}", colours.ORANGE)
+        System(f"stilts-{t.name}", f"BERT on STILTs, {t.title}", colours.ORANGE, "stilts-bert")
         for t in TASKS.values()
     ),
-    System("metal", "MeTaL-style", colours.GREY, published=""),
-    System(
-        "metal-ensemble",
-        "MeTaL-style ensemble",
-        colours.DARK_GREY,
-        in_plot=False,
-        published="metal",
-    ),
+    System("metal", "MeTaL-style", colours.GREY),
+    System("metal-ensemble", "MeTaL-style ensemble", colours.DARK_GREY, "metal", in_plot=False),
     System("mtdnn-noft", "MT-DNN, no fine-tuning", colours.SKY, in_plot=False),
-    System(REFERENCE, "MT-DNN", colours.BLUE),
-    System(ENSEMBLE, "MT-DNN ensemble", colours.GREEN),
-    System(STUDENT, "MT-DNN-KD", colours.VERMILLION),
+    System(REFERENCE, "MT-DNN", colours.BLUE, "mtdnn"),
+    System(ENSEMBLE, "MT-DNN ensemble", colours.GREEN, "ensemble"),
+    System(STUDENT, "MT-DNN-KD", colours.VERMILLION, "mtdnn-kd"),
     System("mtdnn-kd-ft", "MT-DNN-KD, fine-tuned", colours.BROWN, in_plot=False),
     System("mtdnn-kd-soft", "MT-DNN-KD, soft targets alone", colours.PURPLE),
     System(NO_TEACHER, "Identical student, no teachers", colours.OLIVE),
 )
-PARTS = (
-    System("candidate-*", "Candidate", part_of=REFERENCE),
-    System("teacher-*", "Teacher", part_of=ENSEMBLE),
-    System("member-*", "Member", part_of="metal-ensemble"),
-    System("intermediate-*", "Intermediate task", part_of="stilts"),
-    System("qnli-*", "QNLI", part_of="bert"),
-)
+PARTS = {  # by pattern of their names: parts of other systems, or with a table of their own
+    "candidate-*": REFERENCE,
+    "teacher-*": ENSEMBLE,
+    "member-*": "metal-ensemble",
+    "intermediate-*": "stilts",
+    "qnli-*": "bert",
+}
 PUBLISHED = (  # rows of the papers' tables for which there is no system here
-    System("bilstm-elmo", "BiLSTM+ELMo+Attn"),
-    System("gpt", "GPT"),
-    System("stilts-gpt", "GPT on STILTs"),
-    System("alice", "ALICE"),
-    System("human", "Human performance"),
+    System("bilstm-elmo", "BiLSTM+ELMo+Attn", published="bilstm-elmo"),
+    System("gpt", "GPT", published="gpt"),
+    System("stilts-gpt", "GPT on STILTs", published="stilts-gpt"),
+    System("alice", "ALICE", published="alice"),
+    System("human", "Human performance", published="human"),
 )
 BY_NAME = {system.name: system for system in (*SYSTEMS, *PUBLISHED)}
 STILTS = tuple(f"stilts-{task}" for task in TASKS)
@@ -76,10 +70,8 @@ def find_system(name: str) -> System:
     """The system of that name; an unknown one has its name as title, and a colour by it."""
     if name in BY_NAME:
         return BY_NAME[name]
-    for part in PARTS:
-        if fnmatch(name, part.name):
-            return System(name, name, part_of=part.part_of)
-    return System(name, name, colours.cycled(name))
+    whole = next((whole for pattern, whole in PARTS.items() if fnmatch(name, pattern)), "")
+    return System(name, name, colours.cycled(name), part_of=whole)
 
 
 def system_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:

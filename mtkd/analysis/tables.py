@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
-from mtkd.analysis.paper import paper_dev, paper_scores, paper_test, stilts_dev
+from mtkd.analysis.paper import PAPER, paper_scores, published
 from mtkd.analysis.statistics import (
     MIN_SEEDS,
     Estimate,
@@ -32,7 +32,6 @@ from mtkd.analysis.systems import (
     MAJORITY,
     PUBLISHED,
     REFERENCE,
-    STILTS,
     find_system,
     majority,
     system_order,
@@ -41,9 +40,6 @@ from mtkd.analysis.systems import (
 )
 from mtkd.data.tasks import DIAGNOSTIC, TASKS
 
-PAPER = "paper, BERT-large on GLUE"  # another encoder and another benchmark: never "the same row"
-RELEASED = "released models, BERT-large on GLUE"  # of STILTs, which the paper has with GPT only
-PRINTED = "paper"  # Table 2, GLUE's own test sets: systems of many kinds
 OURS = "this run"
 VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
 RECOVERED = "recovered"
@@ -55,36 +51,32 @@ AS_PAPER, AGAINST_PAPER = "as in the paper", "other than in the paper"
 # ---------------------------------------------------------------------------- numbers
 
 
-def dev_values(scores: pd.DataFrame) -> pd.DataFrame:
-    """Dev scores as numbers; the paper's Table 3 is of the same tasks.
+def score_values(scores: pd.DataFrame, split: str = "dev") -> pd.DataFrame:
+    """Dev or test scores as numbers, with the papers' of the same tasks; empty without labels.
 
     The task "mean" is there where a system has every task of the table. "glue" is the mean over
-    nine tasks, with WNLI answered by its majority class, where the data has GLUE's tasks.
+    nine tasks, with WNLI answered by its majority class, where the data has GLUE's tasks; "ax" is
+    of the test sets. On test, systems that are published numbers only come last.
     """
-    tasks, paper = task_order(scores), paper_scores()
-    rows = our_rows(scores, "dev")
-    for system in system_order(scores):
-        if system in paper:
-            rows += published_rows(system, PAPER, paper[system], tasks)
-        if system in STILTS:
-            rows += published_rows(system, RELEASED, stilts_dev(), tasks)
-    return frame_of(rows)
-
-
-def test_values(scores: pd.DataFrame) -> pd.DataFrame:
-    """Test scores as numbers, with "ax" and "glue"; empty without test labels.
-
-    The paper's Table 2 is the leaderboard, "glue" as printed; systems that are published numbers
-    only come last.
-    """
-    tasks = task_order(scores, "test")
-    if not tasks:
-        return frame_of([])
-    cells = paper_test().pivot_table(index="task", columns="system", values="value")
-    rows = our_rows(scores, "test")
-    for system in (*system_order(scores, "test"), *(row.name for row in PUBLISHED)):
-        if (name := published_name(system)) in cells:
-            rows += published_rows(system, PRINTED, cells[name], tasks, (DIAGNOSTIC, "glue"))
+    tasks, wnli = task_order(scores, split), wnli_score(scores, split)
+    systems, rows = system_order(scores, split), list[dict[str, Any]]()
+    for system in (*majority(scores, split), *systems) if tasks else ():
+        matrix = score_matrix(scores, system, split)
+        mean = mean_score(matrix, tasks)
+        found = {str(task): matrix[task] for task in matrix} | {"mean": mean}
+        found[DIAGNOSTIC] = diagnostic(scores, system, split)
+        if wnli is not None and is_glue(tasks):
+            found["glue"] = (len(tasks) * mean + wnli) / (len(tasks) + 1)
+        rows += [row_of(system, OURS, task, estimate(values)) for task, values in found.items()]
+    papers = published(split)
+    for system in (*systems, *(row.name for row in PUBLISHED)) if tasks else ():
+        name = find_system(system).published
+        for source, cells in papers[papers["system"] == name].groupby("source", sort=False):
+            metrics = cells.set_index("task")["metrics"]
+            shown = metrics[metrics.index.isin([*tasks, DIAGNOSTIC, "glue"])]
+            rows += [single(system, source, task, *values) for task, values in shown.items()]
+            means = metrics.map(np.mean).reindex(tasks)
+            rows.append(single(system, source, "mean", means.mean(skipna=False)))
     return frame_of(rows)
 
 
@@ -94,8 +86,8 @@ def gain_values(scores: pd.DataFrame, taught: Collection[str] = ()) -> pd.DataFr
     The task "recovered" is the fraction of the ensemble's mean gain that a system with teachers
     (`taught`) keeps, in percent. The paper's rows are differences of its Table 3.
     """
-    tasks, paper = task_order(scores), paper_scores()
-    systems = system_order(scores)
+    tasks, systems, paper = task_order(scores), system_order(scores), paper_scores()
+    ahead = paper.sub(paper[REFERENCE], axis=0)
     if REFERENCE not in systems:
         return frame_of([])
     matrices = {system: score_matrix(scores, system) for system in systems}
@@ -110,30 +102,14 @@ def gain_values(scores: pd.DataFrame, taught: Collection[str] = ()) -> pd.DataFr
         if system in taught and ENSEMBLE in systems:
             kept = recovered(means[system], means[REFERENCE], means[ENSEMBLE])
             rows.append(row_of(system, OURS, RECOVERED, kept))
-        if system in paper:
-            rows += published_rows(system, PAPER, paper[system] - paper[REFERENCE], tasks)
-        if system in paper and system in taught:
-            mine, whole = (
-                (paper[name] - paper[REFERENCE]).reindex(tasks).mean(skipna=False)
-                for name in (system, ENSEMBLE)
-            )
-            rows.append(single(system, PAPER, RECOVERED, 100 * mine / whole))
+        if system in ahead:
+            known = ahead[system].reindex(tasks)
+            known["mean"] = known.mean(skipna=False)
+            rows += [single(system, PAPER, task, value) for task, value in known.items()]
+            if system in taught:
+                whole = ahead[ENSEMBLE].reindex(tasks).mean(skipna=False)
+                rows.append(single(system, PAPER, RECOVERED, 100 * known["mean"] / whole))
     return frame_of(rows)
-
-
-def our_rows(scores: pd.DataFrame, split: str) -> list[dict[str, Any]]:
-    """Scores of our systems on every task, their mean, and the means with WNLI and AX."""
-    tasks, wnli = task_order(scores, split), wnli_score(scores, split)
-    rows = []
-    for system in (*majority(scores, split), *system_order(scores, split)):
-        matrix = score_matrix(scores, system, split)
-        mean = mean_score(matrix, tasks)
-        found = {str(task): matrix[task] for task in matrix} | {"mean": mean}
-        found[DIAGNOSTIC] = diagnostic(scores, system, split)
-        if wnli is not None and is_glue(tasks):
-            found["glue"] = (len(tasks) * mean + wnli) / (len(tasks) + 1)
-        rows += [row_of(system, OURS, task, estimate(values)) for task, values in found.items()]
-    return rows
 
 
 def wnli_score(scores: pd.DataFrame, split: str) -> float | None:
@@ -149,24 +125,11 @@ def diagnostic(scores: pd.DataFrame, system: str, split: str) -> pd.Series:
     return scores[wanted & (scores["split"] == split)].groupby("seed")["value"].mean()
 
 
-def published_rows(
-    system: str, source: str, cells: pd.Series, tasks: Sequence[str], beside: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    """A paper's cells of one system, and their mean where it has every task."""
-    known = cells.reindex([*tasks, *beside])
-    rows = [single(system, source, task, value) for task, value in known.items()]
-    return [*rows, single(system, source, "mean", known[list(tasks)].mean(skipna=False))]
-
-
-def published_name(system: str) -> str:
-    """What paper.csv calls a system; "" for none."""
-    name = find_system(system).published
-    return system if name is None else name
-
-
-def single(system: str, source: str, task: Any, value: float) -> dict[str, Any]:
-    """One number as printed: no seeds, no interval."""
-    return row_of(system, source, task, Estimate(value, None, None, ())) | {"n": None}
+def single(system: str, source: Any, task: Any, *metrics: float) -> dict[str, Any]:
+    """A published score, the mean of its metrics as printed: no seeds, no interval."""
+    points = metrics if len(metrics) > 1 else ()
+    found = Estimate(float(np.mean(metrics)), None, None, points)
+    return row_of(system, source, task, found) | {"n": None}
 
 
 def row_of(system: str, source: str, task: str, found: Estimate) -> dict[str, Any]:
@@ -216,14 +179,11 @@ def summary(dev: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def printed(
-    values: pd.DataFrame, *, signed: bool = False, cells: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def printed(values: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
     """Numbers as text, one row per system and source, a column per task.
 
-    A cell is the mean with its interval, "81.2 [80.1, 82.3]", or below three seeds the points,
-    "81.2 (80.9, 81.5)". `cells` are the paper's metrics, which its cells then show: "86.9
-    (87.1/86.7)".
+    A cell is the mean with its interval, "81.2 [80.1, 82.3]", below three seeds the points, "81.2
+    (80.9, 81.5)", or a paper's score with its metrics, "86.9 (87.1/86.7)".
     """
     columns = columns_of(values)
     table = []
@@ -234,19 +194,9 @@ def printed(
         for task, column in columns.items():
             percent = task == RECOVERED
             line[column] = cell(found.get(task), signed=signed and not percent, percent=percent)
-            if source != OURS and cells is not None and task in found:
-                line[column] += _metrics(cells, str(system), task)
         line["Seeds"] = seed_counts(rows["n"].dropna())
         table.append(line)
     return pd.DataFrame(table, columns=["System", *columns.values(), "Seeds"])
-
-
-def dev_table(dev: pd.DataFrame) -> pd.DataFrame:
-    return printed(dev, cells=paper_dev())
-
-
-def test_table(test: pd.DataFrame) -> pd.DataFrame:
-    return printed(test, cells=paper_test())
 
 
 def tasks_of(values: pd.DataFrame) -> list[str]:
@@ -277,8 +227,9 @@ def cell(row: Mapping[Any, Any] | None, *, signed: bool, percent: bool = False) 
     text = show(row["value"]) + (" %" if percent else "")
     if pd.notna(row["low"]):
         return f"{text} [{show(row['low'])}, {show(row['high'])}]"
+    between = "/" if pd.isna(row["n"]) else ", "
     few = 1 < len(row["points"]) < MIN_SEEDS
-    return f"{text} ({', '.join(map(show, row['points']))})" if few else text
+    return f"{text} ({between.join(map(show, row['points']))})" if few else text
 
 
 def rounded(value: float, digits: int = 1) -> float:
@@ -290,12 +241,6 @@ def rounded(value: float, digits: int = 1) -> float:
 def decimal(value: float, digits: int, signed: bool) -> str:
     found = rounded(value, digits)
     return f"{'+' if signed and found > 0 else ''}{found:.{digits}f}"
-
-
-def said(row: Mapping[Any, Any], *, signed: bool = True, unit: str = "points") -> str:
-    """A number in a sentence, with interval and n: "+2.3 [+1.8, +3.0] points (n = 5)"."""
-    value, few = cell(dict(row) | {"points": ()}, signed=signed), row["n"] < MIN_SEEDS
-    return f"{value} {unit} (n = {row['n']:.0f}{', too few for an interval' if few else ''})"
 
 
 def verdict(row: Mapping[Any, Any], digits: int = 1) -> str:
@@ -321,16 +266,10 @@ def directions(gains: pd.DataFrame) -> list[str]:
     for system in dict.fromkeys(gains["system"]):
         ours, paper = (find_row(gains, system, source, "mean") for source in (OURS, PAPER))
         if ours and paper and (word := direction(ours, paper["value"])):
-            numbers = f"paper {decimal(paper['value'], 1, True)}, here {said(ours)}"
+            here = f"{cell(ours, signed=True)} points (n = {ours['n']})"
+            numbers = f"paper {decimal(paper['value'], 1, True)}, here {here}"
             found.setdefault(word, []).append(f"{system_title(system)} ({numbers})")
     return [f"Mean gain over MT-DNN, {word}: {'; '.join(names)}." for word, names in found.items()]
-
-
-def _metrics(cells: pd.DataFrame, system: str, task: str) -> str:
-    """The paper's own cells behind a mean, in its order: " (87.1/86.7)"."""
-    mine = (cells["system"] == published_name(system)) & (cells["task"] == task)
-    found = cells.loc[mine, "value"]
-    return f" ({'/'.join(f'{value:.1f}' for value in found)})" if len(found) > 1 else ""
 
 
 def seed_counts(counts: pd.Series) -> str:

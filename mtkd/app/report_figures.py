@@ -33,7 +33,7 @@ MULTI_TASK = "mtdnn-noft"  # the reference before its fine-tuning
 
 @styled
 def task_scores(values: pd.DataFrame, task: str, systems: Sequence[str]) -> Plot:
-    """Dev score of every system on one task: seeds, interval, mean. `values`: glue_dev_values."""
+    """Dev score of every system on one task: seeds, interval, mean. `values`: score_values."""
     if not systems:
         return nothing_to_plot("no system but candidates")
     figure = Plot(figsize=(WIDTH, 0.9 + 0.31 * len(systems)), layout="constrained")

@@ -13,10 +13,10 @@ import pandas as pd
 from mtkd.analysis import calibration
 from mtkd.analysis.evaluations import Outputs, pooled_reliability
 from mtkd.analysis.markup import NOTHING
+from mtkd.analysis.paper import PAPER, RELEASED
 from mtkd.analysis.plotting import Plot, colour, counted, image
 from mtkd.analysis.results import Results, open_teachers, surprising_examples
 from mtkd.analysis.systems import NO_TEACHER, REFERENCE, system_order, system_title, task_title
-from mtkd.analysis.tables import PAPER, RELEASED
 from mtkd.analysis.views import View
 from mtkd.app.report_figures import reliability_curve
 from mtkd.common.progress import duration

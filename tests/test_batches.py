@@ -126,7 +126,7 @@ def test_mixing_keeps_the_number_of_batches(sizes: list[int], law: str, progress
 
 def test_repeated_tasks_start_a_fresh_pass() -> None:
     data = {"large": made_up(lengths_of(150)), "small": made_up(lengths_of(10))}
-    batches = epoch_units(data, 4, seed=0, epoch=1, epochs=1, mixing="uniform")
+    batches = epoch_units(data, 4, seed=0, epoch=1, epochs=1, task_sampling="uniform")
     seen = {task: Counter[int]() for task in data}
     for task, units in batches:
         seen[task].update(units.tolist())

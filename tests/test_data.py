@@ -289,15 +289,15 @@ def test_limit_is_a_seeded_sample_in_file_order(tmp_path: Path) -> None:
 
 def test_a_share_of_the_labels_holds_every_smaller_one() -> None:
     def ids(share: float) -> list[int]:
-        return load_examples(DataSource(share=share), "rte", "train").idx.tolist()
+        return load_examples(DataSource(label_fraction=share), "rte", "train").idx.tolist()
 
     assert [len(ids(share)) for share in (0.1, 0.25, 1.0)] == [12, 30, 120]
     assert set(ids(0.1)) < set(ids(0.25)) and ids(0.1) == sorted(ids(0.1))
-    assert len(load_examples(DataSource(share=0.1), "rte", "dev")) == 300
+    assert len(load_examples(DataSource(label_fraction=0.1), "rte", "dev")) == 300
 
 
 def test_toy_text_without_labels_is_in_the_language_of_the_task() -> None:
-    text = load_examples(DataSource(pool=2.0, share=0.1), "rte", "unlabelled")
+    text = load_examples(DataSource(unlabelled_ratio=2.0, label_fraction=0.1), "rte", "unlabelled")
     assert text.label is None and len(text) == 2 * 120  # of all training examples
     dev = load_examples(DataSource(), "rte", "dev")
     assert not set(zip(text.text_a, text.text_b or (), strict=True)) & set(
@@ -311,12 +311,12 @@ def test_test_sentences_or_a_file_are_text_without_labels(tmp_path: Path) -> Non
     (tmp_path / "RTE" / "test.tsv").write_text(
         "index\tsentence1\tsentence2\n" + "".join(f"{i}\tc {i}\td {i}\n" for i in range(4))
     )
-    text = load_examples(replace(source, pool=1.0), "rte", "unlabelled")
+    text = load_examples(replace(source, unlabelled_ratio=1.0), "rte", "unlabelled")
     assert text.text_a == [f"c {i}" for i in range(4)] and text.label is None
 
     path = tmp_path / "more.txt"
     path.write_text("rte\te\tf\ncola\tone sentence\nrte\tg\th\n")
-    from_file = replace(source, pool=1.0, unlabelled=str(path))
+    from_file = replace(source, unlabelled_ratio=1.0, unlabelled_file=str(path))
     assert load_examples(from_file, "rte", "unlabelled").text_b == ["f", "h"]
     path.write_text("rte\te\tf\nrte\tno second\n")
     message = refused(from_file, "rte", "unlabelled")
@@ -614,9 +614,9 @@ def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.Monke
         of(source, rules="other rules"),
         of(source, longest=15),
         of(replace(source, limit=1)),
-        of(replace(source, share=0.5)),
-        of(replace(source, pool=1.0)),
-        of(replace(source, pool=1.0, unlabelled=str(text))),
+        of(replace(source, label_fraction=0.5)),
+        of(replace(source, unlabelled_ratio=1.0)),
+        of(replace(source, unlabelled_ratio=1.0, unlabelled_file=str(text))),
         of(rte(tmp_path / "new", [index, "A cow ran.", *rest])),  # as long as before
         of(DataSource()),
         of(DataSource(seed=1)),
@@ -624,7 +624,7 @@ def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.Monke
         of(replace(hub, revision="0" * 40)),
     ]
     text.write_text("rte\ta\tc\n")
-    others.append(of(replace(source, pool=1.0, unlabelled=str(text))))
+    others.append(of(replace(source, unlabelled_ratio=1.0, unlabelled_file=str(text))))
     monkeypatch.setattr(encoding, "CACHE_LAYOUT", "another")
     others.append(of(source))
     assert None not in others and len({first, *others}) == 14
@@ -633,7 +633,7 @@ def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.Monke
     assert of(replace(hub, hub=str(tmp_path))) is None
     assert of(DataSource(kind="folder", path=str(tmp_path))) is None
     assert data_origin(hub, TASKS["snli"], "rules", 16) is None
-    assert of(replace(source, unlabelled="/no/such")) is not None
+    assert of(replace(source, unlabelled_file="/no/such")) is not None
 
 
 def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     settings = recipe.training
     assert (settings.epochs, settings.batch_size, settings.learning_rate) == (5, 32, 5e-5)
     assert (settings.warmup, settings.clip, recipe.max_length) == (0.1, 1.0, 512)
-    assert recipe.teachers.choose == 3 and recipe.teachers.by == ("mnli", "rte")
+    assert recipe.teachers.choose == 3 and recipe.teachers.selection_tasks == ("mnli", "rte")
     assert recipe.teachers.tasks == ("mnli", "qqp", "rte", "qnli")
     assert [s.hard_weight for s in recipe.students.values()] == [0.5, 0.0]
     specs = {name: recipe.heads.spec(task) for name, task in GLUE.items()}
@@ -119,7 +119,7 @@ training.clip=true | training.clip: | number | True
 training.learning_rate=5e-5 | training.learning_rate: | '5e-5' | write 5.0e-5
 training.learning_rate=.nan | training.learning_rate: | nan
 training.epochs=0 | training.epochs: | at least 1
-training.mixing=random | training.mixing: | 'random' | 'annealed'
+training.task_sampling=random | training.task_sampling: | 'random' | 'annealed'
 finetuning.batch_size=0 | finetuning.batch_size: | 1, found 0
 fresh_heads=1 | fresh_heads: | boolean
 tasks=rte | tasks: | list | 'rte'
@@ -136,15 +136,15 @@ candidates.dropout=[] | candidates.dropout: | at least one
 candidates.dropout=[0.1, 1.5] | candidates.dropout[1]: | 1.5
 dropout=1.5 | dropout: | 1.5
 students.a.hard_weight=1.1 | students.a.hard_weight: | 1.1
-students.a.twin_of=b | students.a.twin_of: | 'b' is no student above it
+students.a.same_seed_as=b | students.a.same_seed_as: | 'b' is no student above it
 students.mtdnn-kd.taught_by=[mtdnn-kd-soft] | students.mtdnn-kd.taught_by: | above it
-students.a.unlabelled=1 | students.a.unlabelled: | data.pool
+students.a.unlabelled_ratio=1 | students.a.unlabelled_ratio: | data.unlabelled_ratio
 students.a.loss=cross_entropy | students.*.loss: | did you mean 'cross-entropy'
 students.bert.hard_weight=0.5 | students.bert: | another system
 students.a/b.hard_weight=1 | students.a/b: | letters
 seeds=[1, 1] | seeds: | different
 seeds=[-1] | seeds[0]: | -1
-unlabelled.amounts=[0.5] | unlabelled.amounts: | 0 first
+unlabelled.ratios=[0.5] | unlabelled.ratios: | 0 first
 data.kind=zip | data.kind: | 'zip' | 'folder'
 data.scale=-1 | data.scale: | -1
 data.limit=0 | data.limit: | 1, found 0
@@ -199,7 +199,7 @@ def test_unreadable_files_are_refused(
     path = tmp_path / "other" / "recipe.yaml"
     path.parent.mkdir()
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    monkeypatch.setenv(paths.RESULTS_VARIABLE, str(tmp_path))
     for read in (lambda: load_recipe(str(path)), lambda: open_recipe("other")):
         with pytest.raises(MtkdError) as caught:
             read()
@@ -316,7 +316,7 @@ def test_adding_a_seed_keeps_the_other_runs(tmp_path: Path) -> None:
         ("max_length=64", {"baselines", "mtdnn", "teachers", "distill"}),
         ("finetuning.epochs=2", {"mtdnn", "teachers", "distill"}),
         ("teachers.average=logits", {"teachers", "distill"}),
-        ("teachers.by=[rte]", {"teachers", "distill"}),
+        ("teachers.selection_tasks=[rte]", {"teachers", "distill"}),
         ("teachers.tasks=[mnli]", {"distill"}),
         ("students.mtdnn-kd.hard_weight=0.3", {"distill"}),
     ],
@@ -340,7 +340,7 @@ def test_identity_does_not_depend_on_where_the_data_lie(tmp_path: Path) -> None:
     (first / "RTE").mkdir(parents=True)
     (first / "RTE" / "train.tsv").write_text("index\tsentence1\tsentence2\tlabel\n")
     shutil.copytree(first, second)
-    settings = ("teachers.by=[rte]", "teachers.tasks=[rte]")
+    settings = ("teachers.selection_tasks=[rte]", "teachers.tasks=[rte]")
     path = write(tmp_path)
     one, two = (load_recipe(path, settings, str(folder)) for folder in (first, second))
     assert ids(one) == ids(two)

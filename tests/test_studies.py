@@ -111,7 +111,7 @@ def test_counterparts_differ_in_one_factor(demo: Recipe) -> None:
     assert {study.variant(name).factors["more"] for name in again} == {"unlabelled text"}
     for name, other in again.items():
         one, two = (variant_runs(demo, study, study.variant(n))[0].settings for n in (name, other))
-        assert one["distillation"] == two["distillation"] | {"again": False}
+        assert one["distillation"] == two["distillation"] | {"repeat_labelled": False}
         assert one["training"] == two["training"]
     sizes = make_study(demo, "sizes")
     pairs = [(v, sizes.variant(r)) for v in sizes.variants if (r := sizes.reference_of(v))]

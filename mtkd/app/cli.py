@@ -193,8 +193,8 @@ def asked_recipe(
     kept, kept_text = saved_choices(results_folder(recipe))
     given = {setting.partition("=")[0] for setting in settings}
     found = str(text.resolve()) if text else kept_text
-    if found and "data.unlabelled" not in given:
-        recipe = replace(recipe, data=replace(recipe.data, unlabelled=found))
+    if found and "data.unlabelled_file" not in given:
+        recipe = replace(recipe, data=replace(recipe.data, unlabelled_file=found))
     # Those of before come first: a run that two studies share keeps the name it was made under.
     wanted = [*recipe.studies, *(() if "studies" in given else kept), *named(words)]
     return replace(recipe, studies=tuple(dict.fromkeys(wanted)))

@@ -28,8 +28,8 @@ CAPTIONS = {
     "the ensemble itself by its size, of the best candidates and of any; and what ensembles of "
     "three gain over their members by how often two members differ.",
     "study_teacher_tasks": "Which tasks have teachers: gain of the student over no teacher.",
-    "study_heads": "Heads and mixing, no teacher: multi-task training with other pair heads and "
-    "other laws of mixing, less the recipe's.",
+    "study_heads": "Heads and task sampling, no teacher: multi-task training with other pair heads "
+    "and other laws of sampling, less the recipe's.",
     "agreement": "How often a system answers as the ensemble does, and its calibration error.",
     "label_noise": "Wrong training labels that the soft targets correct, and right ones that they "
     "contradict.",
@@ -57,7 +57,7 @@ TABLES = {
     "study_targets.md": "study: weight of the labels by temperature",
     "study_ensembles.md": "study: how many teachers, chosen how, averaged how",
     "study_teacher_tasks.md": "study: which tasks have teachers",
-    "study_heads.md": "study: pair heads and mixing laws",
+    "study_heads.md": "study: pair heads and task sampling",
     "agreement.md": "agreement with the teachers, calibration",
     "label_noise.md": "wrong labels that the teachers correct",
     "study_sizes.md": "study: smaller students",

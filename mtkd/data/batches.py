@@ -109,19 +109,19 @@ def epoch_units(
     seed: int,
     epoch: int,
     epochs: int,
-    mixing: str = "proportional",
+    task_sampling: str = "proportional",
     power: float = 0.5,
     group_by_length: bool = True,
 ) -> list[tuple[str, np.ndarray]]:
     """All batches of one epoch, (task, unit numbers), merged over tasks and shuffled.
 
-    Examples are dealt anew every epoch. Under `proportional` mixing every example is seen exactly
+    Examples are dealt anew every epoch. Under `proportional` sampling every example is seen exactly
     once; the other laws keep the number of batches and share them out differently, repeating small
     tasks (each repeat a fresh pass) and cutting large ones short. MT-DNN Algorithm 1.
     """
     wanted = batches_per_task(
         {task: -(-item.units // batch_size) for task, item in data.items()},
-        law=mixing,
+        law=task_sampling,
         power=power,
         progress=(epoch - 1) / max(epochs - 1, 1),
     )

@@ -29,14 +29,14 @@ def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> 
     pinned = COMMIT.fullmatch(source.revision or "") and not Path(source.hub).is_dir()
     if source.kind == "hub" and (task.hub is not None or not pinned):
         return None
-    facts = asdict(source) | {"path": None, "unlabelled": None}
+    facts = asdict(source) | {"path": None, "unlabelled_file": None}
     files = []
     if source.kind == "folder":
         files = [content(path) for path in source_files(source, task)]
         if not files:
             return None
-    if source.pool and source.unlabelled is not None:
-        text = Path(source.unlabelled).expanduser()
+    if source.unlabelled_ratio and source.unlabelled_file is not None:
+        text = Path(source.unlabelled_file).expanduser()
         files.append(["unlabelled", file_digest(text, UNLABELLED_FILE)])
     versions = [encoding.CACHE_LAYOUT, np.__version__, code_digest("mtkd.data.loading")]
     everything = [task.name, facts, files, versions, rules, max_length]

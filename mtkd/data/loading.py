@@ -33,11 +33,11 @@ class DataSource:
     scale: Annotated[float, Field(ge=1e-4, le=1e4)] = 1.0  # toy: multiplies all sizes
     # At most this many training examples per task (a seeded sample)
     limit: Annotated[int, Field(ge=1)] | None = None
-    # Share of the training examples whose labels are there
-    share: Annotated[float, Field(ge=1e-6, le=1)] = 1.0
+    # Fraction of the training examples whose labels are there
+    label_fraction: Annotated[float, Field(ge=1e-6, le=1)] = 1.0
     # Text without labels for the teachers to label, as a multiple of a task's training examples
-    pool: Annotated[float, Field(ge=0, le=1e4)] = 0.0
-    unlabelled: str | None = None  # file of such text; none: toy text anew, else the test sentences
+    unlabelled_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+    unlabelled_file: str | None = None  # of such text; none: toy text anew, else test sentences
 
 
 def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
@@ -61,19 +61,19 @@ def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
         return examples
     if source.limit is not None:
         examples = _sample(examples, source.limit, source.seed)
-    return first_drawn(examples, round(source.share * len(examples)), source.seed)
+    return first_drawn(examples, round(source.label_fraction * len(examples)), source.seed)
 
 
 def unlabelled_examples(source: DataSource, task: Task) -> Examples:
-    """Text of a task without labels, as much as `source.pool` says or as there is.
+    """Text of a task without labels, as much as `source.unlabelled_ratio` says or as there is.
 
-    Toy: written anew, in the language of the training examples. Else the lines of the file
-    `source.unlabelled`, or the sentences of the test sets. Empty where the file has no such line.
+    Toy: written anew, in the language of the training examples. Else the lines of
+    `source.unlabelled_file`, or the sentences of the test sets. Empty where it has no such line.
     """
-    labelled = load_examples(replace(source, share=1.0), task, "train")
-    count = round(source.pool * len(labelled))
-    if source.unlabelled is not None:
-        found = read_unlabelled(task, Path(source.unlabelled).expanduser())
+    labelled = load_examples(replace(source, label_fraction=1.0), task, "train")
+    count = round(source.unlabelled_ratio * len(labelled))
+    if source.unlabelled_file is not None:
+        found = read_unlabelled(task, Path(source.unlabelled_file).expanduser())
     elif source.kind == "toy":
         found = toy_text(task.name, max(count, 1), seed=source.seed)
     else:

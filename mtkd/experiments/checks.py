@@ -23,7 +23,7 @@ def known_tasks(recipe: Recipe) -> Iterator[str]:
     for key, names, known in (
         ("tasks", recipe.tasks, TRAINABLE),
         ("teachers.tasks", recipe.teachers.tasks, TRAINABLE),
-        ("teachers.by", recipe.teachers.by, TRAINABLE),
+        ("teachers.selection_tasks", recipe.teachers.selection_tasks, TRAINABLE),
         ("intermediate", recipe.intermediate, TRAINABLE),
         ("few_labels.tasks", recipe.few_labels.tasks, NEW),
     ):
@@ -44,21 +44,21 @@ def known_encoders(recipe: Recipe) -> Iterator[str]:
 
 
 def order_of_students(recipe: Recipe) -> Iterator[str]:
-    """Students come after those whom they learn from, or whose random numbers they have."""
+    """Students come after those whom they learn from, or whose seed they share."""
     above: list[str] = []
     for name, student in recipe.students.items():
-        key, other = f"students.{name}", student.twin_of
+        key, other = f"students.{name}", student.same_seed_as
         if name in SYSTEM_NAMES:
             yield f"{key}: {name!r} is the name of another system"
         for teacher in student.taught_by:
             if teacher not in above:
                 yield f"{key}.taught_by: {teacher!r} is no student above it"
         if other is not None and other not in above:
-            yield f"{key}.twin_of: {other!r} is no student above it"
-        elif other is not None and recipe.students[other].twin_of:
-            yield f"{key}.twin_of: {other!r} has a twin itself; name that one"
+            yield f"{key}.same_seed_as: {other!r} is no student above it"
+        elif other is not None and recipe.students[other].same_seed_as:
+            yield f"{key}.same_seed_as: {other!r} has the seed of another; name that one"
         elif other is not None and student.finetune:
-            yield f"{key}: a twin is not fine-tuned; leave out finetune or twin_of"
+            yield f"{key}: give either finetune or same_seed_as"
         above.append(name)
 
 
@@ -71,9 +71,9 @@ def numbers(recipe: Recipe) -> Iterator[str]:
     if (asked := recipe.teachers.choose) > count:
         yield f"teachers.choose: expected 1 to {count}, the number of candidates; found {asked}"
     for name, student in recipe.students.items():
-        if (text := student.unlabelled) > (pool := recipe.data.pool):
-            key = f"students.{name}.unlabelled"
-            yield f"{key}: expected at most data.pool, {pool:g}; found {text:g}"
+        if (text := student.unlabelled_ratio) > (most := recipe.data.unlabelled_ratio):
+            key = f"students.{name}.unlabelled_ratio"
+            yield f"{key}: expected at most data.unlabelled_ratio, {most:g}; found {text:g}"
     heads = recipe.pretraining.attention_heads
     widths = [("pretraining.hidden", recipe.pretraining.hidden)]
     widths += [(f"encoders.{name}.hidden", s.hidden or 0) for name, s in recipe.encoders.items()]
@@ -86,8 +86,9 @@ def numbers(recipe: Recipe) -> Iterator[str]:
 def ranking(recipe: Recipe) -> Iterator[str]:
     if recipe.heads.qnli != "ranking":
         return
-    if recipe.data.limit or recipe.data.share < 1 or recipe.data.pool:
-        yield "heads.qnli: ranking needs whole questions: no data.limit, data.share or data.pool"
+    if recipe.data.limit or recipe.data.label_fraction < 1 or recipe.data.unlabelled_ratio:
+        parts = "data.limit, data.label_fraction or data.unlabelled_ratio"
+        yield f"heads.qnli: ranking needs whole questions: no {parts}"
     for name, student in recipe.students.items():
         if student.temperature != 1 and "qnli" in recipe.teachers.tasks:
             yield f"students.{name}.temperature: the ranking head of QNLI is distilled at 1"

@@ -19,7 +19,7 @@ GLUE_SIZES |= {"snli": 549367, "scitail": 23596}
 def train_size(source: DataSource, task: str) -> int:
     """Training examples of a task, about: for estimates, without reading any file."""
     full = GLUE_SIZES[task] if source.kind != "toy" else round(TRAIN_SIZES[task] * source.scale)
-    return round(source.share * min(full, source.limit or full))
+    return round(source.label_fraction * min(full, source.limit or full))
 
 
 def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     MtkdError if a file cannot be read.
     """
     common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
-    common["share"] = source.share
+    common["label_fraction"] = source.label_fraction
     if source.kind == "toy":
         return common | {"scale": source.scale}
     if source.kind == "hub":
@@ -45,7 +45,8 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
 
 def text_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     """What tells the text without labels that teachers of `tasks` label."""
-    text: dict[str, Any] = {"pool": source.pool, "text of": list(tasks)}
-    if source.unlabelled is not None:
-        text["unlabelled"] = file_digest(Path(source.unlabelled).expanduser(), UNLABELLED_FILE)
+    text: dict[str, Any] = {"unlabelled_ratio": source.unlabelled_ratio, "text of": list(tasks)}
+    if source.unlabelled_file is not None:
+        file = Path(source.unlabelled_file).expanduser()
+        text["unlabelled_file"] = file_digest(file, UNLABELLED_FILE)
     return text

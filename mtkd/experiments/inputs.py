@@ -44,7 +44,8 @@ def load_data(
     rules = tokenizer_rules(tokenizer)
     data: dict[str, Splits] = {}
     for task in context.tasks:
-        more = (UNLABELLED,) if text and source.pool and task in context.teacher_tasks else ()
+        labelled = text and source.unlabelled_ratio and task in context.teacher_tasks
+        more = (UNLABELLED,) if labelled else ()
         ranking = objective_of(context.recipe.heads.spec(TASKS[task])) == "ranking"
         names = (*TASKS[task].splits, *more)
         splits = load_splits(context, tokenizer, rules, task, names, ranking=ranking)

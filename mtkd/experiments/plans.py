@@ -151,10 +151,10 @@ def notices(recipe: Recipe) -> list[str]:
         lines.append(
             f"no soft targets for {', '.join(absent)}: not a task here; teachers teach {taught}"
         )
-    if recipe.data.unlabelled and not uses_text(recipe):
+    if recipe.data.unlabelled_file and not uses_text(recipe):
         lines.append(
-            "unlabelled text is not used: no student learns from it (students.*.unlabelled), and "
-            "the study `unlabelled` is not asked for (--with unlabelled)"
+            "unlabelled text is not used: no student learns from it (students.*.unlabelled_ratio), "
+            "and the study `unlabelled` is not asked for (--with unlabelled)"
         )
     if "few-labels" in recipe.studies:
         known = new_tasks(recipe)
@@ -162,7 +162,7 @@ def notices(recipe: Recipe) -> list[str]:
             rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
             lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
     by = selection_tasks(recipe, present)
-    if set(by) != set(recipe.teachers.by):
+    if set(by) != set(recipe.teachers.selection_tasks):
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
 
@@ -170,4 +170,4 @@ def notices(recipe: Recipe) -> list[str]:
 def uses_text(recipe: Recipe) -> bool:
     """Whether any student learns from unlabelled text."""
     students = recipe.students.values()
-    return "unlabelled" in recipe.studies or any(student.unlabelled for student in students)
+    return "unlabelled" in recipe.studies or any(student.unlabelled_ratio for student in students)

@@ -101,7 +101,7 @@ def saved_choices(results: Path) -> tuple[list[str], str | None]:
     with what_to_do(path):
         saved = read_yaml(path) if path.is_file() else {}
     studies, data = saved.get("studies"), saved.get("data")
-    text = data.get("unlabelled") if isinstance(data, dict) else None
+    text = data.get("unlabelled_file") if isinstance(data, dict) else None
     # Only what this version knows: the folder may be of another one.
     names = [str(name) for name in studies] if isinstance(studies, list) else []
     known = [name for name in names if name in study_groups()]

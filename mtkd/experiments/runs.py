@@ -140,5 +140,5 @@ class Outline:
 
     def full_size(self, tasks: Sequence[str]) -> int:
         """Training examples of some tasks, were all labels there."""
-        source = replace(self.recipe.data, share=1.0)
+        source = replace(self.recipe.data, label_fraction=1.0)
         return sum(train_size(source, task) for task in tasks)

@@ -27,17 +27,17 @@ def module_name(name: str) -> str:
     return name
 
 
-def rising_from_none(amounts: tuple[float, ...]) -> tuple[float, ...]:
-    if amounts[0] != 0 or list(amounts) != sorted(amounts) or any(0 < x < 1e-4 for x in amounts):
+def rising_from_none(ratios: tuple[float, ...]) -> tuple[float, ...]:
+    if ratios[0] != 0 or list(ratios) != sorted(ratios) or any(0 < x < 1e-4 for x in ratios):
         raise ValueError("expected 0 first, then rising ones from 0.0001")
-    return amounts
+    return ratios
 
 
 Name = Annotated[str, AfterValidator(folder_name)]  # becomes the name of a folder
 Module = Annotated[str, AfterValidator(module_name)]
 Layers = Annotated[int, Field(ge=1, le=1000)]
-Share = Annotated[float, Field(ge=1e-4, le=1)]
-Amount = Annotated[float, Field(ge=0, le=1e4)]
+Fraction = Annotated[float, Field(ge=1e-4, le=1)]
+Ratio = Annotated[float, Field(ge=0, le=1e4)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -89,8 +89,8 @@ class Teachers:
     """Which candidates teach, and what."""
 
     choose: Count = 3
-    order: Literal["best", "random"] = "best"  # which of the candidates are chosen
-    by: Several[str] = ("mnli", "rte")  # the best by the mean of these tasks' dev scores
+    selection: Literal["best", "random"] = "best"  # which of the candidates are chosen
+    selection_tasks: Several[str] = ("mnli", "rte")  # best: by the mean of their dev scores
     tasks: Several[str] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
     average: Literal["probabilities", "logits"] = "probabilities"
 
@@ -105,11 +105,11 @@ class Sizes:
 
 @dataclass(frozen=True, config=STRICT)
 class Unlabelled:
-    """Text without labels in the study `unlabelled`: every amount with every share of labels."""
+    """Text without labels in the study `unlabelled`: each ratio with each fraction of labels."""
 
-    shares: Several[Share] = (0.1, 0.25, 1.0)  # of the labels
+    fractions: Several[Fraction] = (0.1, 0.25, 1.0)  # of the labels
     # Multiples of a task's training examples, or all the text that is there
-    amounts: Annotated[Several[Amount], AfterValidator(rising_from_none)] = (0.0, 0.5, 1.0)
+    ratios: Annotated[Several[Ratio], AfterValidator(rising_from_none)] = (0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -117,8 +117,8 @@ class FewLabels:
     """Tasks that no model has seen, in the study `few-labels`: each with some of its labels."""
 
     tasks: Several[str] = ("snli", "scitail")
-    shares: Several[Share] = (0.001, 0.01, 0.1, 1.0)  # of the labels
-    steps: Count = 100  # optimiser steps at least: the fewer the examples, the more epochs
+    fractions: Several[Fraction] = (0.001, 0.01, 0.1, 1.0)  # of the labels
+    min_steps: Count = 100  # optimiser steps at least: the fewer the examples, the more epochs
 
 
 @dataclass(frozen=True, config=STRICT)

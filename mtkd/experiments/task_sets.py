@@ -39,4 +39,4 @@ def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
 
 def selection_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
     """The tasks whose dev scores choose the teachers; all that are there if none of them is."""
-    return tuple(task for task in recipe.teachers.by if task in present) or present
+    return tuple(task for task in recipe.teachers.selection_tasks if task in present) or present

@@ -67,7 +67,7 @@ def multi_task(
         training or context.recipe.training,
         model=context.model_folder,
         distillation=distillation,
-        same_seed_as=distillation.twin_of if distillation else None,
+        same_seed_as=distillation.same_seed_as if distillation else None,
         extra=extra,
         with_train=with_train,
     )

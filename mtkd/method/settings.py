@@ -74,8 +74,8 @@ class Training:
     learning_rate: LearningRate = 5e-5  # Adamax, peak
     warmup: Fraction = 0.1  # fraction of the steps
     clip: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0  # largest global gradient norm
-    mixing: Literal["proportional", "power", "uniform", "annealed"] = "proportional"
-    power: Annotated[float, Field(ge=0, le=10)] = 0.5  # exponent of `mixing: power`
+    task_sampling: Literal["proportional", "power", "uniform", "annealed"] = "proportional"
+    power: Annotated[float, Field(ge=0, le=10)] = 0.5  # exponent of `task_sampling: power`
     group_by_length: bool = True  # batches of similar length inside a task
     # A batch is computed in that many pieces: the same gradient in less memory
     accumulation: Annotated[int, Field(ge=1, le=100_000)] = 1
@@ -97,8 +97,9 @@ class Distillation:
     encoder: str | None = None  # the student starts from this one; None: the recipe's default
     taught_by: tuple[str, ...] = ()  # students above this one in the recipe; none: the ensemble
     # A student above this one whose random numbers it has, so that they differ in nothing else
-    twin_of: str | None = None
+    same_seed_as: str | None = None
     # Text without labels that the student learns from by soft targets alone, as a multiple of each
-    # teacher task's training examples; `data.pool` is how much the teachers have labelled
-    unlabelled: Annotated[float, Field(ge=0, le=1e4)] = 0.0
-    again: bool = False  # in place of that text, as many of the task's training examples once more
+    # teacher task's training examples; of that the teachers have labelled `data.unlabelled_ratio`
+    unlabelled_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+    # In place of that text, as many of the task's training examples once more
+    repeat_labelled: bool = False

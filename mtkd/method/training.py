@@ -134,7 +134,7 @@ class Run:
             seed=self.seed,
             epoch=epoch,
             epochs=settings.epochs,
-            mixing=settings.mixing,
+            task_sampling=settings.task_sampling,
             power=settings.power,
             group_by_length=settings.group_by_length,
         )
@@ -189,7 +189,7 @@ def steps_per_epoch(data: Mapping[str, TaskData], settings: Training) -> list[in
         sum(
             batches_per_task(
                 sizes,
-                law=settings.mixing,
+                law=settings.task_sampling,
                 power=settings.power,
                 progress=epoch / max(settings.epochs - 1, 1),
             ).values()

@@ -29,7 +29,7 @@ def ensembles(recipe: Recipe) -> Study:
         add("best-1", "the best one", "teachers.choose=1", teachers=1)
     if every > count:
         add(f"all-{every}", f"all {every}", f"teachers.choose={every}", teachers=every)
-        add(f"random-{count}", f"{count} at random", "teachers.order=random", choice="random")
+        add(f"random-{count}", f"{count} at random", "teachers.selection=random", choice="random")
     if len(grid.encoders) > 1 and len(grid.dropout) >= count:
         for name in grid.encoders:
             title, only = f"best {count}, {name} only", f"candidates.encoders=[{name}]"

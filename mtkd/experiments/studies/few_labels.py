@@ -43,7 +43,7 @@ def few_labels(recipe: Recipe) -> Study:
             published=(PUBLISHED.get(start.title, ""), f"{100 * fraction:g}%"),
         )
         for start in starts
-        for fraction in (recipe.few_labels.shares if new_tasks(recipe) else ())
+        for fraction in (recipe.few_labels.fractions if new_tasks(recipe) else ())
     )
     return Study(
         "Few labels",

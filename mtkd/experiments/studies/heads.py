@@ -9,7 +9,7 @@ from mtkd.method.settings import SAN_STEPS
 
 @register_study("heads", group="ablations")
 def heads(recipe: Recipe) -> Study:
-    own, sampling = recipe.heads, recipe.training.mixing
+    own, sampling = recipe.heads, recipe.training.task_sampling
     run = f"{recipe.encoder}-d{recipe.dropout:g}"
 
     def variant(name: str, title: str, *changes: str, **factors: Factor) -> Variant:
@@ -20,7 +20,9 @@ def heads(recipe: Recipe) -> Study:
     san = own.pair == "san"
     steps = own.options.get("steps", SAN_STEPS) if san else 0
     title = f"SAN, {steps} steps" if san else "linear heads"
-    variants = [variant("recipe", f"{title}, {sampling} mixing", san_steps=steps, mixing=sampling)]
+    variants = [
+        variant("recipe", f"{title}, {sampling} sampling", san_steps=steps, sampling=sampling)
+    ]
     if san:
         to_linear = ("heads.pair=linear", "heads.options={}")
         variants.append(variant("linear", "linear heads", *to_linear, san_steps=0))
@@ -31,11 +33,11 @@ def heads(recipe: Recipe) -> Study:
             variants.append(variant(f"san-{k}", title, *to_san, changes, san_steps=k))
     for law in ("proportional", "power", "uniform", "annealed"):
         if law != sampling:
-            change = f"training.mixing={law}"
-            variants.append(variant(law, f"{law} mixing", change, mixing=law))
+            change = f"training.task_sampling={law}"
+            variants.append(variant(law, f"{law} sampling", change, sampling=law))
     return Study(
-        "Heads and mixing",
-        "Does the SAN answer module beat a linear layer, and does the mixing law matter? No "
+        "Heads and task sampling",
+        "Does the SAN answer module beat a linear layer, and does task sampling matter? No "
         "teacher takes part.",
         "See whether any interval leaves out zero.",
         tuple(variants),

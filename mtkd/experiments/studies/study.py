@@ -131,8 +131,8 @@ def student(
     wanted = replace(Distillation(), **how)  # type: ignore[arg-type]
     told = dict(how if factors is None else factors)
     for own, settings in recipe.students.items():
-        alike = settings.twin_of in (None, STUDENT)  # the random numbers of the other variants
-        if alike and not changes and replace(settings, finetune=False, twin_of=None) == wanted:
+        alike = settings.same_seed_as in (None, STUDENT)  # the random numbers of the other variants
+        if alike and not changes and replace(settings, finetune=False, same_seed_as=None) == wanted:
             return Variant(name, title, own, run=own, factors=told)
     given = (f"students={json.dumps({STUDENT: how})}", *changes)
     return Variant(name, title, STUDENT, run=STUDENT, changes=given, factors=told)
@@ -173,7 +173,7 @@ def same_seed_control(recipe: Recipe, variants: Sequence[Variant]) -> Comparison
 def seeding_name(recipe: Recipe, variant: Variant) -> str | None:
     """Name of the student whose random numbers a variant has."""
     own = None if variant.changes or variant.run is None else recipe.students.get(variant.run)
-    return (own.twin_of if own else None) or variant.run
+    return (own.same_seed_as if own else None) or variant.run
 
 
 def counterparts(

@@ -25,12 +25,14 @@ def unlabelled(recipe: Recipe) -> Study:
     """Each amount of text has two variants beside it that see labelled examples in its place."""
     asked = recipe.unlabelled
     variants: list[Variant] = []
-    for fraction in asked.shares:
-        for amount in asked.amounts:
+    for fraction in asked.fractions:
+        for amount in asked.ratios:
             # The same teachers for every amount of text; with all labels and none of it, the main
             # table's.
-            own = fraction == 1 and not (amount or recipe.data.pool) and recipe.data.share == 1
-            pool = (f"data.share={fraction}", f"data.pool={max(asked.amounts)}")
+            whole = recipe.data.label_fraction == 1 and not recipe.data.unlabelled_ratio
+            own = whole and fraction == 1 and not amount
+            most = f"data.unlabelled_ratio={max(asked.ratios)}"
+            pool = (f"data.label_fraction={fraction}", most)
             variants += of_amount(recipe, fraction, amount, () if own else pool)
     none = counterparts(variants, {"more": TEXT}, amount=0.0)
     none |= counterparts(variants, {"more": NOBODY}, amount=0.0)  # what repeating them costs
@@ -63,8 +65,8 @@ def of_amount(
 
     def variant(name: str, more: str, without: str, **how: Factor) -> Variant:
         title = f"{labels}, {amount:g} x {more}" if amount else f"{labels}{without}"
-        seen: dict[str, Factor] = {"unlabelled": amount} if amount else {}
-        seen |= {"again": True} if amount and more != TEXT else {}
+        seen: dict[str, Factor] = {"unlabelled_ratio": amount} if amount else {}
+        seen |= {"repeat_labelled": True} if amount and more != TEXT else {}
         factors: dict[str, Factor] = {FRACTION: fraction, AMOUNT: amount, "more": more}
         made = student(recipe, name, title, *changes, factors=factors, **how, **seen)
         return replace(made, reference=plain)

@@ -39,14 +39,14 @@ def transfer_runs(outline: Outline, starts: Sequence[tuple[str, int, Run]]) -> l
         )
     settings = {
         **outline.data,
-        "few_labels": asdict(asked) | {"tasks": list(tasks), "shares": list(asked.shares)},
+        "few_labels": asdict(asked) | {"tasks": list(tasks), "fractions": list(asked.fractions)},
         "training": asdict(recipe.single_stage),
         "dropout": recipe.dropout,
         "max_length": recipe.max_length,
     }
     epochs, batch = recipe.single_stage.epochs, recipe.single_stage.batch_size
-    sizes = [outline.size(task) * share for task in tasks for share in asked.shares]
-    cost = sum(max(size * epochs, asked.steps * batch) for size in sizes)
+    sizes = [outline.size(task) * share for task in tasks for share in asked.fractions]
+    cost = sum(max(size * epochs, asked.min_steps * batch) for size in sizes)
     runs = []
     for name, seed, start in starts:
         parents = (start.parents[0], start) if start.parents else (start,)  # an encoder comes first
@@ -62,7 +62,7 @@ def transfer_runs(outline: Outline, starts: Sequence[tuple[str, int, Run]]) -> l
 
 def same_seed_as(recipe: Recipe, start: str) -> str | None:
     """The student whose random numbers a student shares, where `start` is one."""
-    return recipe.students[start].twin_of if start in recipe.students else None
+    return recipe.students[start].same_seed_as if start in recipe.students else None
 
 
 def few_system(start: str, share: float) -> str:
@@ -115,10 +115,10 @@ def few_splits(context: RunContext, tokenizer: Any, task: str) -> dict[float, Sp
     others = [split for split in TASKS[task].splits if split != "train"]
     found, rest = {}, load_splits(context, tokenizer, tokenizer_rules(tokenizer), task, others)
     whole = read_examples(context, task, "train")
-    for share in recipe.few_labels.shares:
+    for share in recipe.few_labels.fractions:
         drawn = first_drawn(whole, round(share * len(whole)), context.run.seed)
         train = TaskData(encode(drawn, tokenizer, recipe.max_length, cache))
-        rows = repeated_rows(len(train.encoded), recipe.single_stage, recipe.few_labels.steps)
+        rows = repeated_rows(len(train.encoded), recipe.single_stage, recipe.few_labels.min_steps)
         found[share] = {"train": replace(train, unit_rows=rows), **rest}
     return found
 

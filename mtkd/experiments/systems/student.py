@@ -41,9 +41,9 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
         if has_teachers(distillation):
             settings |= {"teacher_tasks": list(tasks), "average": recipe.teachers.average}
             parents += [run for run in runs if run.variant in distillation.taught_by] or [teachers]
-        if distillation.unlabelled:
+        if distillation.unlabelled_ratio:
             settings["text"] = text_identity(recipe.data, tasks)
-            more = outline.full_size(tasks) * distillation.unlabelled
+            more = outline.full_size(tasks) * distillation.unlabelled_ratio
             cost += more * recipe.single_stage.epochs
         if distillation.finetune:
             settings |= outline.tuning
@@ -57,7 +57,7 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
 
 def has_teachers(distillation: Distillation) -> bool:
     """Whether a student learns from soft targets at all."""
-    text = distillation.unlabelled > 0 and not distillation.again
+    text = distillation.unlabelled_ratio > 0 and not distillation.repeat_labelled
     own = distillation.loss != Distillation().loss  # it may listen whatever the weight
     return own or distillation.hard_weight < 1 or text
 
@@ -76,7 +76,8 @@ def train_student(context: RunContext) -> Record:
     distillation = recipe.students[system]
     encoder = distillation.encoder or recipe.encoder
     has_pupils = teaches(recipe, system)
-    tokenizer, data = load_data(context, encoder, text=has_pupils or distillation.unlabelled > 0)
+    text = has_pupils or distillation.unlabelled_ratio > 0
+    tokenizer, data = load_data(context, encoder, text=text)
     if has_teachers(distillation):
         for task in context.teacher_tasks:
             data[task]["train"] = with_soft_targets(context, data[task]["train"], distillation)
@@ -130,22 +131,22 @@ def more_text(
     Text without labels; or, to tell what that adds from what more steps add, as many of the
     training examples once more.
     """
-    if not distillation.unlabelled:
+    if not distillation.unlabelled_ratio:
         return {}
-    share, found = distillation.unlabelled / context.recipe.data.pool, {}
+    share, found = distillation.unlabelled_ratio / context.recipe.data.unlabelled_ratio, {}
     for task in context.teacher_tasks:
         if UNLABELLED in data[task]:
             count = max(1, round(share * data[task][UNLABELLED].units))
-            source = data[task]["train" if distillation.again else UNLABELLED]
-            if not distillation.again:
+            source = data[task]["train" if distillation.repeat_labelled else UNLABELLED]
+            if not distillation.repeat_labelled:
                 source = with_soft_targets(context, source, distillation)
-            found[f"{task}-{'again' if distillation.again else UNLABELLED}"] = replace(
+            found[f"{task}-{'again' if distillation.repeat_labelled else UNLABELLED}"] = replace(
                 source, unit_rows=drawn_units(source, count), head=task
             )
     if not found:
         raise MtkdError(
-            f"{context.recipe.data.unlabelled}: no line of {', '.join(context.teacher_tasks)}; "
-            "expected text of a task that has teachers"
+            f"{context.recipe.data.unlabelled_file}: no line of "
+            f"{', '.join(context.teacher_tasks)}; expected text of a task that has teachers"
         )
     return found
 

@@ -32,12 +32,13 @@ def teachers_run(outline: Outline, models: Sequence[Run], seed: int) -> Run:
     settings["teachers"] = asdict(recipe.teachers) | {"tasks": None}
     settings["pool"] = [candidate_name(*candidate) for candidate in teacher_pool(recipe)]
     # Of all models the teachers alone, and who learns from them, need to know of more text.
-    if recipe.data.pool:
+    if recipe.data.unlabelled_ratio:
         settings["text"] = text_identity(recipe.data, teacher_tasks(recipe, outline.present))
     # The default candidate, a member in about half of the cases, is fine-tuned already, unless
     # there is text to label.
-    tuned = count - (0 if recipe.data.pool else 0.5)
-    cost, variant = outline.examples(recipe.finetuning) * tuned, f"{recipe.teachers.order}{count}"
+    tuned = count - (0 if recipe.data.unlabelled_ratio else 0.5)
+    cost = outline.examples(recipe.finetuning) * tuned
+    variant = f"{recipe.teachers.selection}{count}"
     return outline.run("teachers", variant, seed, settings, models, {}, cost, train_teachers)
 
 
@@ -51,7 +52,8 @@ def train_teachers(context: RunContext) -> Record:
     parents = {parent.run_id: parent for parent in context.run.parents}
     # The default candidate was fine-tuned as the system `mtdnn`, in the same way; but that run
     # knows nothing of text without labels, so that it serves all amounts of it.
-    work = [c for c in chosen if recipe.data.pool or not parents[c["run_id"]].settings["default"]]
+    text = recipe.data.unlabelled_ratio > 0
+    work = [c for c in chosen if text or not parents[c["run_id"]].settings["default"]]
     steps = sum(total_steps(loaded[c["encoder"]][1], recipe.finetuning, alone=True) for c in work)
     with Progress(max(steps, 1), "teachers") as progress:
         for candidate in chosen:
@@ -74,7 +76,7 @@ def train_teachers(context: RunContext) -> Record:
 
 def choose(ranking: list[dict[str, Any]], teachers: Teachers, seed: int) -> list[dict[str, Any]]:
     """The candidates that become teachers: the best, or as many drawn at random."""
-    if teachers.order == "random":
+    if teachers.selection == "random":
         drawn = np.random.default_rng((seed, len(ranking))).permutation(len(ranking))
         ranking = [ranking[number] for number in drawn]
     return ranking[: teachers.choose]

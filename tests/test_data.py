@@ -10,16 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
-from mtkd.data import tokens as encoding
-from mtkd.data.cache_keys import data_origin
 from mtkd.data.glue_files import tsv_name
 from mtkd.data.loading import DataSource, load_examples, missing_tasks
 from mtkd.data.tasks import GLUE, TASKS, Examples, Task
-from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments.identities import data_identity
 
 MNLI_HEAD = [
@@ -58,25 +53,10 @@ def refused(source: DataSource, task: str, split: str = "train") -> str:
     return message
 
 
-def test_task_table() -> None:
-    assert list(GLUE) == [
-        "cola",
-        "sst2",
-        "mrpc",
-        "stsb",
-        "qqp",
-        "mnli",
-        "qnli",
-        "rte",
-        "wnli",
-        "ax",
-    ]
-    for name, task in GLUE.items():
-        assert task.name == name
-        assert bool(task.labels) == (task.kind != "similarity")
-        assert len(task.columns) == (1 if task.kind == "single" else 2)
-        assert set(task.submission) == {s for s in task.splits if s.startswith("test")}
-    assert [task.name for task in GLUE.values() if not task.trained] == ["wnli", "ax"]
+def labels(examples: Examples) -> list[float]:
+    assert examples.label is not None
+    found: list[float] = examples.label.tolist()
+    return found
 
 
 def test_mrpc_byte_order_mark_and_quotes(tmp_path: Path) -> None:
@@ -92,7 +72,7 @@ def test_mrpc_byte_order_mark_and_quotes(tmp_path: Path) -> None:
     examples = load_examples(source, "mrpc", "train")
     assert examples.text_a == ['" The shop is open', 'One " mark']
     assert examples.text_b == ['He said : " the shop opened "', "None"]
-    assert examples.label is not None and examples.label.tolist() == [1, 0]
+    assert labels(examples) == [1, 0]
     assert examples.label.dtype == np.int64
     assert examples.idx.tolist() == [0, 1]  # the two ids are of sentences, not of rows
 
@@ -102,13 +82,8 @@ def test_cola_has_no_header_but_in_test(tmp_path: Path) -> None:
     source = write(tmp_path, "CoLA/test.tsv", ["index", "sentence"], ["0", "Birds sing."])
     train, test = (load_examples(source, "cola", split) for split in ("train", "test"))
     assert train.text_a == ["Dogs bark.", "Dog bark."] and train.text_b is None
-    assert train.label is not None and train.label.tolist() == [1, 0]
+    assert labels(train) == [1, 0]
     assert test.text_a == ["Birds sing."] and test.label is None
-
-
-def test_last_line_may_lack_its_line_break(tmp_path: Path) -> None:
-    source = write(tmp_path, "CoLA/dev.tsv", ["x1", "1", "", "Dogs bark."], end="")
-    assert load_examples(source, "cola", "dev").text_a == ["Dogs bark."]
 
 
 def test_a_last_line_cut_at_a_tab_is_refused(tmp_path: Path) -> None:
@@ -122,6 +97,8 @@ def test_a_last_line_cut_at_a_tab_is_refused(tmp_path: Path) -> None:
         if end:  # an empty text on a whole line is the file's own
             assert load_examples(source, "cola", "dev").text_a == ["A b.", ""]
             assert load_examples(source, "rte", "test").text_b == ["b", ""]
+    whole = write(tmp_path, "CoLA/train.tsv", ["x1", "1", "", "Dogs bark."], end="")
+    assert load_examples(whole, "cola", "train").text_a == ["Dogs bark."]
     cut = "and the last line does not end in a line break; expected a value; the file may be cut"
     assert f"CoLA/dev.tsv:2: empty sentence, {cut}" in refused(source, "cola", "dev")
     assert f"RTE/test.tsv:3: empty sentence2, {cut}" in refused(source, "rte", "test")
@@ -194,11 +171,11 @@ def test_qqp_broken_rows_are_skipped_and_counted(tmp_path: Path) -> None:
 def test_labels_as_names_or_numbers(tmp_path: Path) -> None:
     rows = [["0", "a", "b", "not_entailment"], ["1", "a", "b", "0"], ["2", "a", "b", "entailment"]]
     examples = load_examples(rte(tmp_path, *rows), "rte", "train")
-    assert examples.label is not None and examples.label.tolist() == [1, 0, 0]
+    assert labels(examples) == [1, 0, 0]
     head = ["index", "sentence1", "sentence2", "label"]
     source = write(tmp_path, "WNLI/dev.tsv", head, ["0", "a", "b", "0"], ["1", "a", "b", "1"])
     wnli = load_examples(source, "wnli", "dev")
-    assert wnli.label is not None and wnli.label.tolist() == [0, 1]
+    assert labels(wnli) == [0, 1]
 
 
 def test_stsb_scores(tmp_path: Path) -> None:
@@ -206,7 +183,7 @@ def test_stsb_scores(tmp_path: Path) -> None:
     head = [*STSB_HEAD, "score"]
     source = write(tmp_path, "STS-B/train.tsv", head, ["0", *cells, "5.000"], ["1", *cells, "2.5"])
     examples = load_examples(source, "stsb", "train")
-    assert examples.label is not None and examples.label.tolist() == [5.0, 2.5]
+    assert labels(examples) == [5.0, 2.5]
     assert examples.label.dtype == np.float32
     for bad in ("5.01", "-0.5", "nan", "five", ""):
         write(tmp_path, "STS-B/dev.tsv", head, ["0", *cells, "1"], ["1", *cells, bad])
@@ -233,33 +210,41 @@ def test_ids_are_row_numbers_unless_unique(tmp_path: Path) -> None:
     assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [0, 1]
 
 
-def test_errors_name_file_line_and_what_was_expected(tmp_path: Path) -> None:
-    source = rte(tmp_path, *GOOD_RTE, ["1", "a", "b", "maybe"])
-    expected = "train.tsv:3: unknown RTE label 'maybe'; expected entailment or 0, not_entailment"
-    assert expected in refused(source, "rte")
-    rte(tmp_path, *GOOD_RTE, ["1", "a", "b", "2"])
-    assert "train.tsv:3: unknown RTE label '2'" in refused(source, "rte")
-    rte(tmp_path, *GOOD_RTE, ["1", "a", "extra", "b", "0"])
-    message = refused(source, "rte")
-    assert "train.tsv:3: 5 columns; expected 4 (index, sentence1, sentence2, label)" in message
-    rte(tmp_path, *GOOD_RTE, ["1", "a"], end="")
-    assert "train.tsv:3: 2 columns, and the last line does not end" in refused(source, "rte")
-    rte(tmp_path, *GOOD_RTE, ["1", "a", "b", "entail"], end="")
-    assert "train.tsv:3: unknown RTE label 'entail'" in refused(source, "rte")
-    rte(tmp_path)
-    assert "train.tsv: 0 examples" in refused(source, "rte")
-    write(tmp_path, "RTE/train.tsv", ["index", "sentence1", "label"], ["0", "a", "0"])
-    message = refused(source, "rte")
-    assert "train.tsv:1: no column sentence2 or #2 String; found index, sentence1" in message
-    write(tmp_path, "RTE/train.tsv", ["index", "sentence1", "sentence2"], ["0", "a", "b"])
-    assert "train.tsv:1: no column label" in refused(source, "rte")
+HEAD = "index\tsentence1\tsentence2\tlabel\n"
+ROW = "0\tA cat ran.\tA cat moved.\tentailment\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            HEAD + ROW + "1\ta\tb\tmaybe\n",
+            "3: unknown RTE label 'maybe'; expected entailment or 0, ",
+        ),
+        (HEAD + ROW + "1\ta\tb\t2\n", "3: unknown RTE label '2'"),
+        (
+            HEAD + ROW + "1\ta\tmore\tb\t0\n",
+            "3: 5 columns; expected 4 (index, sentence1, sentence2,",
+        ),
+        (HEAD + ROW + "1\ta", "3: 2 columns, and the last line does not end"),
+        (HEAD + ROW + "1\ta\tb\tentail", "3: unknown RTE label 'entail'"),
+        (HEAD, " 0 examples"),
+        ("index\tsentence1\tlabel\n0\ta\t0\n", "1: no column sentence2 or #2 String; found index"),
+        ("index\tsentence1\tsentence2\n0\ta\tb\n", "1: no column label"),
+        ("", " empty file"),
+        (HEAD + "0\tcaf\udce9\tb\t0\n", "2: byte 6 is not UTF-8"),
+        (None, " no such file"),
+    ],
+)
+def test_errors_name_file_line_and_what_was_expected(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
+    source = rte(tmp_path, *GOOD_RTE)
     path = tmp_path / "RTE" / "train.tsv"
-    path.write_bytes(b"")
-    assert "train.tsv: empty file" in refused(source, "rte")
-    path.write_bytes(b"index\tsentence1\tsentence2\tlabel\n0\tcaf\xe9\tb\t0\n")
-    assert "train.tsv:2: byte 6 is not UTF-8" in refused(source, "rte")
     path.unlink()
-    assert "train.tsv: no such file" in refused(source, "rte")
+    if text is not None:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert f"train.tsv:{message}" in refused(source, "rte")
 
 
 def test_source_errors(tmp_path: Path) -> None:
@@ -294,6 +279,9 @@ def test_a_share_of_the_labels_holds_every_smaller_one() -> None:
     assert [len(ids(share)) for share in (0.1, 0.25, 1.0)] == [12, 30, 120]
     assert set(ids(0.1)) < set(ids(0.25)) and ids(0.1) == sorted(ids(0.1))
     assert len(load_examples(DataSource(label_fraction=0.1), "rte", "dev")) == 300
+    few = load_examples(DataSource(limit=20), "rte", "train")
+    assert few.clean is not None and few.text_b is not None
+    assert len(few) == len(few.clean) == len(few.text_b) == 20
 
 
 def test_toy_text_without_labels_is_in_the_language_of_the_task() -> None:
@@ -345,9 +333,9 @@ def test_snli_and_scitail_as_their_authors_have_them(tmp_path: Path) -> None:
     source = DataSource(kind="folder", path=str(tmp_path))
     assert missing_tasks(source, ["snli", "scitail", "rte"]) == ["rte"]
     snli = load_examples(source, "snli", "dev")
-    assert snli.label is not None and snli.label.tolist() == [0, 1] and snli.skipped == 1
+    assert labels(snli) == [0, 1] and snli.skipped == 1
     scitail = load_examples(source, "scitail", "train")
-    assert scitail.label is not None and scitail.label.tolist() == [1]
+    assert labels(scitail) == [1]
     assert scitail.text_b == ["It thaws."]
     table = pa.table({"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": [-1, 2]})
     pq.write_table(table, tmp_path / "SNLI" / "train.parquet")
@@ -357,15 +345,6 @@ def test_snli_and_scitail_as_their_authors_have_them(tmp_path: Path) -> None:
     assert data_identity(source, ("snli",)) != before  # another version of a file is another source
     hub = load_examples(source, "snli", "train")
     assert hub.label is not None and (hub.label.tolist(), hub.skipped) == ([2], 1)
-
-
-def test_toy() -> None:
-    dev = load_examples(DataSource(limit=20), "rte", "dev")
-    train = load_examples(DataSource(limit=20), "rte", "train")
-    assert len(train) == 20 < len(dev)
-    assert train.clean is not None and len(train.clean) == 20
-    assert train.text_b is not None and len(train.text_b) == 20
-    assert load_examples(DataSource(limit=20, seed=1), "rte", "train").text_a != train.text_a
 
 
 def test_missing_tasks(tmp_path: Path) -> None:
@@ -396,7 +375,7 @@ def test_parquet_in_a_folder(tmp_path: Path) -> None:
     source = DataSource(kind="folder", path=str(hub_folder(tmp_path)))
     dev, test = load_examples(source, "rte", "dev"), load_examples(source, "rte", "test")
     assert dev.text_a[0] == "sentence1 0" and dev.idx.tolist() == [10, 11, 12, 13]
-    assert dev.label is not None and dev.label.tolist() == [0, 1, 1, 0]
+    assert labels(dev) == [0, 1, 1, 0]
     assert test.label is None
     assert load_examples(source, "cola", "train").text_b is None
     path = tmp_path / "cola" / "train-00000-of-00001.parquet"
@@ -428,15 +407,13 @@ def test_label_names_of_a_parquet_file_decide(task: Task, tmp_path: Path) -> Non
     columns: dict[str, Any] = {column: list("abc")[: len(numbers)] for column in task.columns}
     pq.write_table(pa.table(columns | {"label": numbers}), path)
 
-    def labels(names: list[str]) -> list[int]:
+    def read_as(names: list[str]) -> list[float]:
         with_names(path, names)
-        found = load_examples(source, task, "train").label
-        assert found is not None
-        return found.tolist()
+        return labels(load_examples(source, task, "train"))
 
     named = list(task.labels)
-    assert labels(named) == labels(list(map(str, numbers))) == numbers
-    assert labels(named[::-1]) == numbers[::-1]
+    assert read_as(named) == read_as(list(map(str, numbers))) == numbers
+    assert read_as(named[::-1]) == numbers[::-1]
     for wrong in (["yes", "no"], [*named, "other"], named[:1] * len(named)):
         with_names(path, wrong)
         message = refused(source, task.name)
@@ -459,13 +436,13 @@ def test_hub(tmp_path: Path) -> None:
     source = DataSource(kind="hub", hub=str(hub_folder(tmp_path / "glue")))
     train, test = load_examples(source, "rte", "train"), load_examples(source, "rte", "test")
     assert train.text_b == [f"sentence2 {i}" for i in range(4)]
-    assert train.label is not None and train.label.tolist() == [0, 1, 1, 0]
+    assert labels(train) == [0, 1, 1, 0]
     assert train.idx.tolist() == [10, 11, 12, 13] and test.label is None
     assert missing_tasks(source, ["rte", "mnli", "cola"]) == ["mnli"]
     for path in hub_folder(tmp_path / "other").glob("rte/*.parquet"):
         with_names(path, ["not_entailment", "entailment"])
     turned = load_examples(replace(source, hub=str(tmp_path / "other")), "rte", "train")
-    assert turned.label is not None and turned.label.tolist() == [1, 0, 0, 1]
+    assert labels(turned) == [1, 0, 0, 1]
     message = refused(source, "mnli", "dev_mm")
     assert "cannot get mnli/validation_mismatched" in message
 
@@ -478,188 +455,6 @@ def test_hub_without_network_says_what_to_do() -> None:
     assert "--data-path" in message and "demo recipe" in message
     with pytest.raises(MtkdError, match="--data-path"):
         missing_tasks(source, ["rte"])
-
-
-def tiny_tokenizer(words: str = "a b c d e f") -> PreTrainedTokenizerFast:
-    """A word-level tokenizer with BERT's template."""
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words.split()]
-    core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(names)}, unk_token="[UNK]"))
-    core.pre_tokenizer = pre_tokenizers.Whitespace()
-    core.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    )
-
-
-def pairs(*texts: tuple[str, str], labels: bool = True) -> Examples:
-    count = len(texts)
-    return Examples(
-        task=GLUE["rte"],
-        split="dev",
-        idx=np.arange(count) + 7,
-        text_a=[a for a, _ in texts],
-        text_b=[b for _, b in texts],
-        label=np.arange(count) % 2 if labels else None,
-    )
-
-
-def rows(values: np.ndarray, offsets: np.ndarray) -> list[list[int]]:
-    return [part.tolist() for part in np.split(values, offsets[1:-1])]
-
-
-def test_encode(tmp_path: Path) -> None:
-    examples = pairs(("a b", "c"), ("", "d"), ("a b c d e", "f a"))
-    encoded = encode(examples, tiny_tokenizer(), 7, tmp_path)
-    assert rows(encoded.tokens, encoded.offsets) == [
-        [2, 4, 5, 3, 6, 3],
-        [2, 3, 7, 3],
-        [2, 4, 5, 3, 9, 4, 3],  # the longer text gave up its end
-    ]
-    assert rows(encoded.segments, encoded.offsets) == [
-        [0, 1, 1, 0, 2, 0],
-        [0, 0, 2, 0],
-        [0, 1, 1, 0, 2, 2, 0],
-    ]
-    assert encoded.truncated == 1 and len(encoded) == 3
-    assert encoded.lengths.tolist() == [6, 4, 7]
-    assert encoded.idx.tolist() == [7, 8, 9]
-    assert encoded.label is not None and encoded.label.tolist() == [0, 1, 0]
-    kinds = [encoded.tokens.dtype, encoded.segments.dtype, encoded.offsets.dtype]
-    assert kinds == [np.int32, np.int8, np.int64]
-    assert not encoded.tokens.flags.writeable
-
-
-def test_encode_single_texts_without_labels(tmp_path: Path) -> None:
-    examples = Examples(GLUE["cola"], "test", np.arange(3), ["a", "b [SEP] c", "zz"], None, None)
-    encoded = encode(examples, tiny_tokenizer(), 8, tmp_path)
-    assert rows(encoded.tokens, encoded.offsets)[0] == [2, 4, 3]
-    assert rows(encoded.segments, encoded.offsets)[1] == [0, 1, 1, 1, 0]  # [SEP] here is text
-    assert encoded.label is None and encoded.truncated == 0
-
-
-def test_encode_agrees_with_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "BATCH", 3)
-    rng = np.random.default_rng(0)
-    words = [" ".join(rng.choice(list("abcdef"), rng.integers(0, 9))) for _ in range(40)]
-    examples = pairs(*zip(words[:20], words[20:], strict=True))
-    encoded = encode(examples, tiny_tokenizer(), 9, tmp_path)
-    tokenizer, cut = tiny_tokenizer(), 0
-    for row, (a, b) in enumerate(zip(words[:20], words[20:], strict=True)):
-        # Lists of one: given an empty string alone, transformers would see no second text at all.
-        (whole,) = tokenizer([a], [b])["input_ids"]
-        cut += len(whole) > 9
-        (part,) = tokenizer([a], [b], truncation="longest_first", max_length=9)["input_ids"]
-        assert encoded.tokens[slice(*encoded.offsets[row : row + 2])].tolist() == part
-    assert encoded.truncated == cut > 0
-
-
-def test_encode_nothing(tmp_path: Path) -> None:
-    none = Examples(GLUE["rte"], "train", np.arange(0), [], [], None)
-    assert len(encode(none, tiny_tokenizer(), 16, tmp_path)) == 0
-
-
-def test_cache_is_used_and_keyed_by_all_that_matters(tmp_path: Path) -> None:
-    texts = [("a b", "c"), ("d", "e")]
-    tokenizer = tiny_tokenizer()
-    first = encode(pairs(*texts), tokenizer, 16, tmp_path)
-    (path,) = tmp_path.glob("*.arrow")
-    stamp = path.stat().st_mtime_ns
-    tokenizer(["a", "b"], padding=True, truncation=True, max_length=3)  # leaves state behind
-    again = encode(pairs(*texts), tokenizer, 16, tmp_path)
-    assert again.fingerprint == first.fingerprint and path.stat().st_mtime_ns == stamp
-    others = [
-        encode(pairs(*texts), tiny_tokenizer("a c b d e f"), 16, tmp_path),
-        encode(pairs(*texts), tokenizer, 15, tmp_path),
-        encode(pairs(*texts, labels=False), tokenizer, 16, tmp_path),
-        encode(pairs(("a", "b c"), ("d", "e")), tokenizer, 16, tmp_path),
-        encode(pairs(("a b", "cd"), ("", "e")), tokenizer, 16, tmp_path),
-    ]
-    assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 6
-    assert len(list(tmp_path.iterdir())) == 6  # and no temporary file left
-
-
-def test_origin_stands_for_the_text(tmp_path: Path) -> None:
-    source, task, tokenizer = rte(tmp_path / "glue", *GOOD_RTE), GLUE["rte"], tiny_tokenizer()
-    rules, cache = tokenizer_rules(tokenizer), tmp_path / "cache"
-    first = data_origin(source, task, rules, 16)
-    assert first is not None and encoded_before(task, "train", cache, first) is None
-    made = encode(load_examples(source, "rte", "train"), tokenizer, 16, cache, first)
-    found = encoded_before(task, "train", cache, first)
-    assert found is not None and found.fingerprint == made.fingerprint
-    assert encoded_before(task, "dev", cache, first) is None
-    (arrow,) = cache.glob("*.arrow")
-    arrow.write_bytes(arrow.read_bytes()[:-1])
-    assert encoded_before(task, "train", cache, first) is None
-
-
-def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def of(source: DataSource, rules: str = "rules", longest: int = 16) -> str | None:
-        return data_origin(source, GLUE["rte"], rules, longest)
-
-    source, hub = rte(tmp_path / "glue", *GOOD_RTE), DataSource(kind="hub")
-    first = of(source)
-    assert of(rte(tmp_path / "elsewhere", *GOOD_RTE)) == first
-    index, _, *rest = GOOD_RTE[0]
-    text = tmp_path / "text.tsv"
-    text.write_text("rte\ta\tb\n")
-    others = [
-        of(source, rules="other rules"),
-        of(source, longest=15),
-        of(replace(source, limit=1)),
-        of(replace(source, label_fraction=0.5)),
-        of(replace(source, unlabelled_ratio=1.0)),
-        of(replace(source, unlabelled_ratio=1.0, unlabelled_file=str(text))),
-        of(rte(tmp_path / "new", [index, "A cow ran.", *rest])),  # as long as before
-        of(DataSource()),
-        of(DataSource(seed=1)),
-        of(hub),
-        of(replace(hub, revision="0" * 40)),
-    ]
-    text.write_text("rte\ta\tc\n")
-    others.append(of(replace(source, unlabelled_ratio=1.0, unlabelled_file=str(text))))
-    monkeypatch.setattr(encoding, "CACHE_LAYOUT", "another")
-    others.append(of(source))
-    assert None not in others and len({first, *others}) == 14
-    # What may change without a sign has no origin, and text that is not used need not be there.
-    assert of(replace(hub, revision="main")) is None and of(replace(hub, revision=None)) is None
-    assert of(replace(hub, hub=str(tmp_path))) is None
-    assert of(DataSource(kind="folder", path=str(tmp_path))) is None
-    assert data_origin(hub, TASKS["snli"], "rules", 16) is None
-    assert of(replace(source, unlabelled_file="/no/such")) is not None
-
-
-def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:
-    examples, tokenizer = pairs(("a b", "c"), ("d e", "f")), tiny_tokenizer()
-    wanted = encode(examples, tokenizer, 16, tmp_path).tokens.tolist()
-    (path,) = tmp_path.glob("*.arrow")
-    whole = path.read_bytes()
-    damages = [b"", b"not arrow at all", whole[:-1], whole[: len(whole) // 2]]
-    # One byte changed, here and there: Arrow alone would not notice most of these.
-    damages += [
-        whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(0, len(whole), 11)
-    ]
-    for damage in damages:
-        path.unlink()
-        path.write_bytes(damage)
-        assert encode(examples, tokenizer, 16, tmp_path).tokens.tolist() == wanted
-
-
-def test_encode_refuses(tmp_path: Path) -> None:
-    with pytest.raises(MtkdError, match="max_length is 4; expected at least 5"):
-        encode(pairs(("a", "b")), tiny_tokenizer(), 4, tmp_path)
-    with pytest.raises(MtkdError, match="not a fast tokenizer"):
-        encode(pairs(("a", "b")), object(), 16, tmp_path)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MtkdError, match="expected to write the cache"):
-        encode(pairs(("a", "b")), tiny_tokenizer(), 16, tmp_path / "file")
 
 
 @pytest.mark.skipif("MTKD_GLUE" not in os.environ, reason="MTKD_GLUE: folder of the official files")

@@ -6,7 +6,7 @@
     python benchmarks/training.py --threads 2 --json training.json
 
 All see examples of the same lengths in batches of the same size: random tokens (a Zipf law over
-BERT's vocabulary), lengths of mtkd/analysis/lengths.csv. A turn is a small part of the tasks' real
+BERT's vocabulary), lengths of lengths.csv. A turn is a small part of the tasks' real
 examples, and a sampler that groups by length pads the more the fewer examples it has to sort. So
 each system takes a whole number of what it sorts together when all examples are there: the kit 32
 batches, the Trainer 50. What it pads, here and of all examples, is in the table. Systems with

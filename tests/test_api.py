@@ -1,6 +1,5 @@
 """The method alone: `import mtkd`, tasks, heads and losses of one's own, the README's lines."""
 
-import json
 import os
 import re
 import subprocess
@@ -160,19 +159,6 @@ def test_a_distillation_loss_of_ones_own_is_used(
     del LOSSES["squares"]
     with pytest.raises(MtkdError, match="unknown distillation loss 'squares'; expected one of"):
         mtkd.train(model, taught, how, distillation=mtkd.Distillation(loss="squares"))
-
-
-@pytest.mark.parametrize("title", ["my_loss.py", "my_head.py"])
-def test_files_of_the_extension_guide_register_what_they_say(title: str, tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "extending.md").read_text("utf-8")
-    found = re.search(rf"```python\n(# {title}\n.*?)```", text, re.S)
-    assert found
-    (tmp_path / title).write_text(found[1])
-    code = f"import {title[:-3]}, json; from mtkd.method import distillation, heads; "
-    names = json.loads(
-        python(code + "print(json.dumps([*distillation.LOSSES, *heads.HEADS]))", tmp_path)
-    )
-    assert re.search(r"@mtkd\.\w+\(\"(.*?)\"\)", found[1])[1] in names  # type: ignore[index]
 
 
 # ---------------------------------------------------------------------------------- threads

@@ -319,7 +319,7 @@ def test_agreement_by_hand() -> None:
 
 def test_random_teachers_are_drawn_by_the_seed() -> None:
     ranking = [{"variant": letter} for letter in "abcdef"]
-    random = Teachers(choose=3, order="random")
+    random = Teachers(choose=3, selection="random")
     drawn = {tuple(c["variant"] for c in choose(ranking, random, seed)) for seed in range(30)}
     assert len(drawn) > 10 and all(len(set(three)) == 3 for three in drawn)
     assert choose(ranking, random, 4) == choose(ranking, random, 4)

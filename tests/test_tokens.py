@@ -154,9 +154,9 @@ def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.Monke
         of(source, rules="other rules"),
         of(source, longest=15),
         of(replace(source, limit=1)),
-        of(replace(source, share=0.5)),
-        of(replace(source, pool=1.0)),
-        of(replace(source, pool=1.0, unlabelled=str(text))),
+        of(replace(source, label_fraction=0.5)),
+        of(replace(source, unlabelled_ratio=1.0)),
+        of(replace(source, unlabelled_ratio=1.0, unlabelled_file=str(text))),
         of(rte(tmp_path / "new", "A cow ran.")),  # as long as before
         of(DataSource()),
         of(DataSource(seed=1)),
@@ -164,7 +164,7 @@ def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.Monke
         of(replace(hub, revision="0" * 40)),
     ]
     text.write_text("rte\ta\tc\n")
-    others.append(of(replace(source, pool=1.0, unlabelled=str(text))))
+    others.append(of(replace(source, unlabelled_ratio=1.0, unlabelled_file=str(text))))
     monkeypatch.setattr(encoding, "CACHE_LAYOUT", "another")
     others.append(of(source))
     assert None not in others and len({first, *others}) == 14

@@ -173,7 +173,7 @@ def test_origin_knows_all_that_matters(tmp_path: Path, monkeypatch: pytest.Monke
     assert of(replace(hub, hub=str(tmp_path))) is None
     assert of(DataSource(kind="folder", path=str(tmp_path))) is None
     assert data_origin(hub, TASKS["snli"], "rules", 16) is None
-    assert of(replace(source, unlabelled="/no/such")) is not None
+    assert of(replace(source, unlabelled_file="/no/such")) is not None
 
 
 def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:

@@ -84,6 +84,9 @@ class MultiTaskModel(nn.Module):
         with without_bars(), whole(Path(folder)) as part:
             part.mkdir()
             self.encoder.save_pretrained(part / "encoder")
+            # How it was last called is no part of it, and would be saved, too.
+            self.tokenizer.backend_tokenizer.no_truncation()
+            self.tokenizer.backend_tokenizer.no_padding()
             self.tokenizer.save_pretrained(part / "encoder")
             save_file(heads, part / "heads.safetensors")
             (part / "mtkd.json").write_text(text + "\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from mtkd.method import losses
 from mtkd.method.checkpoints import History
 from mtkd.method.distillation import batch_loss
 from mtkd.method.model import MultiTaskModel
+from mtkd.method.optim import LARGE, BlockedAdamax
 from mtkd.method.prediction import predict
 from mtkd.method.settings import Distillation, Training
 from mtkd.method.training import (
@@ -209,6 +210,27 @@ def test_steps_are_adamax_with_clipping(make_model: MakeModel, make_data: MakeDa
             parameter.data -= rate / (1 - 0.9**step) * moment[name] / largest[name]
     # Gradients of about the size of Adamax's epsilon leave a little rounding.
     assert apart(weights(model), weights(by_hand)) < 1e-5
+
+
+def test_blocks_are_updated_as_torch_does() -> None:
+    """Bit for bit: a large parameter that no block divides, a small one, one without gradient."""
+    kinds = (torch.optim.Adamax, BlockedAdamax)
+    sizes = ((LARGE // 8 + 3, 9), (5,), (2,))
+    torch.manual_seed(0)
+    start = [torch.randn(size) for size in sizes]
+    models = [[torch.nn.Parameter(value.clone()) for value in start] for _ in kinds]
+    optimizers = [kind(ps, lr=0.1, foreach=True) for kind, ps in zip(kinds, models, strict=True)]
+    for _ in range(3):
+        gradients = [torch.randn(size) for size in sizes[:2]]
+        for parameters, optimizer in zip(models, optimizers, strict=True):
+            for parameter, gradient in zip(parameters[:2], gradients, strict=True):
+                parameter.grad = gradient.clone()
+            optimizer.step()
+    for one, other in zip(*models, strict=True):
+        assert torch.equal(one, other)
+    one, other = (optimizer.state_dict()["state"] for optimizer in optimizers)
+    assert one.keys() == other.keys() == {0, 1}
+    assert all(torch.equal(one[i][key], other[i][key]) for i in one for key in one[i])
 
 
 def test_one_task_is_learnt(make_model: MakeModel, make_data: MakeData) -> None:

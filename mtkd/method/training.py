@@ -23,6 +23,7 @@ from mtkd.method import checkpoints
 from mtkd.method.checkpoints import History
 from mtkd.method.distillation import batch_loss, find_loss
 from mtkd.method.model import MultiTaskModel
+from mtkd.method.optim import BlockedAdamax
 from mtkd.method.settings import Distillation, Training
 from mtkd.method.threads import fast_threads
 
@@ -60,8 +61,9 @@ def train(
     )
     network = accelerator.prepare(model)  # moves to the device; wraps for several processes
     # All parameters in one call: a GPU does so by itself, a CPU only if told to.
-    foreach = True if accelerator.device.type == "cpu" else None
-    optimizer = torch.optim.Adamax(model.parameters(), foreach=foreach)
+    cpu = accelerator.device.type == "cpu"
+    adamax = BlockedAdamax if cpu else torch.optim.Adamax
+    optimizer = adamax(model.parameters(), foreach=True if cpu else None)
     history = History(keep=settings.keep if evaluate else "last")
     best = checkpoints.restore(checkpoint, model, optimizer, history, stamp) if checkpoint else None
     run = Run(accelerator, network, optimizer, model, data, settings, seed, distillation, progress)

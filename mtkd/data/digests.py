@@ -53,6 +53,6 @@ def file_digest(path: Path, what: str) -> str:
 
 @functools.cache
 def digest_once(path: Path, size: int, changed: int) -> str:
-    """Every arm of a study asks for it: a process reads a file once while it stays as it is."""
+    """Every variant of a study asks for it: a process reads a file once while it stays as it is."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -179,7 +179,7 @@ def _read_hub(source: DataSource, task: Task, split: str) -> Examples:
     return from_table(task, split, table, f"{name} {where}")
 
 
-@functools.cache  # every arm of a study asks for it
+@functools.cache  # every variant of a study asks for it
 def _hub_configs(source: DataSource) -> list[str]:
     import datasets
 

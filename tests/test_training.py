@@ -304,8 +304,12 @@ def test_text_without_labels_teaches_the_head_of_its_task(
     for other in weights[1:]:
         for key, value in weights[0].items():
             torch.testing.assert_close(other[key], value, rtol=0, atol=0)
-    with pytest.raises(MtkdError, match="mnli-unlabelled: no labels and no soft targets"):
-        train(make_model(TASKS), {"mnli-unlabelled": unlabelled}, QUICK, seed=0)
+    for data, words in (
+        (replace(unlabelled, soft=None), "mnli-unlabelled: no labels and no soft targets"),
+        (unlabelled, "soft targets of mnli-unlabelled, and no `distillation`"),
+    ):
+        with pytest.raises(MtkdError, match=words):
+            train(make_model(TASKS), {"mnli-unlabelled": data}, QUICK, seed=0)
 
 
 def test_ranking_learns_from_labels_and_from_teachers(

@@ -1,7 +1,8 @@
 """Training objectives. All take outputs of a batch and return the mean loss over its examples.
 
 Equation numbers of MT-DNN are those of Liu et al. 2019a (arXiv:1901.11504v2); "KD paper" is
-Liu et al. 2019b (arXiv:1904.09482), section 3.
+Liu et al. 2019b (arXiv:1904.09482), section 3. How a student mixes them, and where to add a way of
+one's own: `distillation.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor
 
 
 def hard_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with the gold label: -log P(y|X). MT-DNN Eq. 6.
+    """Cross-entropy with the given label: -log P(y|X). MT-DNN Eq. 6.
 
     logits (B, C), labels (B,) int64.
     """

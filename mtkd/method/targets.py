@@ -72,7 +72,8 @@ def average(
 
     Q = mean over models of softmax(logits / T), the average of class probabilities of the KD paper
     (section 3, T = 1); `of="logits"` averages the logits first. Scores of a regression, (N, 1),
-    are averaged as they are. Raises MtkdError where shapes differ.
+    are averaged as they are. `temperature` is above 0, without unit, and the one of the student's
+    `Distillation`: nothing else can check that. Raises MtkdError where shapes differ.
     """
     shapes = {output.shape for output in outputs}
     if len(shapes) != 1:

@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
+from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData, batches_per_task, collate, epoch_units
 from mtkd.method import checkpoints
@@ -46,14 +47,22 @@ def train(
 
     Each epoch deals every task's examples into batches, merges and shuffles the batches of all
     tasks, and takes one Adamax step per batch. `data` maps task -> training split; where a split
-    has soft targets, `distillation` says how they are used. `evaluate` gives dev scores after each
-    epoch; without it the last epoch is kept.
+    has soft targets (N, C), made at the same temperature, `distillation` says how they are used.
+    `evaluate` takes nothing and gives dev scores in points after each epoch, for example
+    `lambda: mtkd.evaluate(model, {"rte": {"dev": dev}})`; with it `settings.keep` says whether the
+    best epoch or the last one is kept, without it the last one.
     With a `checkpoint` folder, an interrupted call continues at the last finished epoch and ends
     with the very weights of an uninterrupted one: all randomness is seeded by (seed, epoch). Only
     a checkpoint of the same `stamp` is continued. After an error the model keeps its weights of
     that moment, and torch and the model are set as before.
-    Raises MtkdError for an unknown loss, or a task with neither labels nor soft targets.
+    Raises MtkdError for an unknown loss, soft targets without `distillation`, or a task with
+    neither labels nor soft targets.
     """
+    if distillation is None and (soft := [t for t, item in data.items() if item.soft is not None]):
+        raise MtkdError(
+            f"train: soft targets of {', '.join(soft)}, and no `distillation` that says how they "
+            "are used; expected for example distillation=mtkd.Distillation(hard_weight=0.5)"
+        )
     if distillation:
         find_loss(distillation.loss)  # an unknown name is told before any work
     accelerator = Accelerator(

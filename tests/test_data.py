@@ -337,14 +337,14 @@ def test_snli_and_scitail_as_their_authors_have_them(tmp_path: Path) -> None:
     scitail = load_examples(source, "scitail", "train")
     assert labels(scitail) == [1]
     assert scitail.text_b == ["It thaws."]
-    table = pa.table({"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": [-1, 2]})
+    table = pa.table({"premise": list("abc"), "hypothesis": list("def"), "label": [-1, 2, 0]})
     pq.write_table(table, tmp_path / "SNLI" / "train.parquet")
     before = data_identity(source, ("snli",))
     with (tmp_path / "SNLI" / "snli_1.0_dev.txt").open("a") as file:
         file.write("neutral\t(x)\tE.\tF.\t4\n")
     assert data_identity(source, ("snli",)) != before  # another version of a file is another source
     hub = load_examples(source, "snli", "train")
-    assert hub.label is not None and (hub.label.tolist(), hub.skipped) == ([2], 1)
+    assert hub.label is not None and (hub.label.tolist(), hub.skipped) == ([2, 0], 1)
 
 
 def test_missing_tasks(tmp_path: Path) -> None:

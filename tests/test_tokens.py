@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
 from mtkd.data import tokens as encoding
-from mtkd.data.cache_keys import data_origin
+from mtkd.data.digests import data_origin
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE, TASKS, Examples
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules

@@ -29,7 +29,7 @@ from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from mtkd.data.batches import TaskData
-from mtkd.data.cache_keys import data_origin
+from mtkd.data.digests import data_origin
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules

@@ -1,4 +1,4 @@
-"""Reading GLUE: each quirk of the official files, the hub's layout, and the token cache."""
+"""Reading GLUE: each quirk of the official files, the hub's layout, text without labels."""
 
 import json
 import os
@@ -17,32 +17,27 @@ from mtkd.data.loading import DataSource, load_examples, missing_tasks
 from mtkd.data.tasks import GLUE, TASKS, Examples, Task
 from mtkd.experiments.identities import data_identity
 
-MNLI_HEAD = [
-    *("index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse"),
-    *("sentence1_parse", "sentence2_parse", "sentence1", "sentence2"),
-]
-STSB_HEAD = [
-    *("index", "genre", "filename", "year", "old_index", "source1", "source2"),
-    *("sentence1", "sentence2"),
-]
-QQP_HEAD = ["id", "qid1", "qid2", "question1", "question2", "is_duplicate"]
+HEAD = "index|sentence1|sentence2|label\n"
+MNLI_HEAD = (
+    "index|promptID|pairID|genre|sentence1_binary_parse|sentence2_binary_parse|sentence1_parse|"
+    "sentence2_parse|sentence1|sentence2"
+)
+MNLI_CELLS = "p|q|g|( b )|( b )|( p )|( p )|It is wet.|It is dry."
+STSB_HEAD = "index|genre|filename|year|old_index|source1|source2|sentence1|sentence2|score\n"
+STSB_CELLS = "g|f|2012|01|none|none|A man.|A person."
+QQP_HEAD = "id|qid1|qid2|question1|question2|is_duplicate\n"
+BROKEN = (  # a question with a line break in it is cut in two
+    "12|1|2|How far?|How long?|0\n13|3|4|Why is\nit so?|Why?|1\n15|5|6|Who?|Which one?|1\n"
+)
+SNLI_HEAD = "gold_label|sentence1_parse|sentence1|sentence2|captionID\n"
 
 
-def write(root: Path, name: str, *rows: list[str], end: str = "\n", bom: str = "") -> DataSource:
-    """Write a TSV file below `root` and return the source that reads it."""
+def write(root: Path, name: str, text: str) -> DataSource:
+    """Write a file below `root`, bars as tabs, and return the source that reads it."""
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = bom + "\n".join("\t".join(row) for row in rows) + end
-    path.write_bytes(text.encode("utf-8"))
+    path.write_bytes(text.replace("|", "\t").encode("utf-8", "surrogateescape"))
     return DataSource(kind="folder", path=str(root))
-
-
-def rte(root: Path, *rows: list[str], split: str = "train", end: str = "\n") -> DataSource:
-    head = ["index", "sentence1", "sentence2", "label"]
-    return write(root, f"RTE/{split}.tsv", head, *rows, end=end)
-
-
-GOOD_RTE = (["0", "A cat ran.", "A cat moved.", "entailment"],)
 
 
 def refused(source: DataSource, task: str, split: str = "train") -> str:
@@ -53,198 +48,169 @@ def refused(source: DataSource, task: str, split: str = "train") -> str:
     return message
 
 
-def labels(examples: Examples) -> list[float]:
-    assert examples.label is not None
-    found: list[float] = examples.label.tolist()
-    return found
-
-
-def test_mrpc_byte_order_mark_and_quotes(tmp_path: Path) -> None:
-    head = ["Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"]
-    source = write(
-        tmp_path,
-        "MRPC/train.tsv",
-        head,
-        ["1", "70", "71", '" The shop is open', 'He said : " the shop opened "'],
-        ["0", "70", "73", 'One " mark', "None"],
-        bom="\ufeff",
-    )
-    examples = load_examples(source, "mrpc", "train")
-    assert examples.text_a == ['" The shop is open', 'One " mark']
-    assert examples.text_b == ['He said : " the shop opened "', "None"]
-    assert labels(examples) == [1, 0]
-    assert examples.label.dtype == np.int64
-    assert examples.idx.tolist() == [0, 1]  # the two ids are of sentences, not of rows
-
-
-def test_cola_has_no_header_but_in_test(tmp_path: Path) -> None:
-    write(tmp_path, "CoLA/train.tsv", ["x1", "1", "", "Dogs bark."], ["x1", "0", "*", "Dog bark."])
-    source = write(tmp_path, "CoLA/test.tsv", ["index", "sentence"], ["0", "Birds sing."])
-    train, test = (load_examples(source, "cola", split) for split in ("train", "test"))
-    assert train.text_a == ["Dogs bark.", "Dog bark."] and train.text_b is None
-    assert labels(train) == [1, 0]
-    assert test.text_a == ["Birds sing."] and test.label is None
-
-
-def test_a_last_line_cut_at_a_tab_is_refused(tmp_path: Path) -> None:
-    for end in ("\n", ""):
-        source = write(
-            tmp_path, "CoLA/dev.tsv", ["x1", "1", "", "A b."], ["x1", "1", "", ""], end=end
-        )
-        head = ["index", "sentence1", "sentence2"]
-        write(tmp_path, "RTE/test.tsv", head, ["0", "a", "b"], ["1", "c", ""], end=end)
-        write(tmp_path, "QQP/dev.tsv", QQP_HEAD, ["12", "1", "2", "How?", "Why?", ""], end=end)
-        if end:  # an empty text on a whole line is the file's own
-            assert load_examples(source, "cola", "dev").text_a == ["A b.", ""]
-            assert load_examples(source, "rte", "test").text_b == ["b", ""]
-    whole = write(tmp_path, "CoLA/train.tsv", ["x1", "1", "", "Dogs bark."], end="")
-    assert load_examples(whole, "cola", "train").text_a == ["Dogs bark."]
-    cut = "and the last line does not end in a line break; expected a value; the file may be cut"
-    assert f"CoLA/dev.tsv:2: empty sentence, {cut}" in refused(source, "cola", "dev")
-    assert f"RTE/test.tsv:3: empty sentence2, {cut}" in refused(source, "rte", "test")
-    assert f"QQP/dev.tsv:2: empty is_duplicate, {cut}" in refused(source, "qqp", "dev")
-
-
-def test_another_count_than_glue_s_is_a_notice(tmp_path: Path) -> None:
-    head = ["index", "sentence1", "sentence2", "label"]
-
-    def notice(count: int) -> str:
-        rows = [[str(i), "a", "b", "0"] for i in range(count)]
-        source = write(tmp_path, "WNLI/dev.tsv", head, *rows)
-        examples = load_examples(replace(source, limit=5), "wnli", "dev")
-        assert len(examples) == count
-        return examples.notice
-
-    path = tmp_path / "WNLI/dev.tsv"
-    assert notice(71) == ""
-    assert notice(70) == f"{path}: 70 examples, GLUE has 71; cut short? (used as it is)"
-    assert notice(72) == f"{path}: 72 examples, GLUE has 71; another version? (used as it is)"
-    parquet = DataSource(kind="folder", path=str(hub_folder(tmp_path / "hub")))
-    found = load_examples(replace(parquet, limit=2), "cola", "train")
-    assert found.notice.endswith(
-        "train*.parquet: 4 examples, GLUE has 8,551; cut short? (used as it is)"
-    )
-    assert load_examples(DataSource(), "cola", "train").notice == ""
-
-
-def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
-    text = "one\u2028two\x85three\x0bfour"
-    source = write(tmp_path, "SST-2/dev.tsv", ["sentence", "label\r"], [text, "1\r"])
-    assert load_examples(source, "sst2", "dev").text_a == [text]
-
-
-def test_mnli_columns_and_files(tmp_path: Path) -> None:
-    cells = ["p", "q", "g", "( b )", "( b )", "( p )", "( p )", "It is wet.", "It is dry."]
-    train = [*MNLI_HEAD, "label1", "gold_label"]
-    write(tmp_path, "MNLI/train.tsv", train, ["0", *cells, "neutral", "contradiction"])
-    dev = [*MNLI_HEAD, "label1", "label2", "label3", "label4", "label5", "gold_label"]
-    votes = ["neutral"] * 5
-    for name in ("matched", "mismatched"):
-        write(tmp_path, f"MNLI/dev_{name}.tsv", dev, ["7", *cells, *votes, "entailment"])
-        source = write(tmp_path, f"MNLI/test_{name}.tsv", MNLI_HEAD, ["9", *cells])
-    found = {split: load_examples(source, "mnli", split) for split in GLUE["mnli"].splits}
-    assert all(e.text_a == ["It is wet."] for e in found.values())
-    assert all(e.text_b == ["It is dry."] for e in found.values())
-    labels = {split: None if e.label is None else int(e.label[0]) for split, e in found.items()}
-    assert labels == {"train": 2, "dev": 0, "dev_mm": 0, "test": None, "test_mm": None}
-    assert [int(e.idx[0]) for e in found.values()] == [0, 7, 7, 9, 9]
-
-
-def test_qqp_broken_rows_are_skipped_and_counted(tmp_path: Path) -> None:
-    rows = [
-        ["12", "1", "2", "How far?", "How long?", "0"],
-        ["13", "3", "4", "Why is"],
-        ["it so?", "Why?", "1"],
-        ["15", "5", "6", "Who?", "Which one?", "1"],
-        ["16", "5", "6", "Where?", "", "1"],
-    ]
-    source = write(tmp_path, "QQP/train.tsv", QQP_HEAD, *rows)
-    examples = load_examples(source, "qqp", "train")
-    assert examples.skipped == 2 and len(examples) == 3
-    assert examples.idx.tolist() == [12, 15, 16]
-    write(tmp_path, "QQP/dev.tsv", QQP_HEAD, *rows, ["17", "1"], end="")  # cut short: not skipped
-    assert "dev.tsv:7: 2 columns, and the last line" in refused(source, "qqp", "dev")
-    write(tmp_path, "QQP/test.tsv", ["id", "question1", "question2"], ["0", "a", "b"], ["1", "c"])
-    assert "test.tsv:3: 2 columns; expected 3" in refused(source, "qqp", "test")
-
-
-def test_labels_as_names_or_numbers(tmp_path: Path) -> None:
-    rows = [["0", "a", "b", "not_entailment"], ["1", "a", "b", "0"], ["2", "a", "b", "entailment"]]
-    examples = load_examples(rte(tmp_path, *rows), "rte", "train")
-    assert labels(examples) == [1, 0, 0]
-    head = ["index", "sentence1", "sentence2", "label"]
-    source = write(tmp_path, "WNLI/dev.tsv", head, ["0", "a", "b", "0"], ["1", "a", "b", "1"])
-    wnli = load_examples(source, "wnli", "dev")
-    assert labels(wnli) == [0, 1]
-
-
-def test_stsb_scores(tmp_path: Path) -> None:
-    cells = ["g", "f", "2012", "01", "none", "none", "A man.", "A person."]
-    head = [*STSB_HEAD, "score"]
-    source = write(tmp_path, "STS-B/train.tsv", head, ["0", *cells, "5.000"], ["1", *cells, "2.5"])
-    examples = load_examples(source, "stsb", "train")
-    assert labels(examples) == [5.0, 2.5]
-    assert examples.label.dtype == np.float32
-    for bad in ("5.01", "-0.5", "nan", "five", ""):
-        write(tmp_path, "STS-B/dev.tsv", head, ["0", *cells, "1"], ["1", *cells, bad])
-        message = refused(source, "stsb", "dev")
-        assert f"dev.tsv:3: STS-B score {bad!r}; expected a number between 0 and 5" in message
-
-
-@pytest.mark.parametrize("labelled", [False, True])
-def test_ax(tmp_path: Path, labelled: bool) -> None:
-    more = [["label"], ["neutral"]] if labelled else [[], []]
-    head = ["index", "sentence1", "sentence2", *more[0]]
-    source = write(tmp_path, "diagnostic/diagnostic.tsv", head, ["0", "a", "b", *more[1]])
-    examples = load_examples(source, "ax", "test")
-    assert (examples.label is not None) == labelled
-    assert "no split 'train'" in refused(source, "ax")
-
-
-def test_ids_are_row_numbers_unless_unique(tmp_path: Path) -> None:
-    rows = [["5", "a", "b", "0"], ["3", "a", "b", "0"]]
-    assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [5, 3]
-    rows[1][0] = "5"
-    assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [0, 1]
-    rows[1][0] = "x"
-    assert load_examples(rte(tmp_path, *rows), "rte", "train").idx.tolist() == [0, 1]
-
-
-HEAD = "index\tsentence1\tsentence2\tlabel\n"
-ROW = "0\tA cat ran.\tA cat moved.\tentailment\n"
+def labels(examples: Examples) -> list[float] | None:
+    return None if examples.label is None else examples.label.tolist()
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "task", "split", "text", "first", "second", "wanted", "idx"),
+    [
+        # A byte-order mark, quotation marks that are text, and ids that are not the rows' own.
+        (
+            *("MRPC/train.tsv", "mrpc", "train"),
+            "\ufeffQuality|#1 ID|#2 ID|#1 String|#2 String\n"
+            '1|70|71|" The shop is open|He said : " it opened "\n0|70|73|One " mark|None\n',
+            *(['" The shop is open', 'One " mark'], ['He said : " it opened "', "None"]),
+            *([1, 0], [0, 1]),
+        ),
+        # No header but in test; a last line without its line break.
+        (
+            *("CoLA/train.tsv", "cola", "train", "x|1||Dogs bark.\nx|0|*|Dog bark."),
+            *(["Dogs bark.", "Dog bark."], None, [1, 0], [0, 1]),
+        ),
+        (
+            *("CoLA/test.tsv", "cola", "test", "index|sentence\n0|Birds sing.\n"),
+            *(["Birds sing."], None, None, [0]),
+        ),
+        # Only line feeds end a line; an empty text on a whole line is the file's own.
+        (
+            *("SST-2/dev.tsv", "sst2", "dev", "sentence|label\r\na\u2028b\x85c\x0bd|1\r\n|0\n"),
+            *(["a\u2028b\x85c\x0bd", ""], None, [1, 0], [0, 1]),
+        ),
+        # Numbers of columns that differ by split, and names of files.
+        (
+            *("MNLI/train.tsv", "mnli", "train"),
+            f"{MNLI_HEAD}|label1|gold_label\n0|{MNLI_CELLS}|neutral|contradiction\n",
+            *(["It is wet."], ["It is dry."], [2], [0]),
+        ),
+        (
+            *("MNLI/dev_mismatched.tsv", "mnli", "dev_mm"),
+            f"{MNLI_HEAD}|label1|label2|gold_label\n7|{MNLI_CELLS}|neutral|neutral|entailment\n",
+            *(["It is wet."], ["It is dry."], [0], [7]),
+        ),
+        (
+            *("MNLI/test_matched.tsv", "mnli", "test", f"{MNLI_HEAD}\n9|{MNLI_CELLS}\n"),
+            *(["It is wet."], ["It is dry."], None, [9]),
+        ),
+        # Broken rows of QQP are left out.
+        (
+            *("QQP/train.tsv", "qqp", "train", f"{QQP_HEAD}{BROKEN}16|5|6|Where?||1\n"),
+            *(["How far?", "Who?", "Where?"], ["How long?", "Which one?", ""]),
+            *([0, 1, 1], [12, 15, 16]),
+        ),
+        # Labels as names or numbers; ids that are unique, double, or no numbers.
+        (
+            *("RTE/dev.tsv", "rte", "dev", f"{HEAD}5|a|b|not_entailment\n3|c|d|0\n"),
+            *(["a", "c"], ["b", "d"], [1, 0], [5, 3]),
+        ),
+        (
+            *("WNLI/dev.tsv", "wnli", "dev", f"{HEAD}5|a|b|1\n5|c|d|0\n"),
+            *(["a", "c"], ["b", "d"], [1, 0], [0, 1]),
+        ),
+        (
+            *("RTE/train.tsv", "rte", "train", f"{HEAD}x|a|b|1\n5|c|d|entailment\n"),
+            *(["a", "c"], ["b", "d"], [1, 0], [0, 1]),
+        ),
+        (
+            *("STS-B/dev.tsv", "stsb", "dev"),
+            f"{STSB_HEAD}0|{STSB_CELLS}|5.000\n1|{STSB_CELLS}|2.5\n",
+            *(["A man."] * 2, ["A person."] * 2, [5.0, 2.5], [0, 1]),
+        ),
+        # The diagnostic set is published with labels and without.
+        (
+            *("diagnostic/diagnostic.tsv", "ax", "test", f"{HEAD}0|a|b|neutral\n"),
+            *(["a"], ["b"], [1], [0]),
+        ),
+        (
+            *("diagnostic/diagnostic.tsv", "ax", "test", "index|sentence1|sentence2\n0|a|b\n"),
+            *(["a"], ["b"], None, [0]),
+        ),
+        # As their authors have them: examples on which the annotators did not agree, no header.
+        (
+            *("SNLI/snli_1.0_dev.txt", "snli", "dev"),
+            f"{SNLI_HEAD}entailment|(x)|a|b|1\n-|(x)|c|d|2\nneutral|(x)|e|f|3\n",
+            *(["a", "e"], ["b", "f"], [0, 1], [0, 1]),
+        ),
+        (
+            *(
+                "SciTail/scitail_1.0_train.tsv",
+                "scitail",
+                "train",
+                "Ice melts.|It thaws.|neutral\n",
+            ),
+            *(["Ice melts."], ["It thaws."], [1], [0]),
+        ),
+    ],
+)
+def test_files_as_they_are(
+    name: str,
+    task: str,
+    split: str,
+    text: str,
+    first: list[str],
+    second: list[str] | None,
+    wanted: list[float] | None,
+    idx: list[int],
+    tmp_path: Path,
+) -> None:
+    found = load_examples(write(tmp_path, name, text), task, split)
+    assert (found.text_a, found.text_b) == (first, second)
+    assert labels(found) == wanted and found.idx.tolist() == idx
+    kind = np.int64 if TASKS[task].labels else np.float32
+    assert found.label is None or found.label.dtype == kind
+    assert found.skipped == {"qqp": 2, "snli": 1}.get(task, 0)
+
+
+ROW = "0|A cat ran.|A cat moved.|entailment\n"
+CUT = "and the last line does not end in a line break; expected a value; the file may be cut"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
     [
         (
-            HEAD + ROW + "1\ta\tb\tmaybe\n",
-            "3: unknown RTE label 'maybe'; expected entailment or 0, ",
+            "RTE/train.tsv",
+            f"{HEAD}{ROW}1|a|b|maybe\n",
+            "3: unknown RTE label 'maybe'; expected ent",
         ),
-        (HEAD + ROW + "1\ta\tb\t2\n", "3: unknown RTE label '2'"),
+        ("RTE/train.tsv", f"{HEAD}{ROW}1|a|b|2\n", "3: unknown RTE label '2'"),
         (
-            HEAD + ROW + "1\ta\tmore\tb\t0\n",
-            "3: 5 columns; expected 4 (index, sentence1, sentence2,",
+            "RTE/train.tsv",
+            f"{HEAD}{ROW}1|a|more|b|0\n",
+            "3: 5 columns; expected 4 (index, sentence1",
         ),
-        (HEAD + ROW + "1\ta", "3: 2 columns, and the last line does not end"),
-        (HEAD + ROW + "1\ta\tb\tentail", "3: unknown RTE label 'entail'"),
-        (HEAD, " 0 examples"),
-        ("index\tsentence1\tlabel\n0\ta\t0\n", "1: no column sentence2 or #2 String; found index"),
-        ("index\tsentence1\tsentence2\n0\ta\tb\n", "1: no column label"),
-        ("", " empty file"),
-        (HEAD + "0\tcaf\udce9\tb\t0\n", "2: byte 6 is not UTF-8"),
-        (None, " no such file"),
+        ("RTE/train.tsv", f"{HEAD}{ROW}1|a", "3: 2 columns, and the last line does not end"),
+        ("RTE/train.tsv", f"{HEAD}{ROW}1|a|b|entail", "3: unknown RTE label 'entail'"),
+        ("RTE/train.tsv", HEAD, " 0 examples"),
+        ("RTE/train.tsv", "index|sentence1|label\n0|a|0\n", "1: no column sentence2 or #2 String;"),
+        ("RTE/train.tsv", "index|sentence1|sentence2\n0|a|b\n", "1: no column label"),
+        ("RTE/train.tsv", "", " empty file"),
+        ("RTE/train.tsv", f"{HEAD}0|caf\udce9|b|0\n", "2: byte 6 is not UTF-8"),
+        ("RTE/train.tsv", None, " no such file"),
+        ("RTE/test.tsv", "index|sentence1|sentence2\n0|a|b\n1|c|", f"3: empty sentence2, {CUT}"),
+        ("CoLA/dev.tsv", "x|1||A b.\nx|1||", f"2: empty sentence, {CUT}"),
+        ("QQP/dev.tsv", f"{QQP_HEAD}12|1|2|How?|Why?|", f"2: empty is_duplicate, {CUT}"),
+        ("QQP/dev.tsv", f"{QQP_HEAD}{BROKEN}17|1", "6: 2 columns, and the last line"),
+        ("QQP/test.tsv", "id|question1|question2\n0|a|b\n1|c\n", "3: 2 columns; expected 3"),
+        *(
+            (
+                "STS-B/dev.tsv",
+                f"{STSB_HEAD}0|{STSB_CELLS}|{bad}\n",
+                f"2: STS-B score {bad!r}; expected",
+            )
+            for bad in ("5.01", "-0.5", "nan", "five", "")
+        ),
     ],
 )
 def test_errors_name_file_line_and_what_was_expected(
-    text: str | None, message: str, tmp_path: Path
+    name: str, text: str | None, message: str, tmp_path: Path
 ) -> None:
-    source = rte(tmp_path, *GOOD_RTE)
-    path = tmp_path / "RTE" / "train.tsv"
-    path.unlink()
-    if text is not None:
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert f"train.tsv:{message}" in refused(source, "rte")
+    source = write(tmp_path, name, text or "")
+    if text is None:
+        (tmp_path / name).unlink()
+    folder, file = name.split("/")
+    task = next(key for key, task in GLUE.items() if task.folder == folder)
+    assert f"{file}:{message}" in refused(source, task, file.removesuffix(".tsv"))
 
 
 def test_source_errors(tmp_path: Path) -> None:
@@ -252,16 +218,24 @@ def test_source_errors(tmp_path: Path) -> None:
     assert "nowhere: no such folder" in refused(source, "rte")
     assert "--data-path" in refused(DataSource(kind="folder"), "rte")
     assert "unknown task 'cb'" in refused(DataSource(), "cb")
+    assert "no split 'train'" in refused(DataSource(), "ax")
+
+
+@pytest.mark.parametrize(("count", "why"), [(70, "cut short"), (71, ""), (72, "another version")])
+def test_another_count_than_glue_s_is_a_notice(count: int, why: str, tmp_path: Path) -> None:
+    rows = "".join(f"{row}|a|b|0\n" for row in range(count))
+    source = replace(write(tmp_path, "WNLI/dev.tsv", HEAD + rows), limit=5)
+    expected = f"{tmp_path}/WNLI/dev.tsv: {count} examples, GLUE has 71; {why}? (used as it is)"
+    assert load_examples(source, "wnli", "dev").notice == (expected if why else "")
 
 
 def test_limit_is_a_seeded_sample_in_file_order(tmp_path: Path) -> None:
-    rows = [[str(i), f"a {i}", f"b {i}", "0"] for i in range(50)]
-    rte(tmp_path, *rows[:20], split="dev")
-    path = rte(tmp_path, *rows).path
+    rows = [f"{i}|a {i}|b {i}|0\n" for i in range(50)]
+    write(tmp_path, "RTE/dev.tsv", HEAD + "".join(rows[:20]))
+    source = write(tmp_path, "RTE/train.tsv", HEAD + "".join(rows))
 
     def ids(seed: int = 0, limit: int = 10, split: str = "train") -> list[int]:
-        source = DataSource(kind="folder", path=path, limit=limit, seed=seed)
-        examples = load_examples(source, "rte", split)
+        examples = load_examples(replace(source, limit=limit, seed=seed), "rte", split)
         assert examples.text_b == [f"b {i}" for i in examples.idx]
         assert examples.label is not None and len(examples.label) == len(examples)
         return examples.idx.tolist()
@@ -272,19 +246,16 @@ def test_limit_is_a_seeded_sample_in_file_order(tmp_path: Path) -> None:
     assert ids(limit=99) == list(range(50))
 
 
-def test_a_share_of_the_labels_holds_every_smaller_one() -> None:
-    def ids(share: float) -> list[int]:
-        return load_examples(DataSource(label_fraction=share), "rte", "train").idx.tolist()
+def test_a_fraction_of_the_labels_holds_every_smaller_one() -> None:
+    def ids(fraction: float) -> list[int]:
+        return load_examples(DataSource(label_fraction=fraction), "rte", "train").idx.tolist()
 
-    assert [len(ids(share)) for share in (0.1, 0.25, 1.0)] == [12, 30, 120]
+    assert [len(ids(fraction)) for fraction in (0.1, 0.25, 1.0)] == [12, 30, 120]
     assert set(ids(0.1)) < set(ids(0.25)) and ids(0.1) == sorted(ids(0.1))
     assert len(load_examples(DataSource(label_fraction=0.1), "rte", "dev")) == 300
-    few = load_examples(DataSource(limit=20), "rte", "train")
-    assert few.clean is not None and few.text_b is not None
-    assert len(few) == len(few.clean) == len(few.text_b) == 20
 
 
-def test_toy_text_without_labels_is_in_the_language_of_the_task() -> None:
+def test_toy_text_without_labels_is_in_no_other_split() -> None:
     text = load_examples(DataSource(unlabelled_ratio=2.0, label_fraction=0.1), "rte", "unlabelled")
     assert text.label is None and len(text) == 2 * 120  # of all training examples
     dev = load_examples(DataSource(), "rte", "dev")
@@ -294,63 +265,45 @@ def test_toy_text_without_labels_is_in_the_language_of_the_task() -> None:
 
 
 def test_test_sentences_or_a_file_are_text_without_labels(tmp_path: Path) -> None:
-    rows = [[str(i), f"a {i}", f"b {i}", "0"] for i in range(10)]
-    source = rte(tmp_path, *rows)
-    (tmp_path / "RTE" / "test.tsv").write_text(
-        "index\tsentence1\tsentence2\n" + "".join(f"{i}\tc {i}\td {i}\n" for i in range(4))
-    )
+    write(tmp_path, "RTE/test.tsv", "index|sentence1|sentence2\n0|c|d\n1|e|f\n")
+    source = write(tmp_path, "RTE/train.tsv", HEAD + "".join(f"{i}|a|b|0\n" for i in range(10)))
     text = load_examples(replace(source, unlabelled_ratio=1.0), "rte", "unlabelled")
-    assert text.text_a == [f"c {i}" for i in range(4)] and text.label is None
+    assert text.text_a == ["c", "e"] and text.label is None
 
     path = tmp_path / "more.txt"
-    path.write_text("rte\te\tf\ncola\tone sentence\nrte\tg\th\n")
     from_file = replace(source, unlabelled_ratio=1.0, unlabelled_file=str(path))
+    write(tmp_path, "more.txt", "rte|e|f\ncola|one sentence\nrte|g|h\n")
     assert load_examples(from_file, "rte", "unlabelled").text_b == ["f", "h"]
-    path.write_text("rte\te\tf\nrte\tno second\n")
-    message = refused(from_file, "rte", "unlabelled")
-    assert "more.txt:2: 2 columns; expected 3: rte, sentence1, sentence2" in message
-    path.write_text("what is this\n")
-    assert "more.txt:1: 'what is this' is no task" in refused(from_file, "rte", "unlabelled")
-    path.write_text("rte\t\tf\n")
-    assert "3 columns, an empty text among them" in refused(from_file, "rte", "unlabelled")
-    path.write_text("cola\tone sentence\n")
+    write(tmp_path, "more.txt", "cola|one sentence\n")
     assert len(load_examples(from_file, "rte", "unlabelled")) == 0
+    for wrong, message in (
+        (
+            "rte|e|f\nrte|no second\n",
+            "more.txt:2: 2 columns; expected 3: rte, sentence1, sentence2",
+        ),
+        ("what is this\n", "more.txt:1: 'what is this' is no task"),
+        ("rte||f\n", "3 columns, an empty text among them"),
+    ):
+        write(tmp_path, "more.txt", wrong)
+        assert message in refused(from_file, "rte", "unlabelled")
     path.unlink()
     assert "more.txt" in refused(from_file, "rte", "unlabelled")
 
 
-def test_snli_and_scitail_as_their_authors_have_them(tmp_path: Path) -> None:
-    for name in ("SNLI", "SciTail"):
-        (tmp_path / name).mkdir()
-    head = "gold_label\tsentence1_parse\tsentence1\tsentence2\tcaptionID\n"
-    lines = [
-        "entailment\t(x)\tA dog runs.\tIt moves.\t1",
-        "-\t(x)\tA.\tB.\t2",
-        "neutral\t(x)\tC.\tD.\t3",
-    ]
-    (tmp_path / "SNLI" / "snli_1.0_dev.txt").write_text(head + "\n".join(lines) + "\n")
-    (tmp_path / "SciTail" / "scitail_1.0_train.tsv").write_text("Ice melts.\tIt thaws.\tneutral\n")
-    source = DataSource(kind="folder", path=str(tmp_path))
-    assert missing_tasks(source, ["snli", "scitail", "rte"]) == ["rte"]
-    snli = load_examples(source, "snli", "dev")
-    assert labels(snli) == [0, 1] and snli.skipped == 1
-    scitail = load_examples(source, "scitail", "train")
-    assert labels(scitail) == [1]
-    assert scitail.text_b == ["It thaws."]
-    table = pa.table({"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": [-1, 2]})
-    pq.write_table(table, tmp_path / "SNLI" / "train.parquet")
+def test_another_version_of_a_file_is_another_source(tmp_path: Path) -> None:
+    source = write(tmp_path / "a", "SNLI/snli_1.0_dev.txt", f"{SNLI_HEAD}neutral|(x)|e|f|3\n")
+    copy = write(tmp_path / "b", "SNLI/snli_1.0_dev.txt", f"{SNLI_HEAD}neutral|(x)|e|f|3\n")
     before = data_identity(source, ("snli",))
-    with (tmp_path / "SNLI" / "snli_1.0_dev.txt").open("a") as file:
-        file.write("neutral\t(x)\tE.\tF.\t4\n")
-    assert data_identity(source, ("snli",)) != before  # another version of a file is another source
-    hub = load_examples(source, "snli", "train")
-    assert hub.label is not None and (hub.label.tolist(), hub.skipped) == ([2], 1)
+    assert data_identity(copy, ("snli",)) == before
+    write(tmp_path / "a", "SNLI/snli_1.0_dev.txt", f"{SNLI_HEAD}neutral|(x)|e|f|4\n")
+    assert data_identity(source, ("snli",)) != before
 
 
 def test_missing_tasks(tmp_path: Path) -> None:
-    source = rte(tmp_path, *GOOD_RTE)
-    (tmp_path / "sst2").mkdir()  # Parquet folders have the task's own name
-    assert missing_tasks(source, ["mnli", "rte", "sst2", "cola"]) == ["mnli", "cola"]
+    source = write(tmp_path, "RTE/train.tsv", HEAD + ROW)
+    for name in ("sst2", "SNLI"):  # Parquet folders have the task's own name
+        (tmp_path / name).mkdir()
+    assert missing_tasks(source, ["mnli", "rte", "sst2", "cola", "snli"]) == ["mnli", "cola"]
     assert missing_tasks(DataSource(), ["rte", "ax"]) == []
 
 
@@ -378,7 +331,16 @@ def test_parquet_in_a_folder(tmp_path: Path) -> None:
     assert labels(dev) == [0, 1, 1, 0]
     assert test.label is None
     assert load_examples(source, "cola", "train").text_b is None
+    (tmp_path / "snli").mkdir()  # -1: its annotators did not agree
+    undecided = {"premise": list("abc"), "hypothesis": list("def"), "label": [-1, 2, 0]}
+    pq.write_table(pa.table(undecided), tmp_path / "snli" / "train.parquet")
+    snli = load_examples(source, "snli", "train")
+    assert (snli.text_a, labels(snli), snli.skipped) == (["b", "c"], [2, 0], 1)
     path = tmp_path / "cola" / "train-00000-of-00001.parquet"
+    assert (
+        "train*.parquet: 4 examples, GLUE has 8,551"
+        in load_examples(source, "cola", "train").notice
+    )
     table = pq.read_table(path)
     bad = table.set_column(1, "label", pa.array([0, 1, 5, 0]))
     pq.write_table(bad, path)

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
 from mtkd.data import tokens as encoding
-from mtkd.data.cache_keys import data_origin
+from mtkd.data.digests import data_origin
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE, TASKS, Examples
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
@@ -34,25 +34,19 @@ def tiny_tokenizer(words: str = "a b c d e f") -> PreTrainedTokenizerFast:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    )
+    special = {
+        "unk_token": "[UNK]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+    }
+    return PreTrainedTokenizerFast(tokenizer_object=core, **special)
 
 
 def pairs(*texts: tuple[str, str], labels: bool = True) -> Examples:
-    count = len(texts)
-    return Examples(
-        task=GLUE["rte"],
-        split="dev",
-        idx=np.arange(count) + 7,
-        text_a=[a for a, _ in texts],
-        text_b=[b for _, b in texts],
-        label=np.arange(count) % 2 if labels else None,
-    )
+    firsts, seconds = zip(*texts, strict=True)
+    given = [row % 2 for row in range(len(texts))] if labels else None
+    return Examples.from_lists(GLUE["rte"], firsts, given, second=seconds, split="dev")
 
 
 def rows(values: np.ndarray, offsets: np.ndarray) -> list[list[int]]:
@@ -74,7 +68,7 @@ def test_encode(tmp_path: Path) -> None:
     ]
     assert encoded.truncated == 1 and len(encoded) == 3
     assert encoded.lengths.tolist() == [6, 4, 7]
-    assert encoded.idx.tolist() == [7, 8, 9]
+    assert encoded.idx.tolist() == [0, 1, 2]
     assert encoded.label is not None and encoded.label.tolist() == [0, 1, 0]
     kinds = [encoded.tokens.dtype, encoded.segments.dtype, encoded.offsets.dtype]
     assert kinds == [np.int32, np.int8, np.int64]
@@ -184,7 +178,7 @@ def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:
     damages = [b"", b"not arrow at all", whole[:-1], whole[: len(whole) // 2]]
     # One byte changed, here and there: Arrow alone would not notice most of these.
     damages += [
-        whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(0, len(whole), 11)
+        whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(0, len(whole), 29)
     ]
     for damage in damages:
         path.unlink()
@@ -193,10 +187,11 @@ def test_corrupt_cache_is_made_again(tmp_path: Path) -> None:
 
 
 def test_encode_refuses(tmp_path: Path) -> None:
-    with pytest.raises(MtkdError, match="max_length is 4; expected at least 5"):
-        encode(pairs(("a", "b")), tiny_tokenizer(), 4, tmp_path)
-    with pytest.raises(MtkdError, match="not a fast tokenizer"):
-        encode(pairs(("a", "b")), object(), 16, tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(MtkdError, match="expected to write the cache"):
-        encode(pairs(("a", "b")), tiny_tokenizer(), 16, tmp_path / "file")
+    for tokenizer, longest, message in (
+        (tiny_tokenizer(), 4, "max_length is 4; expected at least 5"),
+        (object(), 16, "not a fast tokenizer"),
+        (tiny_tokenizer(), 16, "expected to write the cache"),
+    ):
+        with pytest.raises(MtkdError, match=message):
+            encode(pairs(("a", "b")), tokenizer, longest, tmp_path / "file")

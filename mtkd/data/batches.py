@@ -17,7 +17,6 @@ from mtkd.data.tasks import Examples
 from mtkd.data.tokens import Encoded, encode
 
 POOL = 32  # batches sorted by length together; the larger, the less padding and the less random
-MIXING = ("proportional", "power", "uniform", "annealed")
 
 
 @dataclass(frozen=True)
@@ -87,19 +86,15 @@ class Batch:
     groups: Tensor  # (B,)
 
     def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+
         def move(value: Tensor) -> Tensor:
             # A GPU copies from pinned memory alone while the host goes on.
             pinned = value.pin_memory() if device.type == "cuda" else value
             return pinned.to(device, non_blocking=True)
 
-        return Batch(
-            self.task,
-            move(self.tokens),
-            move(self.segments),
-            None if self.labels is None else move(self.labels),
-            None if self.soft is None else move(self.soft),
-            move(self.groups),
-        )
+        moved: dict[str, Any] = {k: move(v) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
 
 def epoch_units(

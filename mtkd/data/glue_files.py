@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtkd.common.errors import MtkdError
-from mtkd.data.label_names import LABEL_WORDS, class_names
+from mtkd.data.label_names import class_names, class_places
 from mtkd.data.tasks import GLUE, UNLABELLED, Examples, Task
 
 # Files without a header.
@@ -23,7 +23,8 @@ COLUMNS = {
     "cola": ["source", "label", "mark", "sentence"],  # train and dev
     "scitail": ["premise", "hypothesis", "label"],
 }
-UNDECIDED = ("-", -1, "-1")  # labels of SNLI's examples on which the annotators did not agree
+# Labels of examples on which the annotators did not agree.
+UNDECIDED: dict[str, tuple[object, ...]] = {"snli": ("-", -1, "-1")}
 # What the official files call the hub's columns, where the names differ.
 TEXT_NAMES = {
     "premise": "sentence1",
@@ -33,6 +34,7 @@ TEXT_NAMES = {
 }
 LABEL_NAMES = ("label", "gold_label", "Quality", "is_duplicate", "score")
 INDEX_NAMES = ("idx", "index", "id")
+LABEL = -2  # place among the `_wanted` columns: texts, label, id
 SCORES = (0.0, 5.0)  # STS-B
 RELOAD = "the file may be cut short or not the official one: download it again"
 
@@ -77,42 +79,33 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     lines = _lines(path)
     headless = task.name in COLUMNS and (task.name, split) != ("cola", "test")
     names = COLUMNS[task.name] if headless else next(lines)[1].split("\t")
-    texts = [_find(path, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
-    label = _find(path, names, LABEL_NAMES, optional=split.startswith("test"))
-    index = _find(path, names, INDEX_NAMES, optional=True)
+    wanted = _wanted(task, split, names, path)
     # A question with a line break in it is cut in two: known rows of the official QQP files. A
     # test row is never skipped, since the upload needs every one.
     skip = task.name == "qqp" and split != "test"
-    kept: list[list[str | None]] = []  # the wanted cells of each row
+    rows: list[list[str | None]] = []  # the wanted cells of each row
     numbers: list[int] = []  # and the row's line
-    skipped = 0
-    last = len(names) - 1
+    broken, last = 0, len(names) - 1
     for number, line, ended in lines:
         cells = line.split("\t")
-        if not (ended or cells[-1]) and len(cells) == len(names) and last in (*texts, label):
-            raise MtkdError(
-                f"{path}:{number}: empty {names[last][:40]}, and the last line does not end in a "
-                f"line break; expected a value; {RELOAD}"
-            )
-        if len(cells) == len(names) and undecided(task, None if label is None else cells[label]):
-            skipped += 1
-        elif len(cells) == len(names):
-            kept.append([None if at is None else cells[at] for at in (*texts, label, index)])
+        if len(cells) == len(names):
+            if not (ended or cells[last]) and last in wanted:
+                raise MtkdError(
+                    f"{path}:{number}: empty {names[last][:40]}, and the last line does not end in "
+                    f"a line break; expected a value; {RELOAD}"
+                )
+            rows.append([None if at is None else cells[at] for at in wanted])
             numbers.append(number)
         elif skip and ended:
-            skipped += 1
+            broken += 1
         else:
-            raise _wrong_width(path, number, len(cells), names, ended)
-    if len(kept) <= skipped:
-        raise MtkdError(
-            f"{path}: {len(kept)} examples and {skipped} broken rows; expected {task.title}'s "
-            f"{split} examples; {RELOAD}"
-        )
-    *columns, labels, ids = (list(column) for column in zip(*kept, strict=True))
-    found = None if label is None else labels
-    return _examples(
-        task, split, columns, found, ids, path, lambda row: f"{path}:{numbers[row]}", skipped
-    )
+            cut = "" if ended else ", and the last line does not end in a line break"
+            expected = f"{len(names)} ({', '.join(name[:40] for name in names)})"
+            raise MtkdError(
+                f"{path}:{number}: {len(cells)} columns{cut}; expected {expected}; {RELOAD}"
+            )
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in wanted]
+    return _examples(task, split, columns, path, lambda row: f"{path}:{numbers[row]}", broken)
 
 
 def read_unlabelled(task: Task, path: Path) -> Examples:
@@ -134,26 +127,8 @@ def read_unlabelled(task: Task, path: Path) -> Examples:
                     f"{task.name}, {', '.join(task.columns)}"
                 )
             rows.append(texts)
-    columns = [[row[at] for row in rows] for at in range(len(task.columns))]
-    return Examples(
-        task=task,
-        split=UNLABELLED,
-        idx=np.arange(len(rows), dtype=np.int64),
-        text_a=columns[0],
-        text_b=columns[1] if len(columns) > 1 else None,
-        label=None,
-    )
-
-
-def undecided(task: Task, label: Any) -> bool:
-    """Whether an example has no label because its annotators did not agree: SNLI's alone."""
-    return task.name == "snli" and label in UNDECIDED
-
-
-def _wrong_width(path: Path, number: int, width: int, names: list[str], ended: bool) -> MtkdError:
-    cut = "" if ended else ", and the last line does not end in a line break"
-    expected = f"{len(names)} ({', '.join(name[:40] for name in names)})"
-    return MtkdError(f"{path}:{number}: {width} columns{cut}; expected {expected}; {RELOAD}")
+    firsts, *seconds = ([row[at] for row in rows] for at in range(len(task.columns)))
+    return Examples.from_lists(task, firsts, second=next(iter(seconds), None), split=UNLABELLED)
 
 
 def read_parquet(task: Task, split: str, files: Sequence[Path]) -> Examples:
@@ -174,30 +149,15 @@ def from_table(task: Task, split: str, table: pa.Table, source: str) -> Examples
 
     Where the table names its classes, the names decide which is which, whatever their order.
     """
-    if table.num_rows == 0:
-        raise MtkdError(f"{source}: no rows; expected {task.title}'s {split} examples; {RELOAD}")
-    names = table.column_names
-    texts = [_find(source, names, (column, TEXT_NAMES.get(column))) for column in task.columns]
-    label = _find(source, names, LABEL_NAMES, optional=split.startswith("test"))
-    index = _find(source, names, INDEX_NAMES, optional=True)
-    named = {} if label is None else class_names(task, table, names[label], source)
-    labels = None if label is None else table.column(label).to_pylist()
-    places = [row for row, value in enumerate(labels or ()) if not undecided(task, value)]
-    places = places if labels else list(range(table.num_rows))
-
-    def column(at: int | None) -> list[Any]:
-        return table.column(at).take(pa.array(places)).to_pylist()
-
-    return _examples(
-        task,
-        split,
-        [column(at) for at in texts],
-        None if label is None else [named.get(value, value) for value in column(label)],
-        None if index is None else column(index),
-        source,
-        lambda row: f"{source}, row {places[row]}",
-        table.num_rows - len(places),
-    )
+    wanted = _wanted(task, split, table.column_names, source)
+    columns: list[list[Any]] = [
+        [None] * table.num_rows if at is None else table.column(at).to_pylist() for at in wanted
+    ]
+    label = wanted[LABEL]
+    if label is not None:
+        named = class_names(task, table, table.column_names[label], source)
+        columns[LABEL] = [named.get(value, value) for value in columns[LABEL]]
+    return _examples(task, split, columns, source, lambda row: f"{source}, row {row}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
@@ -223,51 +183,67 @@ def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
         raise MtkdError(f"{path}: empty file; expected a tab-separated table; {RELOAD}")
 
 
-def _find(
-    source: Path | str,
-    names: Sequence[str],
-    candidates: Sequence[str | None],
-    optional: bool = False,
-) -> int | None:
-    """Position of the first candidate among the column names; MtkdError if none is there."""
-    for candidate in candidates:
-        if candidate in names:
-            return names.index(candidate)
-    if optional:
-        return None
-    line = ":1" if isinstance(source, Path) else ""
-    raise MtkdError(
-        f"{source}{line}: no column {' or '.join(c for c in candidates if c)}; "
-        f"found {', '.join(n[:40] for n in names[:20])}; {RELOAD}"
-    )
+def _wanted(task: Task, split: str, names: Sequence[str], source: Path | str) -> list[int | None]:
+    """Places of the columns of texts, label and id; None for a label or id that is not there.
+
+    Raises MtkdError for a text, or outside the test splits a label, that is not there.
+    """
+
+    def find(candidates: Sequence[str | None], optional: bool = False) -> int | None:
+        for candidate in candidates:
+            if candidate in names:
+                return names.index(candidate)
+        if optional:
+            return None
+        line = ":1" if isinstance(source, Path) else ""
+        raise MtkdError(
+            f"{source}{line}: no column {' or '.join(c for c in candidates if c)}; "
+            f"found {', '.join(n[:40] for n in names[:20])}; {RELOAD}"
+        )
+
+    texts = [find((column, TEXT_NAMES.get(column))) for column in task.columns]
+    label = find(LABEL_NAMES, optional=split.startswith("test"))
+    return [*texts, label, find(INDEX_NAMES, optional=True)]
 
 
 def _examples(
     task: Task,
     split: str,
     columns: list[list[Any]],
-    labels: list[Any] | None,
-    ids: list[Any] | None,
     source: Path | str,
     where: Where,
-    skipped: int,
+    broken: int = 0,
 ) -> Examples:
-    for column in columns:
+    """Examples of the `_wanted` columns, without those that have no label for good."""
+    undecided = UNDECIDED.get(task.name, ())
+    rows = [row for row, label in enumerate(columns[LABEL]) if label not in undecided]
+    skipped = broken + len(columns[LABEL]) - len(rows)
+    if len(rows) <= skipped:
+        raise MtkdError(
+            f"{source}: {len(rows)} examples and {skipped} broken rows; expected {task.title}'s "
+            f"{split} examples; {RELOAD}"
+        )
+    *texts, labels, ids = ([column[row] for row in rows] for column in columns)
+
+    def place(row: int) -> str:
+        return where(rows[row])
+
+    for column in texts:
         for row, text in enumerate(column):
             if not isinstance(text, str):
-                raise MtkdError(f"{where(row)}: a text is {text!r}; expected a string; {RELOAD}")
-    label = None if labels is None else _labels(task, labels, where)
+                raise MtkdError(f"{place(row)}: a text is {text!r}; expected a string; {RELOAD}")
+    label = _labels(task, labels, place)
     if label is None and not split.startswith("test"):
-        raise MtkdError(f"{where(0)}: no label at all; expected labels in the {split} split")
+        raise MtkdError(f"{place(0)}: no label at all; expected labels in the {split} split")
     return Examples(
         task=task,
         split=split,
-        idx=_row_ids(ids, len(columns[0])),
-        text_a=columns[0],
-        text_b=columns[1] if len(columns) > 1 else None,
+        idx=_row_ids(ids),
+        text_a=texts[0],
+        text_b=texts[1] if len(texts) > 1 else None,
         label=label,
         skipped=skipped,
-        notice=_count_notice(task, split, len(columns[0]), source),
+        notice=_count_notice(task, split, len(rows), source),
     )
 
 
@@ -282,21 +258,19 @@ def _count_notice(task: Task, split: str, count: int, source: Path | str) -> str
 
 def _labels(task: Task, values: list[Any], where: Where) -> np.ndarray | None:
     """Class indices (int64) or scores (float32); None where all are missing or the hub's -1."""
-    if all(value is None or value in (-1, "-1") for value in values):
+    if all(value in (None, -1, "-1") for value in values):
         return None
-    parse, dtype = (_class, np.int64) if task.labels else (_score, np.float32)
-    return np.array([parse(task, value, row, where) for row, value in enumerate(values)], dtype)
-
-
-def _class(task: Task, value: Any, row: int, where: Where) -> int:
-    value = LABEL_WORDS.get(task.name, {}).get(value, value)
-    if value in task.labels:
-        return task.labels.index(value)
-    for at in range(len(task.labels)):
-        if value == at or value == str(at):
-            return at
-    expected = ", ".join(f"{name} or {at}" for at, name in enumerate(task.labels))
-    raise MtkdError(f"{where(row)}: unknown {task.title} label {value!r}; expected {expected}")
+    if not task.labels:
+        scores = [_score(task, value, row, where) for row, value in enumerate(values)]
+        return np.array(scores, np.float32)
+    known = class_places(task)
+    for row, value in enumerate(values):
+        if value not in known:
+            expected = ", ".join(f"{name} or {at}" for at, name in enumerate(task.labels))
+            raise MtkdError(
+                f"{where(row)}: unknown {task.title} label {value!r}; expected {expected}"
+            )
+    return np.array([known[value] for value in values], np.int64)
 
 
 def _score(task: Task, value: Any, row: int, where: Where) -> float:
@@ -311,13 +285,14 @@ def _score(task: Task, value: Any, row: int, where: Where) -> float:
     raise MtkdError(f"{where(row)}: {task.title} score {value!r}; expected a number{between}")
 
 
-def _row_ids(values: list[Any] | None, count: int) -> np.ndarray:
+def _row_ids(values: list[Any]) -> np.ndarray:
     """The file's own ids if they are whole numbers and unique, else row numbers from 0."""
+    rows = np.arange(len(values), dtype=np.int64)
     try:
-        ids = np.array([int(value) for value in values or ()], np.int64)
+        ids = np.array([int(value) for value in values], np.int64)
     except (TypeError, ValueError, OverflowError):
-        ids = np.empty(0, np.int64)
-    return ids if len(np.unique(ids)) == count else np.arange(count, dtype=np.int64)
+        return rows
+    return ids if len(np.unique(ids)) == len(ids) else rows
 
 
 def _parquet_files(folder: Path, split: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Names of labels that files have in place of the task table's, or beside numbers."""
+"""Labels as files have them: names, numbers, or names of numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import Task
 
 LABEL_WORDS = {"scitail": {"entailment": "entails"}}  # as SciTail's SNLI format has it
+
+
+def class_places(task: Task) -> dict[object, int]:
+    """Place in `task.labels` by all that a file may have for a class: its name or its number."""
+    places: dict[object, int] = {str(at): at for at in range(len(task.labels))}
+    places |= {at: at for at in range(len(task.labels))}
+    places |= {name: at for at, name in enumerate(task.labels)}
+    return places | {word: places[name] for word, name in LABEL_WORDS.get(task.name, {}).items()}
 
 
 def class_names(task: Task, table: pa.Table, column: str, source: str) -> dict[int, str]:

@@ -84,15 +84,9 @@ def unlabelled_examples(source: DataSource, task: Task) -> Examples:
 
 def joined(parts: Sequence[Examples]) -> Examples:
     """Several splits as text without labels, numbered anew."""
-    first, count = parts[0], sum(map(len, parts))
-    return Examples(
-        task=first.task,
-        split=UNLABELLED,
-        idx=np.arange(count, dtype=np.int64),
-        text_a=[text for part in parts for text in part.text_a],
-        text_b=None if first.text_b is None else [t for part in parts for t in part.text_b or ()],
-        label=None,
-    )
+    firsts = [text for part in parts for text in part.text_a]
+    seconds = [text for part in parts for text in part.text_b or ()]
+    return Examples.from_lists(parts[0].task, firsts, second=seconds or None, split=UNLABELLED)
 
 
 def missing_tasks(source: DataSource, tasks: Sequence[str]) -> list[str]:

@@ -1,8 +1,7 @@
 """GLUE as one table, and two tasks beside it: columns, labels, head, metrics, splits, files.
 
 Label order, column and split names are those of the hub's dataset card; the official TSV files
-are mapped onto them when they are read. Task-layer dropout is from MT-DNN (arXiv:1901.11504,
-section 4.2).
+are mapped onto them when they are read.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +23,12 @@ MNLI_SPLITS = {
     "test": "test_matched",
     "test_mm": "test_mismatched",
 }
+ONE, TWO = ("sentence",), ("sentence1", "sentence2")
+QUESTIONS, NLI = ("question1", "question2"), ("premise", "hypothesis")
 NLI_LABELS = ("entailment", "neutral", "contradiction")
-TWO_SENTENCES = ("sentence1", "sentence2")
+ENTAILMENT = ("entailment", "not_entailment")
+F1, MATTHEWS = ("f1", "accuracy"), ("matthews",)
+DROPOUT = {"mnli": 0.3, "cola": 0.05}  # task layer, 0.1 elsewhere; MT-DNN (1901.11504) section 4.2
 KINDS = ("single", "pair", "similarity")
 
 
@@ -39,7 +43,7 @@ class Task:
     kind: str  # "single" | "pair" | "similarity", a regression
     labels: tuple[str, ...] = ()  # class names in the hub's order; () for a regression
     title: str = ""  # as printed: "MNLI", "SST-2"; the name, if empty
-    columns: tuple[str, ...] = TWO_SENTENCES  # text columns as the hub names them
+    columns: tuple[str, ...] = TWO  # text columns as the hub names them
     metrics: tuple[str, ...] = ("accuracy",)  # of mtkd.data.metrics; their mean is the score
     splits: Mapping[str, str] = field(default_factory=dict, hash=False)  # our split -> the hub's
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)  # GLUE's today, by split
@@ -108,163 +112,65 @@ class Examples:
         return cls(task, split, idx, list(texts), None if second is None else list(second), label)
 
 
-_TASKS = (
-    Task(
-        name="cola",
-        title="CoLA",
-        kind="single",
-        columns=("sentence",),
-        labels=("unacceptable", "acceptable"),
-        metrics=("matthews",),
-        splits=THREE_SPLITS,
-        sizes={"train": 8551, "dev": 1043, "test": 1063},
-        folder="CoLA",
-        submission={"test": "CoLA.tsv"},
-        dropout=0.05,
-    ),
-    Task(
-        name="sst2",
-        title="SST-2",
-        kind="single",
-        columns=("sentence",),
-        labels=("negative", "positive"),
-        metrics=("accuracy",),
-        splits=THREE_SPLITS,
-        sizes={"train": 67349, "dev": 872, "test": 1821},
-        folder="SST-2",
-        submission={"test": "SST-2.tsv"},
-    ),
-    Task(
-        name="mrpc",
-        title="MRPC",
-        kind="pair",
-        columns=TWO_SENTENCES,
-        labels=("not_equivalent", "equivalent"),
-        metrics=("f1", "accuracy"),
-        splits=THREE_SPLITS,
-        sizes={"train": 3668, "dev": 408, "test": 1725},
-        folder="MRPC",
-        submission={"test": "MRPC.tsv"},
-    ),
-    Task(
-        name="stsb",
-        title="STS-B",
-        kind="similarity",
-        columns=TWO_SENTENCES,
-        labels=(),
-        metrics=("pearson", "spearman"),
-        splits=THREE_SPLITS,
-        sizes={"train": 5749, "dev": 1500, "test": 1379},
-        folder="STS-B",
-        submission={"test": "STS-B.tsv"},
-    ),
-    Task(
-        name="qqp",
-        title="QQP",
-        kind="pair",
-        columns=("question1", "question2"),
-        labels=("not_duplicate", "duplicate"),
-        metrics=("f1", "accuracy"),
-        splits=THREE_SPLITS,
-        sizes={"train": 363846, "dev": 40430, "test": 390965},
-        folder="QQP",
-        submission={"test": "QQP.tsv"},
-    ),
-    Task(
-        name="mnli",
-        title="MNLI",
-        kind="pair",
-        columns=("premise", "hypothesis"),
-        labels=NLI_LABELS,
-        metrics=("accuracy",),
+def _glue(
+    name: str,
+    title: str,
+    columns: tuple[str, ...],
+    labels: tuple[str, ...],
+    sizes: tuple[int, ...],
+    metrics: tuple[str, ...] = ("accuracy",),
+    **others: Any,
+) -> Task:
+    """One of GLUE's tasks: three splits and one file to upload, unless `others` says otherwise."""
+    kind = "similarity" if not labels else "single" if len(columns) == 1 else "pair"
+    usual = {"splits": THREE_SPLITS, "folder": title, "submission": {"test": f"{title}.tsv"}}
+    given = usual | others
+    counts = dict(zip(given["splits"], sizes, strict=True))
+    dropout = DROPOUT.get(name, 0.1)
+    return Task(name, kind, labels, title, columns, metrics, sizes=counts, dropout=dropout, **given)
+
+
+_GLUE = (  # name, title, columns, labels, examples of each split, metrics
+    _glue("cola", "CoLA", ONE, ("unacceptable", "acceptable"), (8551, 1043, 1063), MATTHEWS),
+    _glue("sst2", "SST-2", ONE, ("negative", "positive"), (67349, 872, 1821)),
+    _glue("mrpc", "MRPC", TWO, ("not_equivalent", "equivalent"), (3668, 408, 1725), F1),
+    _glue("stsb", "STS-B", TWO, (), (5749, 1500, 1379), ("pearson", "spearman")),
+    _glue("qqp", "QQP", QUESTIONS, ("not_duplicate", "duplicate"), (363846, 40430, 390965), F1),
+    _glue(
+        *("mnli", "MNLI", NLI, NLI_LABELS, (392702, 9815, 9832, 9796, 9847)),
         splits=MNLI_SPLITS,
-        sizes={"train": 392702, "dev": 9815, "dev_mm": 9832, "test": 9796, "test_mm": 9847},
-        folder="MNLI",
         submission={"test": "MNLI-m.tsv", "test_mm": "MNLI-mm.tsv"},
-        dropout=0.3,
     ),
-    Task(
-        name="qnli",
-        title="QNLI",
-        kind="pair",
-        columns=("question", "sentence"),
-        labels=("entailment", "not_entailment"),
-        metrics=("accuracy",),
-        splits=THREE_SPLITS,
-        sizes={"train": 104743, "dev": 5463, "test": 5463},
-        folder="QNLI",
-        submission={"test": "QNLI.tsv"},
-    ),
-    Task(
-        name="rte",
-        title="RTE",
-        kind="pair",
-        columns=TWO_SENTENCES,
-        labels=("entailment", "not_entailment"),
-        metrics=("accuracy",),
-        splits=THREE_SPLITS,
-        sizes={"train": 2490, "dev": 277, "test": 3000},
-        folder="RTE",
-        submission={"test": "RTE.tsv"},
-    ),
-    Task(
-        name="wnli",
-        title="WNLI",
-        kind="pair",
-        columns=TWO_SENTENCES,
-        labels=("not_entailment", "entailment"),
-        metrics=("accuracy",),
-        splits=THREE_SPLITS,
-        sizes={"train": 635, "dev": 71, "test": 146},
-        folder="WNLI",
-        submission={"test": "WNLI.tsv"},
-        trained=False,
-    ),
-    Task(
-        name="ax",
-        title="AX",
-        kind="pair",
-        columns=("premise", "hypothesis"),
-        labels=NLI_LABELS,
-        metrics=("matthews",),
+    _glue("qnli", "QNLI", ("question", "sentence"), ENTAILMENT, (104743, 5463, 5463)),
+    _glue("rte", "RTE", TWO, ENTAILMENT, (2490, 277, 3000)),
+    _glue("wnli", "WNLI", TWO, ("not_entailment", "entailment"), (635, 71, 146), trained=False),
+    _glue(
+        *("ax", "AX", NLI, NLI_LABELS, (1104,), MATTHEWS),
         splits={"test": "test"},
-        sizes={"test": 1104},
         folder="diagnostic",
         file="diagnostic.tsv",
-        submission={"test": "AX.tsv"},
         trained=False,
     ),
 )
-
-GLUE: Mapping[str, Task] = MappingProxyType({task.name: task for task in _TASKS})
 # Tasks beside GLUE, for transfer: MT-DNN's domain adaptation, section 5.5.
 _MORE = (
     Task(
-        name="snli",
-        title="SNLI",
-        kind="pair",
-        columns=("premise", "hypothesis"),
-        labels=NLI_LABELS,
-        metrics=("accuracy",),
+        *("snli", "pair", NLI_LABELS, "SNLI", NLI),
         splits=THREE_SPLITS,
         folder="SNLI",
         file="snli_1.0_{split}.txt",
         hub="stanfordnlp/snli plain_text",
     ),
     Task(
-        name="scitail",
-        title="SciTail",
-        kind="pair",
-        columns=("premise", "hypothesis"),
-        labels=("entails", "neutral"),
-        metrics=("accuracy",),
+        *("scitail", "pair", ("entails", "neutral"), "SciTail", NLI),
         splits=THREE_SPLITS,
         folder="SciTail",
         file="scitail_1.0_{split}.tsv",
         hub="allenai/scitail snli_format",  # its tsv_format lacks rows with quotation marks
     ),
 )
-TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (*_TASKS, *_MORE)})
+GLUE: Mapping[str, Task] = MappingProxyType({task.name: task for task in _GLUE})
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (*_GLUE, *_MORE)})
 UNLABELLED = "unlabelled"  # text that only teachers label, as one more split of a task
 DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more split of MNLI
 # The policy for WNLI: no system is trained on it, as in the authors' script; its majority class,

@@ -67,12 +67,11 @@ def encode(
     fingerprint = _fingerprint(examples, tokenizer, max_length)
     task, split = examples.task, examples.split
     if cache_dir is None:
-        columns, truncated = _tokenise(examples, tokenizer, max_length)
-        return _encoded(task, split, pa.record_batch(columns), fingerprint, truncated)
+        return _encoded(task, split, _tokenise(examples, tokenizer, max_length, fingerprint))
     path = _cache_file(cache_dir, task, split, fingerprint)
     encoded = _read_cache(path, task, split, fingerprint)
     if encoded is None:
-        _write_cache(path, *_tokenise(examples, tokenizer, max_length), fingerprint)
+        _write_cache(path, _tokenise(examples, tokenizer, max_length, fingerprint))
         encoded = _read_cache(path, task, split, fingerprint)
     if encoded is None:
         raise MtkdError(f"{path}: cannot be read back after writing; expected a sound disk there")
@@ -118,13 +117,9 @@ def _fingerprint(examples: Examples, tokenizer: Any, max_length: int) -> str:
     return digest.hexdigest()
 
 
-def _tokenise(
-    examples: Examples, tokenizer: Any, max_length: int
-) -> tuple[dict[str, pa.Array], int]:
-    """Columns of the cache file, and the number of rows that were cut."""
-    tokens: list[np.ndarray] = []
-    segments: list[np.ndarray] = []
-    lengths: list[int] = []
+def _tokenise(examples: Examples, tokenizer: Any, max_length: int, key: str) -> pa.RecordBatch:
+    """All that a cache file holds."""
+    tokens, segments, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int8)], [0]
     truncated = 0
     for start in range(0, len(examples), BATCH):
         rows = slice(start, start + BATCH)
@@ -138,24 +133,18 @@ def _tokenise(
         segments.append(np.fromiter((0 if s is None else s + 1 for s in texts), np.int8))
         lengths.extend(len(row.ids) for row in batch)
         truncated += sum(len(row.ids) == max_length and bool(row.overflowing) for row in batch)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64))
+    offsets = pa.array(np.cumsum(lengths, dtype=np.int64))
     columns = {
         "idx": pa.array(examples.idx, pa.int64()),
-        "tokens": pa.LargeListArray.from_arrays(offsets, pa.array(_joined(tokens, np.int32))),
-        "segments": pa.LargeListArray.from_arrays(offsets, pa.array(_joined(segments, np.int8))),
+        "tokens": pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(tokens))),
+        "segments": pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(segments))),
     }
     if examples.label is not None:
         columns["label"] = pa.array(examples.label)
-    return columns, truncated
+    return pa.record_batch(columns, metadata={"fingerprint": key, "truncated": str(truncated)})
 
 
-def _joined(parts: list[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-
-def _write_cache(path: Path, columns: dict[str, pa.Array], truncated: int, key: str) -> None:
-    facts = {"fingerprint": key, "truncated": str(truncated)}
-    batch = pa.record_batch(columns).replace_schema_metadata(facts)
+def _write_cache(path: Path, batch: pa.RecordBatch) -> None:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
@@ -183,15 +172,13 @@ def _read_cache(path: Path, task: Task, split: str, key: str) -> Encoded | None:
     # Checked before Arrow parses a byte: a damaged file can crash it, and so the process.
     if content.slice(body.size).to_pybytes() != _checksum(body):
         return None
-    batch = pa.ipc.open_stream(body).read_next_batch()
-    facts = batch.schema.metadata
-    if facts[b"fingerprint"].decode() != key:
-        return None
-    return _encoded(task, split, batch, key, int(facts[b"truncated"]))
+    encoded = _encoded(task, split, pa.ipc.open_stream(body).read_next_batch())
+    return encoded if encoded.fingerprint == key else None
 
 
-def _encoded(task: Task, split: str, batch: pa.RecordBatch, key: str, truncated: int) -> Encoded:
+def _encoded(task: Task, split: str, batch: pa.RecordBatch) -> Encoded:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    facts = batch.schema.metadata
     return Encoded(
         task=task,
         split=split,
@@ -200,8 +187,8 @@ def _encoded(task: Task, split: str, batch: pa.RecordBatch, key: str, truncated:
         segments=columns["segments"].values.to_numpy(),
         offsets=columns["tokens"].offsets.to_numpy(),
         label=columns["label"].to_numpy() if "label" in columns else None,
-        fingerprint=key,
-        truncated=truncated,
+        fingerprint=facts[b"fingerprint"].decode(),
+        truncated=int(facts[b"truncated"]),
     )
 
 

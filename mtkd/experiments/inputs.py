@@ -9,7 +9,7 @@ import numpy as np
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import TaskData
-from mtkd.data.cache_keys import data_origin
+from mtkd.data.digests import data_origin
 from mtkd.data.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments.context import RunContext, read_examples

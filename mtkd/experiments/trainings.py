@@ -14,6 +14,7 @@ import torch
 
 from mtkd.common.files import remove, write_text
 from mtkd.common.progress import Progress
+from mtkd.common.seeds import derive_seed
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
@@ -24,7 +25,7 @@ from mtkd.method import targets
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
 from mtkd.method.settings import Distillation, HeadSpec, Training
-from mtkd.method.training import derive_seed, steps_per_epoch, train
+from mtkd.method.training import steps_per_epoch, train
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Run

@@ -20,10 +20,10 @@ from transformers import (
 
 from mtkd.common.files import whole
 from mtkd.common.progress import Progress
+from mtkd.common.seeds import derive_seed
 from mtkd.method.encoders import without_bars
 from mtkd.method.settings import Pretraining
 from mtkd.method.threads import fast_threads
-from mtkd.method.training import derive_seed
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST = 128  # tokens, positions of the small BERT

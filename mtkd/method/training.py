@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
+from mtkd.common.seeds import derive_seed
 from mtkd.data.batches import TaskData, batches_per_task, collate, epoch_units
 from mtkd.method import checkpoints
 from mtkd.method.checkpoints import History
@@ -214,11 +215,6 @@ def learning_rate(settings: Training, step: int, total: int) -> float:
     warm = settings.warmup * total
     rate = (step + 1) / warm if step + 1 < warm else (total - step) / max(total - warm, 1)
     return settings.learning_rate * min(rate, 1.0)
-
-
-def derive_seed(*numbers: int) -> int:
-    """A well-mixed 32-bit seed from several small numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def best_score(history: History) -> float:

@@ -6,6 +6,7 @@ construction; training labels then get annotator noise, dev and test labels do n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -48,32 +49,30 @@ def toy_examples(task: str, split: str, seed: int = 0, scale: float = 1.0) -> Ex
     size = DEV_SIZES.get(task, DEV_SIZE)
     if split == "train":
         size = max(SMALLEST, round(TRAIN_SIZES[task] * scale))
-    rng = np.random.default_rng((seed, crc32(f"{task}/{split}".encode())))
-    rows = unique_rows(task, split, rng, size)
-    labels = TASKS[task].labels
-    clean: np.ndarray
-    if labels:
-        clean = np.array([labels.index(str(row[2])) for row in rows], np.int64)
-    else:
-        clean = np.array([row[2] for row in rows], np.float32)
-    label = annotate(rng, task, clean, len(labels)) if split == "train" else clean
-    text_b = None if rows[0][1] is None else [str(row[1]) for row in rows]
-    idx = np.arange(len(rows), dtype=np.int64)
-    return Examples(TASKS[task], split, idx, [row[0] for row in rows], text_b, label, clean)
+    written, rng = write(task, split, size, seed)
+    clean = written.label
+    assert clean is not None
+    label = annotate(rng, task, clean, len(TASKS[task].labels)) if split == "train" else clean
+    return replace(written, label=label, clean=clean)
 
 
 def toy_text(task: str, count: int, seed: int = 0) -> Examples:
     """New text of a task without labels, written as its training examples are."""
-    rng = np.random.default_rng((seed, crc32(f"{task}/{UNLABELLED}".encode())))
-    rows = unique_rows(task, "train", rng, count)
-    text_b = None if rows[0][1] is None else [str(row[1]) for row in rows]
-    idx = np.arange(len(rows), dtype=np.int64)
-    return Examples(TASKS[task], UNLABELLED, idx, [row[0] for row in rows], text_b, None)
+    return replace(write(task, UNLABELLED, count, seed)[0], label=None)
+
+
+def write(task: str, split: str, size: int, seed: int) -> tuple[Examples, Generator]:
+    """Rows of a split with their true labels, and the generator as it is after them."""
+    rng = np.random.default_rng((seed, crc32(f"{task}/{split}".encode())))
+    rows = unique_rows(task, split, rng, size)
+    firsts, seconds, labels = map(list, zip(*rows, strict=True))
+    second = None if seconds[0] is None else seconds
+    return Examples.from_lists(TASKS[task], firsts, labels, second=second, split=split), rng
 
 
 def unique_rows(task: str, split: str, rng: Generator, size: int) -> list[Row]:
     """Distinct rows; by a hash of its text every row belongs to one of train, dev and test."""
-    own = {"train": (0, 1), "dev": (2,), "test": (3,)}[split.removesuffix("_mm")]
+    own = {"dev": (2,), "test": (3,)}.get(split.removesuffix("_mm"), (0, 1))
     rows: list[Row] = []
     seen: set[str] = set()
     while len(rows) < size:

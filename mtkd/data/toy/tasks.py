@@ -226,16 +226,6 @@ def spoil(rng: Generator, words: list[str]) -> list[str]:
 
 
 WRITERS: dict[str, Callable[[Generator, str], list[Row]]] = {
-    "mnli": mnli,
-    "rte": rte,
-    "qqp": qqp,
-    "mrpc": mrpc,
-    "stsb": stsb,
-    "qnli": qnli,
-    "wnli": wnli,
-    "ax": ax,
-    "sst2": sst2,
-    "cola": cola,
-    "snli": snli,
-    "scitail": scitail,
+    writer.__name__: writer
+    for writer in (mnli, rte, qqp, mrpc, stsb, qnli, wnli, ax, sst2, cola, snli, scitail)
 }

@@ -96,7 +96,7 @@ def test_epochs_are_dealt_anew_and_reproducibly() -> None:
 
 
 def test_mixing_laws_by_hand() -> None:
-    sizes = {"large": 100, "middle": 25, "small": 1}
+    sizes = {"large": 100, "middle": 25, "small": 1}  # batches of each, 126 in all
 
     def shares(law: str, progress: float = 0.0) -> list[int]:
         return list(batches_per_task(sizes, law=law, power=0.5, progress=progress).values())

@@ -52,165 +52,140 @@ def labels(examples: Examples) -> list[float] | None:
     return None if examples.label is None else examples.label.tolist()
 
 
+FILES: list[tuple[Any, ...]] = [
+    # File, split, text, and of each example: first text, second, label, id.
+    # A byte-order mark, quotation marks that are text, and ids that are not the rows' own.
+    (
+        *("MRPC/train.tsv", "train", "\ufeffQuality|#1 ID|#2 ID|#1 String|#2 String\n"),
+        '1|70|71|" The shop is open|He said : " it opened "\n0|70|73|One " mark|None\n',
+        [('" The shop is open', 'He said : " it opened "', 1, 0), ('One " mark', "None", 0, 1)],
+    ),
+    # No header but in test; a last line without its line break.
+    (
+        *("CoLA/train.tsv", "train", "", "x|1||Dogs bark.\nx|0|*|Dog bark."),
+        [("Dogs bark.", None, 1, 0), ("Dog bark.", None, 0, 1)],
+    ),
+    ("CoLA/test.tsv", "test", "index|sentence\n", "0|Sing.\n", [("Sing.", None, None, 0)]),
+    # Only line feeds end a line; an empty text on a whole line is the file's own.
+    (
+        *("SST-2/dev.tsv", "dev", "sentence|label\r\n", "a\u2028b\x85c\x0bd|1\r\n|0\n"),
+        [("a\u2028b\x85c\x0bd", None, 1, 0), ("", None, 0, 1)],
+    ),
+    # Numbers of columns that differ by split, and names of files.
+    (
+        *("MNLI/train.tsv", "train", f"{MNLI_HEAD}|label1|gold_label\n"),
+        f"0|{MNLI_CELLS}|neutral|contradiction\n",
+        [("It is wet.", "It is dry.", 2, 0)],
+    ),
+    (
+        *("MNLI/dev_mismatched.tsv", "dev_mm", f"{MNLI_HEAD}|label1|label2|gold_label\n"),
+        f"7|{MNLI_CELLS}|neutral|neutral|entailment\n",
+        [("It is wet.", "It is dry.", 0, 7)],
+    ),
+    (
+        *("MNLI/test_matched.tsv", "test", f"{MNLI_HEAD}\n", f"9|{MNLI_CELLS}\n"),
+        [("It is wet.", "It is dry.", None, 9)],
+    ),
+    # Broken rows are left out.
+    (
+        *("QQP/train.tsv", "train", QQP_HEAD, f"{BROKEN}16|5|6|Where?||1\n"),
+        [
+            ("How far?", "How long?", 0, 12),
+            ("Who?", "Which one?", 1, 15),
+            ("Where?", "", 1, 16),
+        ],
+    ),
+    # Labels as names or numbers; ids that are unique, double, or no numbers.
+    (
+        *("RTE/dev.tsv", "dev", HEAD, "5|a|b|not_entailment\n3|c|d|0\n"),
+        [("a", "b", 1, 5), ("c", "d", 0, 3)],
+    ),
+    (
+        *("WNLI/dev.tsv", "dev", HEAD, "5|a|b|1\n5|c|d|not_entailment\n"),
+        [("a", "b", 1, 0), ("c", "d", 0, 1)],
+    ),
+    ("RTE/train.tsv", "train", HEAD, "x|a|b|1\n5|c|d|0\n", [("a", "b", 1, 0), ("c", "d", 0, 1)]),
+    (
+        *("STS-B/dev.tsv", "dev", STSB_HEAD, f"0|{STSB_CELLS}|5.000\n1|{STSB_CELLS}|2.5\n"),
+        [("A man.", "A person.", 5.0, 0), ("A man.", "A person.", 2.5, 1)],
+    ),
+    # The diagnostic set is published with labels and without.
+    ("diagnostic/diagnostic.tsv", "test", HEAD, "0|a|b|neutral\n", [("a", "b", 1, 0)]),
+    (
+        *("diagnostic/diagnostic.tsv", "test", "index|sentence1|sentence2\n", "0|a|b\n"),
+        [("a", "b", None, 0)],
+    ),
+    # As their authors have them: examples on which the annotators did not agree, no header.
+    (
+        *("SNLI/snli_1.0_dev.txt", "dev", SNLI_HEAD, "entailment|(x)|a|b|1\n-|(x)|c|d|2\n"),
+        "neutral|(x)|e|f|3\n",
+        [("a", "b", 0, 0), ("e", "f", 1, 1)],
+    ),
+    (
+        *("SciTail/scitail_1.0_train.tsv", "train", "", "Ice melts.|It thaws.|neutral\n"),
+        [("Ice melts.", "It thaws.", 1, 0)],
+    ),
+]
+FOLDERS = {task.folder: task for task in TASKS.values()}
+
+
 @pytest.mark.parametrize(
-    ("name", "task", "split", "text", "first", "second", "wanted", "idx"),
-    [
-        # A byte-order mark, quotation marks that are text, and ids that are not the rows' own.
-        (
-            *("MRPC/train.tsv", "mrpc", "train"),
-            "\ufeffQuality|#1 ID|#2 ID|#1 String|#2 String\n"
-            '1|70|71|" The shop is open|He said : " it opened "\n0|70|73|One " mark|None\n',
-            *(['" The shop is open', 'One " mark'], ['He said : " it opened "', "None"]),
-            *([1, 0], [0, 1]),
-        ),
-        # No header but in test; a last line without its line break.
-        (
-            *("CoLA/train.tsv", "cola", "train", "x|1||Dogs bark.\nx|0|*|Dog bark."),
-            *(["Dogs bark.", "Dog bark."], None, [1, 0], [0, 1]),
-        ),
-        (
-            *("CoLA/test.tsv", "cola", "test", "index|sentence\n0|Birds sing.\n"),
-            *(["Birds sing."], None, None, [0]),
-        ),
-        # Only line feeds end a line; an empty text on a whole line is the file's own.
-        (
-            *("SST-2/dev.tsv", "sst2", "dev", "sentence|label\r\na\u2028b\x85c\x0bd|1\r\n|0\n"),
-            *(["a\u2028b\x85c\x0bd", ""], None, [1, 0], [0, 1]),
-        ),
-        # Numbers of columns that differ by split, and names of files.
-        (
-            *("MNLI/train.tsv", "mnli", "train"),
-            f"{MNLI_HEAD}|label1|gold_label\n0|{MNLI_CELLS}|neutral|contradiction\n",
-            *(["It is wet."], ["It is dry."], [2], [0]),
-        ),
-        (
-            *("MNLI/dev_mismatched.tsv", "mnli", "dev_mm"),
-            f"{MNLI_HEAD}|label1|label2|gold_label\n7|{MNLI_CELLS}|neutral|neutral|entailment\n",
-            *(["It is wet."], ["It is dry."], [0], [7]),
-        ),
-        (
-            *("MNLI/test_matched.tsv", "mnli", "test", f"{MNLI_HEAD}\n9|{MNLI_CELLS}\n"),
-            *(["It is wet."], ["It is dry."], None, [9]),
-        ),
-        # Broken rows of QQP are left out.
-        (
-            *("QQP/train.tsv", "qqp", "train", f"{QQP_HEAD}{BROKEN}16|5|6|Where?||1\n"),
-            *(["How far?", "Who?", "Where?"], ["How long?", "Which one?", ""]),
-            *([0, 1, 1], [12, 15, 16]),
-        ),
-        # Labels as names or numbers; ids that are unique, double, or no numbers.
-        (
-            *("RTE/dev.tsv", "rte", "dev", f"{HEAD}5|a|b|not_entailment\n3|c|d|0\n"),
-            *(["a", "c"], ["b", "d"], [1, 0], [5, 3]),
-        ),
-        (
-            *("WNLI/dev.tsv", "wnli", "dev", f"{HEAD}5|a|b|1\n5|c|d|0\n"),
-            *(["a", "c"], ["b", "d"], [1, 0], [0, 1]),
-        ),
-        (
-            *("RTE/train.tsv", "rte", "train", f"{HEAD}x|a|b|1\n5|c|d|entailment\n"),
-            *(["a", "c"], ["b", "d"], [1, 0], [0, 1]),
-        ),
-        (
-            *("STS-B/dev.tsv", "stsb", "dev"),
-            f"{STSB_HEAD}0|{STSB_CELLS}|5.000\n1|{STSB_CELLS}|2.5\n",
-            *(["A man."] * 2, ["A person."] * 2, [5.0, 2.5], [0, 1]),
-        ),
-        # The diagnostic set is published with labels and without.
-        (
-            *("diagnostic/diagnostic.tsv", "ax", "test", f"{HEAD}0|a|b|neutral\n"),
-            *(["a"], ["b"], [1], [0]),
-        ),
-        (
-            *("diagnostic/diagnostic.tsv", "ax", "test", "index|sentence1|sentence2\n0|a|b\n"),
-            *(["a"], ["b"], None, [0]),
-        ),
-        # As their authors have them: examples on which the annotators did not agree, no header.
-        (
-            *("SNLI/snli_1.0_dev.txt", "snli", "dev"),
-            f"{SNLI_HEAD}entailment|(x)|a|b|1\n-|(x)|c|d|2\nneutral|(x)|e|f|3\n",
-            *(["a", "e"], ["b", "f"], [0, 1], [0, 1]),
-        ),
-        (
-            *(
-                "SciTail/scitail_1.0_train.tsv",
-                "scitail",
-                "train",
-                "Ice melts.|It thaws.|neutral\n",
-            ),
-            *(["Ice melts."], ["It thaws."], [1], [0]),
-        ),
-    ],
+    ("name", "split", "parts", "rows"), [(f[0], f[1], f[2:-1], f[-1]) for f in FILES]
 )
 def test_files_as_they_are(
-    name: str,
-    task: str,
-    split: str,
-    text: str,
-    first: list[str],
-    second: list[str] | None,
-    wanted: list[float] | None,
-    idx: list[int],
-    tmp_path: Path,
+    name: str, split: str, parts: tuple[str, ...], rows: list[tuple[Any, ...]], tmp_path: Path
 ) -> None:
-    found = load_examples(write(tmp_path, name, text), task, split)
-    assert (found.text_a, found.text_b) == (first, second)
-    assert labels(found) == wanted and found.idx.tolist() == idx
-    kind = np.int64 if TASKS[task].labels else np.float32
+    task = FOLDERS[name.split("/")[0]]
+    found = load_examples(write(tmp_path, name, "".join(parts)), task, split)
+    assert found.text_b is not None or task.kind == "single"
+    empty = [None] * len(rows)
+    columns = (found.text_a, found.text_b or empty, labels(found) or empty, found.idx.tolist())
+    assert list(zip(*columns, strict=True)) == rows
+    kind = np.int64 if task.labels else np.float32
     assert found.label is None or found.label.dtype == kind
-    assert found.skipped == {"qqp": 2, "snli": 1}.get(task, 0)
+    assert found.skipped == {"qqp": 2, "snli": 1}.get(task.name, 0)
 
 
 ROW = "0|A cat ran.|A cat moved.|entailment\n"
 CUT = "and the last line does not end in a line break; expected a value; the file may be cut"
+WRONG_RTE = (
+    (f"{HEAD}{ROW}1|a|b|maybe\n", "3: unknown RTE label 'maybe'; expected entailment or 0, not_"),
+    (f"{HEAD}{ROW}1|a|b|2\n", "3: unknown RTE label '2'"),
+    (f"{HEAD}{ROW}1|a|more|b|0\n", "3: 5 columns; expected 4 (index, sentence1, sentence2, label)"),
+    (f"{HEAD}{ROW}1|a", "3: 2 columns, and the last line does not end"),
+    (f"{HEAD}{ROW}1|a|b|entail", "3: unknown RTE label 'entail'"),
+    (HEAD, " 0 examples"),
+    ("index|sentence1|label\n0|a|0\n", "1: no column sentence2 or #2 String; found index, "),
+    ("index|sentence1|sentence2\n0|a|b\n", "1: no column label"),
+    ("", " empty file"),
+    (f"{HEAD}0|caf\udce9|b|0\n", "2: byte 6 is not UTF-8"),
+)
+WRONG_SCORES = ("5.01", "-0.5", "nan", "five", "")
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        (
-            "RTE/train.tsv",
-            f"{HEAD}{ROW}1|a|b|maybe\n",
-            "3: unknown RTE label 'maybe'; expected ent",
-        ),
-        ("RTE/train.tsv", f"{HEAD}{ROW}1|a|b|2\n", "3: unknown RTE label '2'"),
-        (
-            "RTE/train.tsv",
-            f"{HEAD}{ROW}1|a|more|b|0\n",
-            "3: 5 columns; expected 4 (index, sentence1",
-        ),
-        ("RTE/train.tsv", f"{HEAD}{ROW}1|a", "3: 2 columns, and the last line does not end"),
-        ("RTE/train.tsv", f"{HEAD}{ROW}1|a|b|entail", "3: unknown RTE label 'entail'"),
-        ("RTE/train.tsv", HEAD, " 0 examples"),
-        ("RTE/train.tsv", "index|sentence1|label\n0|a|0\n", "1: no column sentence2 or #2 String;"),
-        ("RTE/train.tsv", "index|sentence1|sentence2\n0|a|b\n", "1: no column label"),
-        ("RTE/train.tsv", "", " empty file"),
-        ("RTE/train.tsv", f"{HEAD}0|caf\udce9|b|0\n", "2: byte 6 is not UTF-8"),
-        ("RTE/train.tsv", None, " no such file"),
+        *(("RTE/train.tsv", text, message) for text, message in WRONG_RTE),
         ("RTE/test.tsv", "index|sentence1|sentence2\n0|a|b\n1|c|", f"3: empty sentence2, {CUT}"),
         ("CoLA/dev.tsv", "x|1||A b.\nx|1||", f"2: empty sentence, {CUT}"),
         ("QQP/dev.tsv", f"{QQP_HEAD}12|1|2|How?|Why?|", f"2: empty is_duplicate, {CUT}"),
         ("QQP/dev.tsv", f"{QQP_HEAD}{BROKEN}17|1", "6: 2 columns, and the last line"),
         ("QQP/test.tsv", "id|question1|question2\n0|a|b\n1|c\n", "3: 2 columns; expected 3"),
         *(
-            (
-                "STS-B/dev.tsv",
-                f"{STSB_HEAD}0|{STSB_CELLS}|{bad}\n",
-                f"2: STS-B score {bad!r}; expected",
-            )
-            for bad in ("5.01", "-0.5", "nan", "five", "")
+            ("STS-B/dev.tsv", f"{STSB_HEAD}0|{STSB_CELLS}|{bad}\n", f"2: STS-B score {bad!r}; exp")
+            for bad in WRONG_SCORES
         ),
     ],
 )
 def test_errors_name_file_line_and_what_was_expected(
-    name: str, text: str | None, message: str, tmp_path: Path
+    name: str, text: str, message: str, tmp_path: Path
 ) -> None:
-    source = write(tmp_path, name, text or "")
-    if text is None:
-        (tmp_path / name).unlink()
+    source = write(tmp_path, name, text)
     folder, file = name.split("/")
-    task = next(key for key, task in GLUE.items() if task.folder == folder)
-    assert f"{file}:{message}" in refused(source, task, file.removesuffix(".tsv"))
+    assert f"{file}:{message}" in refused(source, FOLDERS[folder].name, Path(file).stem)
+    (tmp_path / name).unlink()
+    assert f"{file}: no such file" in refused(source, FOLDERS[folder].name, Path(file).stem)
 
 
 def test_source_errors(tmp_path: Path) -> None:

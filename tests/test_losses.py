@@ -12,7 +12,6 @@ from scipy.special import log_softmax, softmax
 from mtkd.method.losses import (
     group_log_probs,
     hard_loss,
-    mixed_loss,
     ranking_loss,
     regression_loss,
     soft_loss,
@@ -86,11 +85,6 @@ def test_no_student_beats_the_teacher_itself(
     assert at_best <= float(soft_loss(student, soft, temperature)) + 1e-9
     entropy = -(temperature**2) * float((soft * soft.log()).sum())
     assert at_best == pytest.approx(entropy, abs=1e-9)
-
-
-def test_hard_weight() -> None:
-    hard, soft = torch.tensor(2.0), torch.tensor(6.0)
-    assert [float(mixed_loss(hard, soft, w)) for w in (1.0, 0.0, 0.5)] == [2.0, 6.0, 4.0]
 
 
 def test_regression_is_the_mean_squared_error() -> None:

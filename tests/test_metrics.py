@@ -16,19 +16,19 @@ def one_hot(predicted: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes)[predicted]
 
 
-def test_f1_and_accuracy_by_hand() -> None:
-    labels = np.array([1, 1, 1, 0, 0])
-    predicted = np.array([1, 1, 0, 1, 0])  # 2 true positives, 1 false positive, 1 false negative
-    scores = compute(GLUE["mrpc"], one_hot(predicted, 2), labels)
+@pytest.mark.parametrize(
+    ("labels", "predicted", "f1", "accuracy"),
+    [
+        ([1, 1, 1, 0, 0], [1, 1, 0, 1, 0], 200 / 3, 60),  # 2 true, 1 false of each kind
+        ([0, 0, 0, 0], [0, 0, 0, 0], 0, 100),  # F1 is of class 1, zero without it
+    ],
+)
+def test_f1_and_accuracy_by_hand(
+    labels: list[int], predicted: list[int], f1: float, accuracy: float
+) -> None:
+    scores = compute(GLUE["mrpc"], one_hot(np.array(predicted), 2), np.array(labels))
     assert list(scores) == ["f1", "accuracy"]
-    assert scores["f1"] == pytest.approx(100 * 2 / 3)
-    assert scores["accuracy"] == pytest.approx(60.0)
-
-
-def test_f1_is_of_class_one_and_zero_without_it() -> None:
-    zeros = np.zeros(4, dtype=int)
-    scores = compute(GLUE["qqp"], one_hot(zeros, 2), zeros)
-    assert scores == {"f1": 0.0, "accuracy": 100.0}
+    assert scores == pytest.approx({"f1": f1, "accuracy": accuracy})
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40))
@@ -48,7 +48,6 @@ def test_three_class_matthews_of_ax() -> None:
     x, y = one_hot(labels, 3), one_hot(predicted, 3)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     expected = (x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum())
-    assert compute(GLUE["ax"], y + 0.0, labels)["matthews"] != 0
     scores = compute(GLUE["ax"], one_hot(predicted, 3), labels)
     assert scores["matthews"] == pytest.approx(100 * expected)
 
@@ -60,15 +59,6 @@ def test_correlations() -> None:
     ranks = [values.argsort().argsort() for values in (outputs, labels)]
     assert scores["pearson"] == pytest.approx(100 * np.corrcoef(outputs, labels)[0, 1], abs=1e-4)
     assert scores["spearman"] == pytest.approx(100 * np.corrcoef(*ranks)[0, 1], abs=1e-4)
-
-
-@given(st.floats(0.5, 10), st.floats(-5, 5))
-def test_correlation_ignores_scale_and_shift(scale: float, shift: float) -> None:
-    labels = np.array([0.0, 1.0, 2.5, 4.0, 5.0])
-    outputs = np.array([0.3, 0.1, 2.0, 4.4, 3.0])
-    plain = compute(GLUE["stsb"], outputs[:, None], labels)
-    moved = compute(GLUE["stsb"], (scale * outputs + shift)[:, None], labels)
-    assert moved == pytest.approx(plain)
 
 
 def test_constant_predictions_score_zero_and_are_flagged() -> None:
@@ -91,13 +81,19 @@ def test_degenerate() -> None:
     assert compute(GLUE["stsb"], nan, np.array([0.0, 1.0, 2.0]))["pearson"] == 0.0
 
 
-def test_what_cannot_be_scored() -> None:
-    with pytest.raises(MtkdError, match="no labels"):
-        compute(GLUE["rte"], np.zeros((3, 2)), None)
-    with pytest.raises(MtkdError, match=r"shape \(3, 3\); expected \(3, 2\)"):
-        compute(GLUE["rte"], np.zeros((3, 3)), np.zeros(3, dtype=int))
-    with pytest.raises(MtkdError, match="at least one"):
-        compute(GLUE["rte"], np.zeros((0, 2)), np.zeros(0, dtype=int))
+@pytest.mark.parametrize(
+    ("outputs", "labels", "message"),
+    [
+        ((3, 2), None, "no labels"),
+        ((3, 3), [0, 0, 0], r"shape \(3, 3\); expected \(3, 2\)"),
+        ((0, 2), [], "at least one"),
+    ],
+)
+def test_what_cannot_be_scored(
+    outputs: tuple[int, int], labels: list[int] | None, message: str
+) -> None:
+    with pytest.raises(MtkdError, match=message):
+        compute(GLUE["rte"], np.zeros(outputs), None if labels is None else np.array(labels))
 
 
 def row(*cells: float | tuple[float, float]) -> dict[str, dict[str, float]]:

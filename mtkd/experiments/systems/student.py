@@ -78,6 +78,7 @@ def train_student(context: RunContext) -> Record:
     has_pupils = teaches(recipe, system)
     text = has_pupils or distillation.unlabelled_ratio > 0
     tokenizer, data = load_data(context, encoder, text=text)
+    labelled = {task: splits["train"] for task, splits in data.items()}
     if has_teachers(distillation):
         for task in context.teacher_tasks:
             data[task]["train"] = with_soft_targets(context, data[task]["train"], distillation)
@@ -104,8 +105,8 @@ def train_student(context: RunContext) -> Record:
         ]
         if distillation.finetune:
             parts += [
-                finetune(setup, context.run, f"{system}-ft", task, data[task])
-                for task in context.tasks
+                finetune(setup, context.run, f"{system}-ft", task, data[task] | {"train": train})
+                for task, train in labelled.items()
             ]
     scores, details = combine(parts)
     model = MultiTaskModel.from_pretrained(context.model_folder)

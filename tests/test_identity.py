@@ -45,7 +45,8 @@ def reads(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         patch.setattr(run_inputs, "data_origin", lambda source, *a: origin(recipe.data, *a))
         for run in [*main_runs(recipe), *few_label_runs(recipe)]:
             seen = found.setdefault(run.config_id, set())
-            run.train(RunContext(watched(recipe, "", seen), run, results, present_tasks(recipe)))
+            at_work = RunContext(watched(recipe, "", seen), run, results, present_tasks(recipe))
+            at_work.execute()
     return found
 
 

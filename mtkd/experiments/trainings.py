@@ -19,7 +19,7 @@ from mtkd.data.batches import TaskData
 from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
-from mtkd.experiments.records import Score, model_folder, prediction_file
+from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
 from mtkd.method import targets
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
@@ -241,8 +241,8 @@ def store(
     return [Score(system, task, split, m, v, len(encoded), flag) for m, v in found.items()]
 
 
-def combine(parts: Sequence[dict[str, Any]]) -> tuple[list[Score], dict[str, Any]]:
-    """Scores and histories of a run's parts, for its record."""
+def combine(parts: Sequence[dict[str, Any]]) -> Outcome:
+    """Scores and histories of a run's parts."""
     scores = [Score(**score) for part in parts for score in part["scores"]]
     details = {
         "systems": list(dict.fromkeys(part["system"] for part in parts)),

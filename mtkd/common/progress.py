@@ -29,7 +29,6 @@ class Progress:
     def __init__(self, total: int, what: str) -> None:
         self.total, self.what, self.done = total, what, 0
         self.began = self.told = time.monotonic()
-        self.resumed = 0  # steps that an earlier, interrupted call had done
         self.file = os.environ.get(PROGRESS_VARIABLE)
         self.bar = None if headless() else tqdm(total=total, desc=what, leave=False)
 

@@ -53,17 +53,17 @@ def multi_task(
     extra: Mapping[str, TaskData] | None = None,
     with_train: bool = False,
 ) -> dict[str, Any]:
-    """Train one multi-task model, save it, store its predictions on dev and test (and train).
+    """Train one model on the tasks of `data`, save it, store its predictions on dev and test.
 
     A candidate for MT-DNN; with `distillation`, and a `training` of its own, a student, which may
-    learn from `extra` text, too.
+    learn from `extra` text, too. `with_train` stores predictions on train as well.
     """
     context = setup.context
     return train_part(
         setup,
         system,
         data,
-        lambda: new_model(context, encoder, dropout, recipe_heads(context, context.tasks)),
+        lambda: new_model(context, encoder, dropout, recipe_heads(context, tuple(data))),
         training or context.recipe.training,
         model=context.model_folder,
         distillation=distillation,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from mtkd.common.progress import Progress
 from mtkd.experiments.context import RunContext
-from mtkd.experiments.inputs import load_data, new_model, recipe_heads, total_steps
+from mtkd.experiments.inputs import load_data, total_steps
 from mtkd.experiments.records import Outcome
 from mtkd.experiments.systems.registry import register_baseline
-from mtkd.experiments.trainings import Setup, combine, single_task, train_part
+from mtkd.experiments.trainings import Setup, combine, multi_task, single_task
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
@@ -41,18 +41,8 @@ def train_stilts(context: RunContext) -> Outcome:
     steps = total_steps(first, recipe.training) + total_steps(data, recipe.single_stage, alone=True)
     with Progress(steps, system) as progress:
         setup = Setup(context, tokenizer, progress)
-        parts = [
-            train_part(
-                setup,
-                f"intermediate-{intermediate}",
-                {intermediate: data[intermediate]},
-                lambda: new_model(
-                    context, recipe.encoder, recipe.dropout, recipe_heads(context, [intermediate])
-                ),
-                recipe.training,
-                model=context.model_folder,
-            )
-        ]
+        name, alone = f"intermediate-{intermediate}", {intermediate: data[intermediate]}
+        parts = [multi_task(setup, name, recipe.encoder, recipe.dropout, alone)]
         for task in context.tasks:
             start = None if task == intermediate else context.model_folder
             # Whatever the intermediate task, the same random numbers.

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from mtkd.common.files import remove
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import TASKS, Examples
-from mtkd.experiments import records
 from mtkd.experiments.records import (
     Outcome,
     Record,
     current_record,
+    environment,
     model_folder,
     outputs_of,
     parent_results,
+    peak_memory_mib,
     remove_results,
     result_digest,
     run_folder,
+    write_record,
 )
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.task_sets import scored_only, teacher_tasks
@@ -109,10 +111,10 @@ def finish(context: RunContext, outcome: Outcome, wall_seconds: float) -> Record
         details=details | {"cost": run.cost},
         wall_seconds=round(wall_seconds, 2),
         training_seconds=round(seconds, 2),
-        peak_memory_mib=records.peak_memory_mib(),
-        environment=records.environment(),
+        peak_memory_mib=peak_memory_mib(),
+        environment=environment(),
     )
-    records.write_record(context.folder, record)
+    write_record(context.folder, record)
     for kept in ("checkpoints", "parts"):
         remove(context.folder / kept)
     return record

@@ -16,7 +16,7 @@ from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.loading import first_drawn
 from mtkd.data.tasks import TASKS
-from mtkd.data.tokens import encode, tokenizer_rules
+from mtkd.data.tokens import encode
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, encoder_tokenizer, load_splits, total_steps
 from mtkd.experiments.records import Outcome, model_folder
@@ -111,7 +111,7 @@ def few_splits(context: RunContext, tokenizer: Any, task: str) -> dict[float, Sp
     """All splits of a task, by the share of its training labels that is there."""
     recipe, cache = context.recipe, context.results / "cache"
     others = [split for split in TASKS[task].splits if split != "train"]
-    found, rest = {}, load_splits(context, tokenizer, tokenizer_rules(tokenizer), task, others)
+    found, rest = {}, load_splits(context, tokenizer, task, others)
     whole = read_examples(context, task, "train")
     for share in recipe.few_labels.fractions:
         drawn = first_drawn(whole, round(share * len(whole)), context.run.seed)

@@ -46,7 +46,7 @@ def reproduce(
     check_executor(executor)
     results = results_folder(recipe)
     results.mkdir(parents=True, exist_ok=True)
-    with (results / ".lock").open("w") as lock:
+    with (results / ".lock").open("a") as lock:
         locked = take_soon(lock)
         if locked is False:
             raise MtkdError(

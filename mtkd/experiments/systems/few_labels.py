@@ -20,7 +20,6 @@ from mtkd.data.tokens import encode
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, encoder_tokenizer, load_splits, total_steps
 from mtkd.experiments.records import Outcome, model_folder
-from mtkd.experiments.settings import Recipe
 from mtkd.experiments.task_sets import new_tasks
 from mtkd.experiments.trainings import Setup, combine, single_task
 from mtkd.method.settings import HeadSpec, Training
@@ -50,17 +49,13 @@ def transfer_runs(outline: Outline, starts: Sequence[tuple[str, int, Run]]) -> l
     runs = []
     for name, seed, start in starts:
         parents = (start.parents[0], start) if start.parents else (start,)  # an encoder comes first
-        own = {"encoder": parents[0].variant, "same_seed_as": same_seed_as(recipe, name)}
-        mine = settings | own
+        student = recipe.students.get(name)
+        own = {"same_seed_as": student.same_seed_as if student else None}
+        mine = settings | own | {"encoder": parents[0].variant}
         runs.append(
             outline.run("transfer", name, seed, train_transfer, mine, parents, cost, start=name)
         )
     return runs
-
-
-def same_seed_as(recipe: Recipe, start: str) -> str | None:
-    """The student whose random numbers a student shares, where `start` is one."""
-    return recipe.students[start].same_seed_as if start in recipe.students else None
 
 
 def few_system(start: str, share: float) -> str:

@@ -15,6 +15,7 @@ from mtkd.experiments.recipes import as_yaml, load_recipe
 
 TEXT = (paths.home() / "docs" / "extending.md").read_text(encoding="utf-8")
 SMALL = ["tasks=[mnli,rte]", "data.scale=0.05", "students={mtdnn-kd: {}}", "teachers.choose=1"]
+SMALL += ["candidates.encoders=[uncased]", "candidates.dropout=[0.1]"]
 
 
 @pytest.fixture

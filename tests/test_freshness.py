@@ -13,10 +13,10 @@ from mtkd.app.freshness import Due, clear_marks, done_file, find_due, notebook_m
 from mtkd.common import code, paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
-from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import load_recipe
-from mtkd.experiments.records import Record, Score, Stopwatch
+from mtkd.experiments.records import Outcome, Score
 from mtkd.experiments.runs import Run
 
 MODULES = {
@@ -110,12 +110,11 @@ def test_trainings_rest_on_the_method_and_nothing_rests_on_what_shows_it() -> No
     )
 
 
-def describe(context: RunContext) -> Record:
+def describe(context: RunContext) -> Outcome:
     """A run that leaves one score and one file."""
     path = context.results / "predictions" / context.run.run_id / "x.txt"
     write_text(path, context.run.variant)
-    score = Score(context.run.variant, "rte", "dev", "accuracy", 50.0, 10)
-    return finish(context, Stopwatch(), [score], {})
+    return [Score(context.run.variant, "rte", "dev", "accuracy", 50.0, 10)], {}
 
 
 class Bench:

@@ -1,7 +1,6 @@
 """A run's id decides its content: every setting that a stage reads is in it, and so is its data."""
 
 import dataclasses
-import shutil
 import typing
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 from mtkd.experiments import inputs as run_inputs
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import few_label_runs, main_runs
@@ -45,7 +45,8 @@ def reads(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         patch.setattr(run_inputs, "data_origin", lambda source, *a: origin(recipe.data, *a))
         for run in [*main_runs(recipe), *few_label_runs(recipe)]:
             seen = found.setdefault(run.config_id, set())
-            run.train(RunContext(watched(recipe, "", seen), run, results, present_tasks(recipe)))
+            at_work = RunContext(watched(recipe, "", seen), run, results, present_tasks(recipe))
+            at_work.execute()
     return found
 
 
@@ -134,15 +135,6 @@ def test_names_paths_seeds_and_studies_are_in_no_id(recipe: Recipe) -> None:
     assert ids(recipe) < ids(other)
 
 
-def test_baselines_do_not_ask_how_teachers_are_averaged(recipe: Recipe) -> None:
-    """They always average probabilities, so their ids need not hold that setting."""
-    logits = changed(recipe, ["teachers.average=logits"])
-    same, other = main_runs(recipe), main_runs(logits)
-    for stage, equal in (("baselines", True), ("teachers", False), ("distill", False)):
-        pair = [[run.run_id for run in runs if run.stage == stage] for runs in (same, other)]
-        assert (pair[0] == pair[1]) is equal
-
-
 def test_every_intermediate_task_has_a_row_of_its_own(recipe: Recipe) -> None:
     both = changed(recipe, ["intermediate=[rte,mnli]"])
     names = [run.variant for run in main_runs(both) if run.stage == "baselines"]
@@ -162,27 +154,53 @@ def test_the_student_without_teachers_rests_on_none() -> None:
     assert after["mtdnn-kd"].run_id != runs["mtdnn-kd"].run_id
 
 
-def test_files_decide_ids_and_folders_do_not(tmp_path: Path) -> None:
-    folder = tmp_path / "glue"
-    for name, text in {
-        "RTE/train.tsv": "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n",
-        "RTE/dev.tsv": "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n",
-        "RTE/test.tsv": "index\tsentence1\tsentence2\n0\ta\tb\n",
-    }.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+GLUE_FILES = {
+    "RTE/train.tsv": "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n",
+    "RTE/dev.tsv": "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n",
+    "RTE/test.tsv": "index\tsentence1\tsentence2\n0\ta\tb\n",
+    "model/model.safetensors": "one",
+}
+DIAGNOSTIC = {"diagnostic/diagnostic.tsv": "index\tsentence1\tsentence2\n0\ta\tb\n"}
+OTHER_LABEL = {"RTE/dev.tsv": GLUE_FILES["RTE/dev.tsv"].replace("entailment", "not_entailment")}
+ENCODERS = {"encoders"}
 
-    def found(place: Path) -> set[str]:
-        return ids(load_recipe("minilm", data_path=str(place)))
 
-    before, copy = found(folder), tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    assert found(copy) == before
-    (copy / "RTE" / "dev.tsv").write_text(
-        (folder / "RTE" / "dev.tsv").read_text().replace("entailment", "not_entailment")
-    )
-    assert not found(copy) & {run_id for run_id in before if not run_id.startswith("encoders")}
-    # The diagnostic set is scored where it is there: adding it makes other results.
-    (folder / "diagnostic").mkdir()
-    (folder / "diagnostic" / "diagnostic.tsv").write_text("index\tsentence1\tsentence2\n0\ta\tb\n")
-    assert not found(folder) & {run_id for run_id in before if not run_id.startswith("encoders")}
+def of_files(folder: Path, files: dict[str, str], *settings: str) -> dict[str, set[str]]:
+    """Ids by stage, where these are the files of the data and of the encoder."""
+    for name, text in files.items():
+        write_text(folder / name, text)
+    encoder = f"encoders.uncased={{path: {folder / 'model'}}}"
+    stages: dict[str, set[str]] = {}
+    for run in main_runs(load_recipe("minilm", [encoder, *settings], str(folder))):
+        stages.setdefault(run.stage, set()).add(run.run_id)
+    return stages
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "kept"),
+    [
+        ({}, [], {"glue", "encoders", "baselines", "mtdnn", "teachers", "distill"}),
+        (OTHER_LABEL, [], ENCODERS),
+        # The diagnostic set is scored where it is there: adding it makes other results.
+        (DIAGNOSTIC, [], ENCODERS),
+        ({}, ["data.limit=10"], ENCODERS),
+        ({}, ["data.seed=1"], ENCODERS),  # which examples a limit draws
+        ({"model/model.safetensors": "two"}, [], {"glue"}),  # of the same size
+    ],
+)
+def test_files_decide_ids_and_folders_do_not(
+    files: dict[str, str], settings: list[str], kept: set[str], tmp_path: Path
+) -> None:
+    before = of_files(tmp_path / "one", GLUE_FILES)
+    after = of_files(tmp_path / "two", GLUE_FILES | files, *settings)
+    assert {stage for stage in before if before[stage] == after[stage]} == kept
+    assert all(before[stage] == after[stage] or not before[stage] & after[stage] for stage in kept)
+
+
+def test_a_broken_link_is_named(tmp_path: Path) -> None:
+    of_files(tmp_path, GLUE_FILES)
+    gone = tmp_path / "model" / "model.safetensors"
+    gone.unlink()
+    gone.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(MtkdError, match=r"model.safetensors: No such file.*of the encoder that"):
+        of_files(tmp_path, {})

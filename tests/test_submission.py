@@ -1,6 +1,5 @@
 """The zip for GLUE's server, against contents written by hand."""
 
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -97,33 +96,15 @@ def write_glue(root: Path) -> Path:
     return root
 
 
-def finished(
-    results: Path,
-    glue: Path,
-    stage: str,
-    variant: str,
-    system: str,
-    tasks: tuple[str, ...] = TRAINED,
-) -> StandIn:
+def finished(results: Path, glue: Path, stage: str, variant: str, system: str) -> StandIn:
     """A finished run of the smoke recipe on a GLUE folder, without predictions yet."""
-    recipe = load_recipe("smoke", [f"tasks=[{','.join(tasks)}]"], str(glue))
+    recipe = load_recipe("smoke", [f"tasks=[{','.join(TRAINED)}]"], str(glue))
     run = find_run(recipe, stage, variant, 1)
     write_text(results / "smoke" / "recipe.yaml", as_yaml(recipe))
     listed = [] if system == "ensemble" else [system]
     scores = (Score(system, "rte", "dev", "accuracy", 50.0, 3),)
-    record = Record(
-        run_id=run.run_id,
-        config_id=run.config_id,
-        recipe=recipe.name,
-        stage=stage,
-        variant=variant,
-        seed=1,
-        parents={},
-        settings={},
-        stamp="",
-        scores=scores,
-        details={"systems": listed},
-    )
+    about = (run.run_id, run.config_id, recipe.name, stage, variant, 1)
+    record = Record(*about, {}, {}, "", scores=scores, details={"systems": listed})
     records.write_record(run_folder(results / "smoke", run.run_id), record)
     return StandIn(glue, results / "smoke", run, system)
 
@@ -289,18 +270,3 @@ def test_command(make: Callable[..., StandIn], capsys: pytest.CaptureFixture[str
         assert cli.main(["submit", "--recipe", "smoke", *arguments]) == 1
         message = capsys.readouterr().err
         assert expected in message and len(message.splitlines()) == 1
-
-
-@pytest.mark.skipif("MTKD_GLUE" not in os.environ, reason="MTKD_GLUE names no folder of GLUE files")
-def test_rows_of_the_real_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path))
-    lines = {"CoLA.tsv": 1064, "SST-2.tsv": 1822, "QNLI.tsv": 5464, "RTE.tsv": 3001}
-    tasks = ("cola", "sst2", "qnli", "rte")
-    made = finished(tmp_path, Path(os.environ["MTKD_GLUE"]), "baselines", "bert", "bert", tasks)
-    for task, name in zip(tasks, lines, strict=True):
-        outputs = np.random.default_rng(0).normal(size=(lines[name] - 1, 2))
-        made.store(task, "test", np.arange(len(outputs)), outputs)
-    found = submit("smoke", "bert", fill="fallback")
-    assert not set(lines) & {*found.filled, *found.unofficial}
-    uploaded = texts(found.path)
-    assert {name: uploaded[name].count("\n") for name in lines} == lines

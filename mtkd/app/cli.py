@@ -164,16 +164,17 @@ def reproduce(
 ) -> int:
     """Make every missing run, then tables and figures."""
     needs("snakemake", "lab")
-    from mtkd.app import reproduce as graph
+    from mtkd.app.reproduce import reproduce as make
     from mtkd.experiments.plans import expand, notices, upto
+    from mtkd.experiments.recipes import results_folder
 
     asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
     runs = upto(expand(asked), until)
     for line in notices(asked):
         print(line)
-    results = graph.results_folder(asked)
-    status = graph.reproduce(asked, runs, jobs=jobs, until=until, executor=executor)
+    status = make(asked, runs, jobs=jobs, until=until, executor=executor)
     if status == 0 and until is None:
+        results = results_folder(asked)
         print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
         tell_where(results)
     return status
@@ -185,8 +186,7 @@ def asked_recipe(
     """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
     from dataclasses import replace
 
-    from mtkd.app.reproduce import results_folder
-    from mtkd.experiments.recipes import load_recipe, saved_choices
+    from mtkd.experiments.recipes import load_recipe, results_folder, saved_choices
     from mtkd.experiments.studies.registry import named
 
     recipe = load_recipe(name, settings, data_path)

@@ -10,16 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtkd.app.reproduce import (
-    KERNEL_COST,
-    plan_rows,
-    rate_elsewhere,
-    read_runs,
-    results_folder,
-    seconds_per_example,
-)
+from mtkd.app.freshness import due_trainings
+from mtkd.app.reproduce import KERNEL_COST
 from mtkd.common.progress import duration
 from mtkd.experiments.plans import notices
+from mtkd.experiments.recipes import results_folder
+from mtkd.experiments.records import Record, read_record, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 
@@ -32,28 +28,35 @@ if TYPE_CHECKING:
 def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     """The runs by stage, what the data lacks, and the time left."""
     results = results_folder(recipe)
-    console = Console()
+    due = due_trainings(runs, results)
     table = Table(title=f"recipe {recipe.name}", title_justify="left")
     for name in ("stage", "runs", "done", "examples to train on"):
         table.add_column(name, justify="left" if name == "stage" else "right")
-    rows = plan_rows(recipe, results, runs)
-    for stage, count, done, cost in rows:
-        table.add_row(stage, str(count), str(done), f"{cost:,.0f}")
-    todo = sum(count - done for _, count, done, _ in rows)
-    table.add_row("all", str(len(runs)), str(len(runs) - todo), f"{sum(r[3] for r in rows):,.0f}")
+    for stage in (*dict.fromkeys(run.stage for run in runs), "all"):
+        mine = [run for run in runs if stage in (run.stage, "all")]
+        todo = [run for run in mine if run.run_id in due]
+        cost = f"{sum(run.cost for run in todo):,.0f}"
+        table.add_row(stage, str(len(mine)), str(len(mine) - len(todo)), cost)
+    console = Console()
     console.print(table)
     for line in notices(recipe):
         console.print(line, soft_wrap=True)
-    rate, of = seconds_per_example(read_runs(results, runs)), "the runs finished so far"
-    if todo and rate is None and (other := rate_elsewhere(recipe)):
-        rate, of = other[0], f"the finished runs of {other[1]}"
-    if not todo:
+    done = [run_folder(results, run.run_id) for run in runs if run.run_id not in due]
+    rate = seconds_per_example([read_record(folder) for folder in done])
+    if not due:
         console.print("nothing left to run")
     elif rate is None:
         console.print("time: not known before the first run has finished on this machine")
     else:
-        seconds = (sum(r[3] for r in rows) + KERNEL_COST * todo) * rate / jobs
-        console.print(f"time left, from {of}: about {duration(seconds)}")
+        seconds = sum(run.cost + KERNEL_COST for run in due.values()) * rate / jobs
+        console.print(f"time left, from the runs finished so far: about {duration(seconds)}")
+
+
+def seconds_per_example(finished: Sequence[Record]) -> float | None:
+    """Measured time of one training example on this machine, from finished runs."""
+    cost = sum(r.details["cost"] for r in finished if r.training_seconds)
+    seconds = sum(r.training_seconds for r in finished if r.training_seconds)
+    return seconds / cost if cost else None
 
 
 def show_costs(recipe: Recipe, device: str) -> None:

@@ -35,6 +35,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
+from mtkd.common.code import remember_loaded
+
 PRELOADED = (
     "papermill ipykernel.kernelapp transformers.models.bert.modeling_bert "
     "transformers.models.bert.tokenization_bert matplotlib_inline.backend_inline "
@@ -128,6 +130,7 @@ def preload() -> None:
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for name in PRELOADED:
         importlib.import_module(name)
+    remember_loaded()  # whatever is edited later, forks run what is loaded now
 
 
 def become(caller: socket.socket) -> int:

@@ -39,23 +39,28 @@ class Due:
         return bool(self.notebooks or self.reports)
 
 
-def find_due(recipe: Recipe, runs: Sequence[Run], results: Path, *, reports: bool = True) -> Due:
-    """What is missing or stale; `runs` have parents before children."""
+def due_trainings(runs: Sequence[Run], results: Path) -> dict[str, Run]:
+    """Runs without a current record, by id; `runs` have parents before children."""
     trainings: dict[str, Run] = {}
     for run in runs:
         waiting = any(parent.run_id in trainings for parent in run.parents)
         if waiting or current_record(results, run) is None:
             trainings[run.run_id] = run
+    return trainings
+
+
+def find_due(recipe: Recipe, runs: Sequence[Run], results: Path, *, reports: bool = True) -> Due:
+    """What is missing or stale; `runs` have parents before children."""
+    trainings = due_trainings(runs, results)
     notebooks = [
         run
         for run in runs
         if run.run_id in trainings or mark(done_file(results, run)) != notebook_mark(run.notebook)
     ]
-    expected = {name: report_mark(recipe, runs, name) for name in REPORTS} if reports else {}
     due = [
         name
-        for name, text in expected.items()
-        if trainings or mark(report_file(results, name)) != text
+        for name in (REPORTS if reports else ())
+        if trainings or mark(report_file(results, name)) != report_mark(recipe, runs, name)
     ]
     return Due(tuple(trainings.values()), tuple(notebooks), tuple(due))
 

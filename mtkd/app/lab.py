@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,14 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mtkd.common import paths
-from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
 
 
 def open_lab(arguments: Sequence[str] = ()) -> int:
     """Run JupyterLab with these arguments and return its exit status."""
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise MtkdError("JupyterLab is not installed: `pip install 'mtkd[lab]'`")
     folder = paths.NOTEBOOKS if paths.CHECKOUT else copied(paths.NOTEBOOKS, Path("notebooks"))
     # Kernels work in the notebooks' folder; their results belong where the command was given.
     environment = os.environ | {paths.RESULTS_VARIABLE: str(paths.results())}

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from mtkd.analysis.results import open_results
-from mtkd.app.freshness import find_due
+from mtkd.app.freshness import due_trainings
 from mtkd.app.gallery import update_pages
 from mtkd.app.publish import publish
 from mtkd.common import paths
@@ -24,11 +24,10 @@ def renew_reference(name: str) -> Path:
         raise MtkdError("committed results are in a checkout of the repository, not in the package")
     results = open_results(name)
     runs = expand(results.recipe)
-    missing = find_due(results.recipe, runs, results.folder, reports=False).trainings
-    if missing:
+    if missing := list(due_trainings(runs, results.folder)):
         raise MtkdError(
             f"{results.folder}: {len(missing)} of {len(runs)} runs are missing, "
-            f"{missing[0].run_id} first; run `mtkd reproduce --recipe {name}`"
+            f"{missing[0]} first; run `mtkd reproduce --recipe {name}`"
         )
     target = paths.REFERENCE / results.recipe.name
     written = publish(results)

@@ -23,21 +23,16 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
 from mtkd.common.locks import take_soon
 from mtkd.common.progress import duration, headless
-from mtkd.experiments import records
-from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.experiments.recipes import as_yaml, results_folder
+from mtkd.experiments.records import read_record, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 
 # A run costs its training and, beside it, a forked kernel: as much as this many examples.
 KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
-PlanRow = tuple[str, int, int, float]
 GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
 TELL = 10.0  # seconds between lines when nobody watches a screen
-
-
-def results_folder(recipe: Recipe) -> Path:
-    return paths.results() / recipe.name
 
 
 def reproduce(
@@ -51,7 +46,7 @@ def reproduce(
     check_executor(executor)
     results = results_folder(recipe)
     results.mkdir(parents=True, exist_ok=True)
-    with (results / ".lock").open("w") as lock:
+    with (results / ".lock").open("a") as lock:
         locked = take_soon(lock)
         if locked is False:
             raise MtkdError(
@@ -145,8 +140,7 @@ def tell_others(results: Path, runs: Sequence[Run]) -> None:
     """Say so when the folder holds runs of another version of the recipe."""
     known = {run.run_id for run in runs}
     others = [p.parent.name for p in results.glob("runs/*/record.json")]
-    others = [name for name in others if name not in known and name[0].isalpha()]
-    if others:
+    if others := [name for name in others if name not in known]:
         print(
             f"{results}: {len(others)} finished runs belong to another version of this recipe or "
             "to later stages; they are left untouched and not counted",
@@ -175,7 +169,8 @@ def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int)
             spent = time.monotonic() - began
             for run in fresh:
                 place = count - len(todo) + len(seen)
-                line = f"[{place}/{count}] {run.run_id} in {run_seconds(results, run)}"
+                seconds = read_record(run_folder(results, run.run_id)).wall_seconds
+                line = f"[{place}/{count}] {run.run_id} in {duration(seconds)}"
                 tqdm.write(line) if bar else print(line, flush=True)
             if bar:
                 bar.n = round(done)
@@ -211,14 +206,10 @@ def left(spent: float, done: float, total: float) -> str:
 def share(results: Path, run: Run) -> float:
     """How much of an unfinished run is done, from the progress file that its kernel writes."""
     try:
-        state = json.loads((results / "runs" / run.run_id / "progress.json").read_text())
+        state = json.loads((run_folder(results, run.run_id) / "progress.json").read_text())
         return float(min(state["done"] / max(state["total"], 1), 1.0))
     except (OSError, ValueError, KeyError):
         return 0.0  # not begun, or between two writes
-
-
-def run_seconds(results: Path, run: Run) -> str:
-    return duration(records.read_record(results / "runs" / run.run_id).wall_seconds)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -234,7 +225,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
     names = [*(run.run_id for run in runs), *REPORTS]
-    texts = grouped(results / "runs" / name / "error.txt" for name in names)
+    texts = grouped(run_folder(results, name) / "error.txt" for name in names)
     for text in texts:
         print(text, file=sys.stderr)
     if not texts:
@@ -254,51 +245,3 @@ def grouped(errors: Iterable[Path]) -> list[str]:
         text + (f"\n  this error stopped {1 + len(more)} runs" if more else "")
         for text, *more in found.values()
     ]
-
-
-def read_runs(results: Path, runs: Sequence[Run]) -> list[records.Record]:
-    """Current records of a recipe's runs."""
-    found = (records.current_record(results, run) for run in runs)
-    return [record for record in found if record is not None]
-
-
-def plan_rows(recipe: Recipe, results: Path, runs: Sequence[Run]) -> list[PlanRow]:
-    """Per stage: name, runs, finished ones, training examples still to pass through a model."""
-    due = {run.run_id for run in find_due(recipe, runs, results, reports=False).trainings}
-    rows = []
-    for stage in dict.fromkeys(run.stage for run in runs):
-        mine = [run for run in runs if run.stage == stage]
-        todo = [run for run in mine if run.run_id in due]
-        rows.append((stage, len(mine), len(mine) - len(todo), sum(run.cost for run in todo)))
-    return rows
-
-
-def seconds_per_example(finished: Sequence[records.Record]) -> float | None:
-    """Measured time of one training example on this machine, from finished runs."""
-    cost = sum(r.details.get("cost", 0.0) for r in finished if r.training_seconds)
-    seconds = sum(r.training_seconds for r in finished if r.training_seconds)
-    return seconds / cost if cost else None
-
-
-def rate_elsewhere(recipe: Recipe) -> tuple[float, str] | None:
-    """Seconds per example of the finished runs of a recipe with the same models, and its name."""
-    for saved in sorted(paths.results().glob("*/recipe.yaml")):
-        try:
-            if alike(load_recipe(str(saved))) != alike(recipe):
-                continue
-            finished = [
-                records.read_record(p.parent) for p in saved.parent.glob("runs/*/record.json")
-            ]
-        except MtkdError:
-            continue  # of another version of the kit
-        if rate := seconds_per_example(finished):
-            return rate, saved.parent.name
-    return None
-
-
-def alike(recipe: Recipe) -> tuple[object, ...]:
-    """What the time of an example depends on."""
-    how, data = recipe.training, recipe.data
-    models = (recipe.encoders, recipe.encoder, recipe.pretraining, recipe.heads)
-    speed = (how.precision, how.batch_size)
-    return (*models, *speed, recipe.max_length, data.kind, data.path, data.hub)

@@ -45,7 +45,7 @@ def take_soon(file: IO[Any]) -> bool | None:
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file; wait for another process that holds it, an orphaned runner say."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open("a") as file:
         if take(file) is False:
             print(f"{path.parent.name}: another process is at this run, waiting for it", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -29,19 +28,13 @@ class Progress:
     def __init__(self, total: int, what: str) -> None:
         self.total, self.what, self.done = total, what, 0
         self.began = self.told = time.monotonic()
-        self.resumed = 0  # steps that an earlier, interrupted call had done
         self.file = os.environ.get(PROGRESS_VARIABLE)
         self.bar = None if headless() else tqdm(total=total, desc=what, leave=False)
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
         elif kind is None:

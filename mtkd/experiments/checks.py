@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mtkd.data.tasks import GLUE, TASKS
 from mtkd.experiments.settings import Recipe
 
-# Of the systems that are not students.
-SYSTEM_NAMES = "majority bert stilts metal metal-ensemble mtdnn-noft mtdnn ensemble".split()
+# Systems of every recipe, or beside a baseline of another name
+SYSTEMS = {"majority", "mtdnn-noft", "mtdnn", "ensemble", "metal-ensemble"}
 TRAINABLE = [name for name, task in GLUE.items() if task.trained]
 NEW = [name for name in TASKS if name not in GLUE]
 
@@ -46,9 +46,10 @@ def known_encoders(recipe: Recipe) -> Iterator[str]:
 def order_of_students(recipe: Recipe) -> Iterator[str]:
     """Students come after those whom they learn from, or whose seed they share."""
     above: list[str] = []
+    taken = SYSTEMS | {*recipe.baselines, *(f"stilts-{task}" for task in recipe.intermediate)}
     for name, student in recipe.students.items():
         key, other = f"students.{name}", student.same_seed_as
-        if name in SYSTEM_NAMES:
+        if name in taken:
             yield f"{key}: {name!r} is the name of another system"
         for teacher in student.taught_by:
             if teacher not in above:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtkd.common.files import remove
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import TASKS, Examples
-from mtkd.experiments import records
 from mtkd.experiments.records import (
+    Outcome,
     Record,
-    Score,
-    Stopwatch,
     current_record,
+    environment,
     model_folder,
     outputs_of,
     parent_results,
+    peak_memory_mib,
     remove_results,
     result_digest,
     run_folder,
+    write_record,
 )
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.task_sets import scored_only, teacher_tasks
@@ -68,7 +69,9 @@ class RunContext:
         if (self.folder / "record.json").exists():
             print(f"{self.run.run_id}: made by other code, or not whole; it is made again")
             remove_results(self.results, self.run.run_id)
-        return self.run.train(self)
+        began = time.perf_counter()
+        outcome = self.run.train(self)
+        return finish(self, outcome, time.perf_counter() - began)
 
 
 def read_examples(context: RunContext, task: str, split: str) -> Examples:
@@ -85,11 +88,10 @@ def tell(notice: str) -> None:
     print(notice, flush=True)
 
 
-def finish(
-    context: RunContext, watch: Stopwatch, scores: Sequence[Score], details: dict[str, Any]
-) -> Record:
+def finish(context: RunContext, outcome: Outcome, wall_seconds: float) -> Record:
     """Write the run's record, which marks it as done, and clear what was kept for a resume."""
     run, results = context.run, context.results
+    scores, details = outcome
     histories = details.get("histories", {})
     seconds = sum(e["seconds"] for history in histories.values() for e in history["epochs"])
     outputs = outputs_of(results, run.run_id)
@@ -107,12 +109,12 @@ def finish(
         outputs=outputs,
         scores=tuple(scores),
         details=details | {"cost": run.cost},
-        wall_seconds=watch.seconds(),
+        wall_seconds=round(wall_seconds, 2),
         training_seconds=round(seconds, 2),
-        peak_memory_mib=records.peak_memory_mib(),
-        environment=records.environment(),
+        peak_memory_mib=peak_memory_mib(),
+        environment=environment(),
     )
-    records.write_record(context.folder, record)
+    write_record(context.folder, record)
     for kept in ("checkpoints", "parts"):
         remove(context.folder / kept)
     return record

@@ -41,18 +41,17 @@ def load_data(
     With `text`, what the recipe has teachers label is one more split of the teacher tasks.
     """
     tokenizer, source = encoder_tokenizer(context, encoder), context.recipe.data
-    rules = tokenizer_rules(tokenizer)
     data: dict[str, Splits] = {}
     for task in context.tasks:
         labelled = text and source.unlabelled_ratio and task in context.teacher_tasks
         more = (UNLABELLED,) if labelled else ()
         ranking = objective_of(context.recipe.heads.spec(TASKS[task])) == "ranking"
         names = (*TASKS[task].splits, *more)
-        splits = load_splits(context, tokenizer, rules, task, names, ranking=ranking)
+        splits = load_splits(context, tokenizer, task, names, ranking=ranking)
         # A file of unlabelled text need not have some of every task.
         data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
     if "mnli" in data and DIAGNOSTIC in context.scored_only:
-        diagnostic = load_splits(context, tokenizer, rules, DIAGNOSTIC, ["test"])
+        diagnostic = load_splits(context, tokenizer, DIAGNOSTIC, ["test"])
         data["mnli"][DIAGNOSTIC] = diagnostic["test"]
     return tokenizer, data
 
@@ -60,7 +59,6 @@ def load_data(
 def load_splits(
     context: RunContext,
     tokenizer: Any,
-    rules: str,
     task: str,
     splits: Sequence[str],
     *,
@@ -71,6 +69,7 @@ def load_splits(
     For a ranking head, a question's candidates belong together.
     """
     recipe, cache = context.recipe, context.results / "cache"
+    rules = tokenizer_rules(tokenizer)
     origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
 
     def load(split: str) -> TaskData:

@@ -91,8 +91,11 @@ def check_names(recipe: Recipe) -> None:
             if name not in known:
                 near = did_you_mean(name, list(known))
                 raise MtkdError(f"recipe {recipe.name}: {key}: unknown name {name!r}{near}")
-    if taken := recipe.students.keys() & set(recipe.baselines):
-        raise MtkdError(f"recipe {recipe.name}: students: {min(taken)!r} is also a baseline")
+
+
+def results_folder(recipe: Recipe) -> Path:
+    """Where what is made of a recipe lies."""
+    return paths.results() / recipe.name
 
 
 def saved_choices(results: Path) -> tuple[list[str], str | None]:
@@ -121,7 +124,7 @@ def open_recipe(name: str) -> tuple[Recipe, Path]:
     else:
         recipe = load_recipe(name)
     own = Path(name).resolve()
-    results = own.parent if own.name == "recipe.yaml" else paths.results() / recipe.name
+    results = own.parent if own.name == "recipe.yaml" else results_folder(recipe)
     return recipe, results
 
 

@@ -10,7 +10,6 @@ import platform
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -57,6 +56,10 @@ class Score:
     degenerate: bool = False  # constant or non-finite predictions; flagged, never dropped
 
 
+# What a run ends with: its scores, and details (histories, choices, counts) for its record
+Outcome = tuple[list[Score], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Record:
     """A finished run. `settings` and `parents` are what its identity is made of."""
@@ -73,7 +76,7 @@ class Record:
     result: str = ""  # digest of scores and outputs
     outputs: tuple[str, ...] = ()  # files of predictions and models, relative to the results
     scores: tuple[Score, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)  # histories, choices, counts
+    details: dict[str, Any] = field(default_factory=dict)
     wall_seconds: float = 0.0
     training_seconds: float = 0.0
     peak_memory_mib: float = 0.0
@@ -185,16 +188,6 @@ def collect(records: Iterable[Record]) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["system", "task", "split", "metric", "seed"], ignore_index=True)
-
-
-class Stopwatch:
-    """Wall time and peak memory of a run, from construction on."""
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-
-    def seconds(self) -> float:
-        return round(time.perf_counter() - self.began, 2)
 
 
 def peak_memory_mib() -> float:

@@ -17,7 +17,7 @@ from mtkd.method.settings import Training
 
 if TYPE_CHECKING:  # which need torch, and a mere plan does not
     from mtkd.experiments.context import RunContext
-    from mtkd.experiments.records import Record
+    from mtkd.experiments.records import Outcome
 
 NOTEBOOKS = {  # by stage, in the order of the paper
     "glue": "01_glue",
@@ -41,7 +41,7 @@ class Run:
     parents: tuple[Run, ...]
     parameters: dict[str, Any]  # of the notebook, beside the recipe
     cost: float  # training examples passed through the model, for estimates
-    train: Callable[[RunContext], Record]  # what the run does
+    train: Callable[[RunContext], Outcome]  # what the run does
     extensions: tuple[str, ...] = ()  # modules from outside the library that it may use
 
     @cached_property
@@ -90,16 +90,16 @@ class Outline:
         stage: str,
         variant: str,
         seed: int,
+        train: Callable[[RunContext], Outcome],
         settings: dict[str, Any],
-        parents: Sequence[Run],
-        parameters: dict[str, Any],
-        cost: float,
-        train: Callable[[RunContext], Record],
+        parents: Sequence[Run] = (),
+        cost: float = 0.0,
+        **parameters: Any,
     ) -> Run:
         """A run of this recipe; the notebook of a run that trains on tasks gets the seed, too."""
-        parameters = parameters | ({"seed": seed} if parents else {})
-        extensions = self.recipe.extensions
-        if extensions:
+        if parents:
+            parameters["seed"] = seed
+        if extensions := self.recipe.extensions:
             settings = settings | {"extensions": list(extensions)}
         return Run(
             stage, variant, seed, settings, tuple(parents), parameters, cost, train, extensions

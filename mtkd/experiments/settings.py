@@ -21,12 +21,6 @@ def folder_name(name: str) -> str:
     return name
 
 
-def module_name(name: str) -> str:
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise ValueError("expected the name of a Python module, such as my_project.losses")
-    return name
-
-
 def rising_from_none(ratios: tuple[float, ...]) -> tuple[float, ...]:
     if ratios[0] != 0 or list(ratios) != sorted(ratios) or any(0 < x < 1e-4 for x in ratios):
         raise ValueError("expected 0 first, then rising ones from 0.0001")
@@ -34,7 +28,6 @@ def rising_from_none(ratios: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Name = Annotated[str, AfterValidator(folder_name)]  # becomes the name of a folder
-Module = Annotated[str, AfterValidator(module_name)]
 Layers = Annotated[int, Field(ge=1, le=1000)]
 Fraction = Annotated[float, Field(ge=1e-4, le=1)]
 Ratio = Annotated[float, Field(ge=0, le=1e4)]
@@ -128,7 +121,7 @@ class Recipe:
     name: Name
     about: str = ""
     # Modules that register losses, heads, baselines or studies of one's own, by their names
-    extensions: tuple[Module, ...] = ()
+    extensions: tuple[str, ...] = ()
     data: DataSource = field(default_factory=DataSource)
     tasks: Several[str] = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
     max_length: Annotated[int, Field(ge=8, le=100_000)] = 512

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import missing_tasks
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import Recipe
 
 
+def in_the_data(recipe: Recipe, names: Sequence[str]) -> tuple[str, ...]:
+    missing = missing_tasks(recipe.data, names)
+    return tuple(name for name in names if name not in missing)
+
+
 def present_tasks(recipe: Recipe) -> tuple[str, ...]:
     """The recipe's tasks that its data source has. Raises MtkdError if there is none."""
-    missing = missing_tasks(recipe.data, recipe.tasks)
-    if present := tuple(task for task in recipe.tasks if task not in missing):
+    if present := in_the_data(recipe, recipe.tasks):
         return present
     raise MtkdError(
         f"recipe {recipe.name}: none of its tasks ({', '.join(recipe.tasks)}) is in "
@@ -21,15 +27,12 @@ def present_tasks(recipe: Recipe) -> tuple[str, ...]:
 
 def scored_only(recipe: Recipe) -> tuple[str, ...]:
     """GLUE's tasks that nothing is trained on, WNLI and AX, where the data source has them."""
-    untrained = [name for name, task in GLUE.items() if not task.trained]
-    missing = missing_tasks(recipe.data, untrained)
-    return tuple(name for name in untrained if name not in missing)
+    return in_the_data(recipe, [name for name, task in GLUE.items() if not task.trained])
 
 
 def new_tasks(recipe: Recipe) -> tuple[str, ...]:
     """The tasks of the study few-labels that the data source has."""
-    missing = missing_tasks(recipe.data, recipe.few_labels.tasks)
-    return tuple(task for task in recipe.few_labels.tasks if task not in missing)
+    return in_the_data(recipe, recipe.few_labels.tasks)
 
 
 def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from mtkd.data.batches import TaskData
 from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
-from mtkd.experiments.records import Score, model_folder, prediction_file
+from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
 from mtkd.method import targets
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
@@ -54,17 +54,17 @@ def multi_task(
     extra: Mapping[str, TaskData] | None = None,
     with_train: bool = False,
 ) -> dict[str, Any]:
-    """Train one multi-task model, save it, store its predictions on dev and test (and train).
+    """Train one model on the tasks of `data`, save it, store its predictions on dev and test.
 
     A candidate for MT-DNN; with `distillation`, and a `training` of its own, a student, which may
-    learn from `extra` text, too.
+    learn from `extra` text, too. `with_train` stores predictions on train as well.
     """
     context = setup.context
     return train_part(
         setup,
         system,
         data,
-        lambda: new_model(context, encoder, dropout, recipe_heads(context, context.tasks)),
+        lambda: new_model(context, encoder, dropout, recipe_heads(context, tuple(data))),
         training or context.recipe.training,
         model=context.model_folder,
         distillation=distillation,
@@ -242,8 +242,8 @@ def store(
     return [Score(system, task, split, m, v, len(encoded), flag) for m, v in found.items()]
 
 
-def combine(parts: Sequence[dict[str, Any]]) -> tuple[list[Score], dict[str, Any]]:
-    """Scores and histories of a run's parts, for its record."""
+def combine(parts: Sequence[dict[str, Any]]) -> Outcome:
+    """Scores and histories of a run's parts."""
     scores = [Score(**score) for part in parts for score in part["scores"]]
     details = {
         "systems": list(dict.fromkeys(part["system"] for part in parts)),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import RunContext, finish, read_examples
+from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, load_data, ranking_rows, total_steps
-from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.records import Outcome
 from mtkd.experiments.systems.averages import average_scores
 from mtkd.experiments.systems.registry import register_baseline
 from mtkd.experiments.trainings import Setup, combine, single_task
@@ -21,28 +21,14 @@ if TYPE_CHECKING:
 
 
 def plan_bert(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
-    recipe = outline.recipe
-    settings = outline.single | {"qnli_ranking": recipe.heads.qnli != "ranking"}
-    parents, cost = [outline.encoders[recipe.encoder]], outline.examples(recipe.single_stage)
-    parameters = {"system": baseline.name}
-    return [
-        outline.run(
-            "baselines",
-            baseline.name,
-            seed,
-            settings,
-            parameters=parameters,
-            parents=parents,
-            cost=cost,
-            train=baseline.train,
-        )
-    ]
+    settings = outline.single | {"qnli_ranking": outline.recipe.heads.qnli != "ranking"}
+    return [baseline.run(outline, seed, settings)]
 
 
 @register_baseline("bert", plan_bert)
-def train_bert(context: RunContext) -> Record:
+def train_bert(context: RunContext) -> Outcome:
     """Train one model per task; QNLI also by ranking each question's candidates."""
-    watch, recipe = Stopwatch(), context.recipe
+    recipe = context.recipe
     tokenizer, data = load_data(context, recipe.encoder)
     ranked = ranking_data(context, data)
     steps = total_steps(data, recipe.single_stage, alone=True)
@@ -59,7 +45,7 @@ def train_bert(context: RunContext) -> Record:
         members = [(context.run.run_id, system) for system in ("bert", "qnli-ranking")]
         scores += average_scores(context, "qnli-merged", members, {"qnli": data["qnli"]})
         details["qnli_questions"] = ranked["qnli"]["train"].units
-    return finish(context, watch, scores, details)
+    return scores, details
 
 
 def ranking_data(context: RunContext, data: dict[str, Splits]) -> dict[str, Splits]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mtkd.data.digests import encoder_files
 from mtkd.data.toy.corpus import toy_corpus
-from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.context import RunContext
 from mtkd.experiments.encoder_location import encoder_location
-from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.records import Outcome
 from mtkd.experiments.settings import Recipe
 from mtkd.method.encoders import load_encoder, load_tokenizer
 from mtkd.method.pretraining import pretrain
@@ -34,8 +34,7 @@ def encoder_run(outline: Outline, name: str) -> Run:
         cost = 0.85 * recipe.pretraining.sentences * recipe.pretraining.epochs
     elif source.layers:
         settings["layers"] = source.layers
-    parameters = {"encoder": name}
-    return outline.run("encoders", name, 0, settings, (), parameters, cost, train_encoder)
+    return outline.run("encoders", name, 0, train_encoder, settings, cost=cost, encoder=name)
 
 
 def used_encoders(recipe: Recipe) -> list[str]:
@@ -44,9 +43,9 @@ def used_encoders(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys([recipe.encoder, *recipe.candidates.encoders, *students]))
 
 
-def train_encoder(context: RunContext) -> Record:
+def train_encoder(context: RunContext) -> Outcome:
     """Pre-train the shared layers on the toy corpus, or check those that the recipe names."""
-    watch, recipe, name = Stopwatch(), context.recipe, context.run.variant
+    recipe, name = context.recipe, context.run.variant
     source = recipe.encoders[name]
     details: dict[str, Any] = {}
     location = encoder_location(recipe, name)
@@ -66,4 +65,4 @@ def train_encoder(context: RunContext) -> Record:
         "layers": getattr(encoder.config, "num_hidden_layers", None),
         "hidden": encoder.config.hidden_size,
     }
-    return finish(context, watch, [], details)
+    return [], details

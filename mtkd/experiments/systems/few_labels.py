@@ -16,11 +16,10 @@ from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.loading import first_drawn
 from mtkd.data.tasks import TASKS
-from mtkd.data.tokens import encode, tokenizer_rules
-from mtkd.experiments.context import RunContext, finish, read_examples
+from mtkd.data.tokens import encode
+from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, encoder_tokenizer, load_splits, total_steps
-from mtkd.experiments.records import Record, Stopwatch, model_folder
-from mtkd.experiments.settings import Recipe
+from mtkd.experiments.records import Outcome, model_folder
 from mtkd.experiments.task_sets import new_tasks
 from mtkd.experiments.trainings import Setup, combine, single_task
 from mtkd.method.settings import HeadSpec, Training
@@ -50,19 +49,13 @@ def transfer_runs(outline: Outline, starts: Sequence[tuple[str, int, Run]]) -> l
     runs = []
     for name, seed, start in starts:
         parents = (start.parents[0], start) if start.parents else (start,)  # an encoder comes first
-        own = {"encoder": parents[0].variant, "same_seed_as": same_seed_as(recipe, name)}
-        parameters = {"start": name}
+        student = recipe.students.get(name)
+        own = {"same_seed_as": student.same_seed_as if student else None}
+        mine = settings | own | {"encoder": parents[0].variant}
         runs.append(
-            outline.run(
-                "transfer", name, seed, settings | own, parents, parameters, cost, train_transfer
-            )
+            outline.run("transfer", name, seed, train_transfer, mine, parents, cost, start=name)
         )
     return runs
-
-
-def same_seed_as(recipe: Recipe, start: str) -> str | None:
-    """The student whose random numbers a student shares, where `start` is one."""
-    return recipe.students[start].same_seed_as if start in recipe.students else None
 
 
 def few_system(start: str, share: float) -> str:
@@ -70,13 +63,13 @@ def few_system(start: str, share: float) -> str:
     return f"{start}@{share:g}"
 
 
-def train_transfer(context: RunContext) -> Record:
+def train_transfer(context: RunContext) -> Outcome:
     """Fine-tune one model on every share of every new task (rows `<start>@<share>`).
 
     A linear head, as MT-DNN's authors have it there. Which labels are drawn changes with the
     seed, and is the same for every start.
     """
-    watch, start, settings = Stopwatch(), context.run.parents[-1], context.run.settings
+    start, settings = context.run.parents[-1], context.run.settings
     folder = None if start.stage == "encoders" else model_folder(context.results, start.run_id)
     tokenizer = encoder_tokenizer(context, settings["encoder"])
     work = [
@@ -106,14 +99,14 @@ def train_transfer(context: RunContext) -> Record:
     details["examples"] = {
         f"{task}@{share:g}": len(splits["train"].encoded) for task, share, splits in work
     }
-    return finish(context, watch, scores, details)
+    return scores, details
 
 
 def few_splits(context: RunContext, tokenizer: Any, task: str) -> dict[float, Splits]:
     """All splits of a task, by the share of its training labels that is there."""
     recipe, cache = context.recipe, context.results / "cache"
     others = [split for split in TASKS[task].splits if split != "train"]
-    found, rest = {}, load_splits(context, tokenizer, tokenizer_rules(tokenizer), task, others)
+    found, rest = {}, load_splits(context, tokenizer, task, others)
     whole = read_examples(context, task, "train")
     for share in recipe.few_labels.fractions:
         drawn = first_drawn(whole, round(share * len(whole)), context.run.seed)

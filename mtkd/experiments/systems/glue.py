@@ -8,20 +8,19 @@ import numpy as np
 
 from mtkd.data import metrics
 from mtkd.data.tasks import GLUE, WNLI_LABEL, Examples
-from mtkd.experiments.context import RunContext, finish, read_examples
-from mtkd.experiments.records import Record, Score, Stopwatch
+from mtkd.experiments.context import RunContext, read_examples
+from mtkd.experiments.records import Outcome, Score
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
 
 
 def data_run(outline: Outline) -> Run:
-    return outline.run("glue", "data", 0, outline.data, (), {}, 0, describe_data)
+    return outline.run("glue", "data", 0, describe_data, outline.data)
 
 
-def describe_data(context: RunContext) -> Record:
+def describe_data(context: RunContext) -> Outcome:
     """Sizes of every split (Table 1 of the paper), and the scores of the majority class."""
-    watch = Stopwatch()
     sizes: dict[str, dict[str, Any]] = {}
     scores: list[Score] = []
     mnli = read_examples(context, "mnli", "train") if "mnli" in context.tasks else None
@@ -35,7 +34,7 @@ def describe_data(context: RunContext) -> Record:
             learnt = splits.get("train") or mnli
             if split != "train" and learnt is not None:
                 scores += majority_scores(examples, learnt)
-    return finish(context, watch, scores, {"sizes": sizes})
+    return scores, {"sizes": sizes}
 
 
 def majority_scores(examples: Examples, learnt: Examples) -> list[Score]:

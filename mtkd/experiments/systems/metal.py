@@ -14,9 +14,9 @@ from scipy.special import log_softmax
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import RunContext, finish, read_examples
+from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, load_data, new_model, recipe_heads, total_steps
-from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.records import Outcome
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.averages import average_scores
 from mtkd.experiments.systems.registry import register_baseline
@@ -47,12 +47,7 @@ def plan_metal(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
     parents = [outline.encoders[name] for name in metal_encoders(recipe)]
     # Its auxiliary heads see about as many examples again.
     cost = outline.examples(recipe.single_stage) * 2 * len(parents)
-    parameters = {"system": baseline.name}
-    return [
-        outline.run(
-            "baselines", baseline.name, seed, settings, parents, parameters, cost, baseline.train
-        )
-    ]
+    return [baseline.run(outline, seed, settings, parents=parents, cost=cost)]
 
 
 def metal_encoders(recipe: Recipe) -> list[str]:
@@ -60,14 +55,14 @@ def metal_encoders(recipe: Recipe) -> list[str]:
 
 
 @register_baseline("metal", plan_metal)
-def train_metal(context: RunContext) -> Record:
+def train_metal(context: RunContext) -> Outcome:
     """MeTaL-style: multi-task with linear heads, auxiliary heads and slice heads (`metal`).
 
     Heads for the word overlap of every pair and for named slices of every task are trained
     beside the tasks' own (see `slices`); an example in a slice is answered by the mean of the
     task's head and the slice's. Over all encoders it is averaged into `metal-ensemble`.
     """
-    watch, recipe = Stopwatch(), context.recipe
+    recipe = context.recipe
     names = metal_encoders(recipe)
     loaded = {name: load_data(context, name) for name in names}
     experts = {name: experts_for(context, data) for name, (_, data) in loaded.items()}
@@ -89,7 +84,7 @@ def train_metal(context: RunContext) -> Record:
         members = [(context.run.run_id, part["system"]) for part in parts]
         scores += average_scores(context, "metal-ensemble", members, loaded[recipe.encoder][1])
     details["slices"] = {task: list(found) for task, found in experts[names[0]].slices.items()}
-    return finish(context, watch, scores, details)
+    return scores, details
 
 
 def experts_for(context: RunContext, data: dict[str, Splits]) -> Experts:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mtkd.common.progress import Progress
-from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import load_data, total_steps
-from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.records import Outcome
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.trainings import Setup, combine, finetune, multi_task
 
@@ -28,18 +28,10 @@ def candidate_runs(outline: Outline, seed: int) -> list[Run]:
         if own["default"]:
             settings |= outline.tuning
             cost += outline.examples(recipe.finetuning)
+        variant, parents = candidate_name(name, dropout), [outline.encoders[name]]
         parameters = {"encoder": name, "dropout": dropout}
         runs.append(
-            outline.run(
-                "mtdnn",
-                candidate_name(name, dropout),
-                seed,
-                settings,
-                [outline.encoders[name]],
-                parameters,
-                cost,
-                train_mtdnn,
-            )
+            outline.run("mtdnn", variant, seed, train_mtdnn, settings, parents, cost, **parameters)
         )
     return runs
 
@@ -54,9 +46,9 @@ def candidate_name(encoder: str, dropout: float) -> str:
     return f"{encoder}-d{dropout:g}"
 
 
-def train_mtdnn(context: RunContext) -> Record:
+def train_mtdnn(context: RunContext) -> Outcome:
     """Train one candidate on all tasks; fine-tune the default one on each."""
-    watch, recipe, settings = Stopwatch(), context.recipe, context.run.settings
+    recipe, settings = context.recipe, context.run.settings
     name, dropout, default = settings["encoder"], settings["dropout"], settings["default"]
     system = "mtdnn-noft" if default else f"candidate-{context.run.variant}"
     tokenizer, data = load_data(context, name)
@@ -69,4 +61,4 @@ def train_mtdnn(context: RunContext) -> Record:
             parts += [
                 finetune(setup, context.run, "mtdnn", task, data[task]) for task in context.tasks
             ]
-    return finish(context, watch, *combine(parts))
+    return combine(parts)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtkd.experiments.context import RunContext
-    from mtkd.experiments.records import Record
+    from mtkd.experiments.records import Outcome
     from mtkd.experiments.runs import Outline, Run
 
-    Train = Callable[[RunContext], Record]
+    Train = Callable[[RunContext], Outcome]
 
 
 @dataclass(frozen=True)
@@ -22,27 +22,33 @@ class Baseline:
     train: Train
     plan: Callable[[Outline, int, Baseline], list[Run]]  # the runs of one seed
 
+    def run(
+        self,
+        outline: Outline,
+        seed: int,
+        settings: dict[str, Any],
+        *,
+        variant: str = "",
+        parents: Sequence[Run] = (),
+        cost: float = 0.0,
+    ) -> Run:
+        """A run that starts from the default encoder and trains for one stage, unless given."""
+        recipe, variant = outline.recipe, variant or self.name
+        parents = parents or [outline.encoders[recipe.encoder]]
+        cost = cost or outline.examples(recipe.single_stage)
+        return outline.run(
+            "baselines", variant, seed, self.train, settings, parents, cost, system=variant
+        )
+
 
 BASELINES: dict[str, Baseline] = {}
 
 
 def one_run(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
-    """One run that starts from the default encoder and may read any setting of the recipe."""
-    recipe = outline.recipe
+    """One run that may read any setting of the recipe."""
     apart = ("name", "about", "data", "seeds", "studies")  # data has an identity of its own
-    settings = {key: value for key, value in asdict(recipe).items() if key not in apart}
-    return [
-        outline.run(
-            "baselines",
-            baseline.name,
-            seed,
-            outline.shared | {"recipe": settings},
-            [outline.encoders[recipe.encoder]],
-            {"system": baseline.name},
-            outline.examples(recipe.single_stage),
-            baseline.train,
-        )
-    ]
+    settings = {key: value for key, value in asdict(outline.recipe).items() if key not in apart}
+    return [baseline.run(outline, seed, outline.shared | {"recipe": settings})]
 
 
 def register_baseline(

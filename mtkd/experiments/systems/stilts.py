@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mtkd.common.progress import Progress
-from mtkd.experiments.context import RunContext, finish
-from mtkd.experiments.inputs import load_data, new_model, recipe_heads, total_steps
-from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.context import RunContext
+from mtkd.experiments.inputs import load_data, total_steps
+from mtkd.experiments.records import Outcome
 from mtkd.experiments.systems.registry import register_baseline
-from mtkd.experiments.trainings import Setup, combine, single_task, train_part
+from mtkd.experiments.trainings import Setup, combine, multi_task, single_task
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
@@ -27,39 +27,25 @@ def plan_stilts(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
         settings = outline.single | {"intermediate": task, "before": asdict(recipe.training)}
         cost = outline.examples(recipe.single_stage)
         cost += outline.size(task) * recipe.training.epochs
-        name, first = f"stilts-{task}", [outline.encoders[recipe.encoder]]
-        parameters = {"system": name}
-        runs.append(
-            outline.run("baselines", name, seed, settings, first, parameters, cost, baseline.train)
-        )
+        runs.append(baseline.run(outline, seed, settings, variant=f"stilts-{task}", cost=cost))
     return runs
 
 
 @register_baseline("stilts", plan_stilts)
-def train_stilts(context: RunContext) -> Record:
+def train_stilts(context: RunContext) -> Outcome:
     """Train on the intermediate task, then on every other; the task itself as `bert` does."""
-    watch, recipe = Stopwatch(), context.recipe
+    recipe = context.recipe
     intermediate, system = context.run.settings["intermediate"], context.run.variant
     tokenizer, data = load_data(context, recipe.encoder)
     first = {intermediate: {"train": data[intermediate]["train"]}}
     steps = total_steps(first, recipe.training) + total_steps(data, recipe.single_stage, alone=True)
     with Progress(steps, system) as progress:
         setup = Setup(context, tokenizer, progress)
-        parts = [
-            train_part(
-                setup,
-                f"intermediate-{intermediate}",
-                {intermediate: data[intermediate]},
-                lambda: new_model(
-                    context, recipe.encoder, recipe.dropout, recipe_heads(context, [intermediate])
-                ),
-                recipe.training,
-                model=context.model_folder,
-            )
-        ]
+        name, alone = f"intermediate-{intermediate}", {intermediate: data[intermediate]}
+        parts = [multi_task(setup, name, recipe.encoder, recipe.dropout, alone)]
         for task in context.tasks:
             start = None if task == intermediate else context.model_folder
             # Whatever the intermediate task, the same random numbers.
             part = single_task(setup, system, task, data[task], start=start, same_seed_as="stilts")
             parts.append(part)
-    return finish(context, watch, *combine(parts))
+    return combine(parts)

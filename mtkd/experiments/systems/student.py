@@ -11,10 +11,10 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import UNLABELLED
-from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.context import RunContext
 from mtkd.experiments.identities import text_identity
 from mtkd.experiments.inputs import Splits, load_data, total_steps
-from mtkd.experiments.records import Record, Stopwatch
+from mtkd.experiments.records import Outcome
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.teachers import soft_targets
 from mtkd.experiments.task_sets import teacher_tasks
@@ -48,9 +48,8 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
         if distillation.finetune:
             settings |= outline.tuning
             cost += outline.examples(recipe.finetuning)
-        parameters = {"student": name}
         runs.append(
-            outline.run("distill", name, seed, settings, parents, parameters, cost, train_student)
+            outline.run("distill", name, seed, train_student, settings, parents, cost, student=name)
         )
     return runs
 
@@ -67,12 +66,12 @@ def teaches(recipe: Recipe, student: str) -> bool:
     return any(student in other.taught_by for other in recipe.students.values())
 
 
-def train_student(context: RunContext) -> Record:
+def train_student(context: RunContext) -> Outcome:
     """Train one multi-task student (row `<student>`).
 
     Fine-tuned per task on the labels alone, if the recipe says so, it is the row `<student>-ft`.
     """
-    watch, recipe, system = Stopwatch(), context.recipe, context.run.variant
+    recipe, system = context.recipe, context.run.variant
     distillation = recipe.students[system]
     encoder = distillation.encoder or recipe.encoder
     has_pupils = teaches(recipe, system)
@@ -112,7 +111,7 @@ def train_student(context: RunContext) -> Record:
     model = MultiTaskModel.from_pretrained(context.model_folder)
     details["more"] = {name: item.units for name, item in extra.items()}
     details["deployed"] = deployed(model, data)
-    return finish(context, watch, scores, details)
+    return scores, details
 
 
 def with_soft_targets(context: RunContext, item: TaskData, distillation: Distillation) -> TaskData:

@@ -10,10 +10,10 @@ import numpy as np
 
 from mtkd.common.progress import Progress
 from mtkd.data.tasks import GLUE
-from mtkd.experiments.context import RunContext, finish
+from mtkd.experiments.context import RunContext
 from mtkd.experiments.identities import text_identity
 from mtkd.experiments.inputs import load_data, total_steps
-from mtkd.experiments.records import Record, Score, Stopwatch, read_record, run_folder
+from mtkd.experiments.records import Outcome, Score, read_record, run_folder
 from mtkd.experiments.settings import Teachers
 from mtkd.experiments.systems.averages import average_scores, member_predictions
 from mtkd.experiments.systems.mtdnn import candidate_name, teacher_pool
@@ -39,12 +39,12 @@ def teachers_run(outline: Outline, models: Sequence[Run], seed: int) -> Run:
     tuned = count - (0 if recipe.data.unlabelled_ratio else 0.5)
     cost = outline.examples(recipe.finetuning) * tuned
     variant = f"{recipe.teachers.selection}{count}"
-    return outline.run("teachers", variant, seed, settings, models, {}, cost, train_teachers)
+    return outline.run("teachers", variant, seed, train_teachers, settings, models, cost)
 
 
-def train_teachers(context: RunContext) -> Record:
+def train_teachers(context: RunContext) -> Outcome:
     """Choose the best candidates, fine-tune each on every task, average them (row `ensemble`)."""
-    watch, recipe = Stopwatch(), context.recipe
+    recipe = context.recipe
     ranking = rank_candidates(context)
     chosen = choose(ranking, recipe.teachers, context.run.seed)
     parts, members = [], []
@@ -71,7 +71,7 @@ def train_teachers(context: RunContext) -> Record:
     # Every candidate sees the same examples, so any tokenizer's data gives ids and labels.
     _, data = next(iter(loaded.values()))
     scores += average_scores(context, "ensemble", members, data, recipe.teachers.average)
-    return finish(context, watch, scores, details)
+    return scores, details
 
 
 def choose(ranking: list[dict[str, Any]], teachers: Teachers, seed: int) -> list[dict[str, Any]]:

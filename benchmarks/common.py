@@ -19,7 +19,7 @@ from transformers import BertConfig, BertModel
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import GLUE
 from mtkd.data.tokens import Encoded
-from mtkd.experiments.identities import GLUE_SIZES
+from mtkd.experiments.data_identity import GLUE_SIZES
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.settings import HeadSpec
 

@@ -12,7 +12,7 @@ from mtkd.data.tasks import Task as Task
 from mtkd.data.toy.corpus import toy_corpus as toy_corpus
 from mtkd.experiments.recipes import load_recipe as load_recipe
 from mtkd.experiments.studies.study import register_study as study  # noqa: F401
-from mtkd.experiments.systems.registry import register_baseline as baseline  # noqa: F401
+from mtkd.experiments.systems.baselines import register_baseline as baseline  # noqa: F401
 from mtkd.method.distillation import distillation_loss as distillation_loss
 from mtkd.method.heads import head as head
 from mtkd.method.model import MultiTaskModel as MultiTaskModel

@@ -15,7 +15,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.data.glue_files import tsv_name
 from mtkd.data.loading import DataSource, load_examples, missing_tasks
 from mtkd.data.tasks import GLUE, TASKS, Examples, Task
-from mtkd.experiments.identities import data_identity
+from mtkd.experiments.data_identity import data_identity
 
 HEAD = "index|sentence1|sentence2|label\n"
 MNLI_HEAD = (

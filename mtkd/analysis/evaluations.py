@@ -16,7 +16,7 @@ from mtkd.data import metrics
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import GLUE, is_dev
 from mtkd.experiments.records import prediction_file
-from mtkd.experiments.systems.slices import slices_of
+from mtkd.experiments.systems.metal_slices import slices_of
 from mtkd.method import targets
 
 Gold = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]  # (task, split) -> ids, labels

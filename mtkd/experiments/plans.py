@@ -7,17 +7,17 @@ from dataclasses import replace
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import missing_tasks
-from mtkd.experiments.identities import data_identity
+from mtkd.experiments.data_identity import data_identity
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.registry import studies
 from mtkd.experiments.studies.study import Study, Variant
 from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they register themselves)
+from mtkd.experiments.systems.baselines import BASELINES
 from mtkd.experiments.systems.encoders import encoder_run, used_encoders
 from mtkd.experiments.systems.few_labels import transfer_runs
 from mtkd.experiments.systems.glue import data_run
 from mtkd.experiments.systems.mtdnn import candidate_name, candidate_runs
-from mtkd.experiments.systems.registry import BASELINES
 from mtkd.experiments.systems.student import student_runs
 from mtkd.experiments.systems.teachers import teachers_run
 from mtkd.experiments.task_sets import (

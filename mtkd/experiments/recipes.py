@@ -75,7 +75,7 @@ def check_names(recipe: Recipe) -> None:
     # The other registries hold code that needs torch: only what is not the default is looked up.
     if set(recipe.baselines) - set(usual.baselines):
         from mtkd.experiments import plans  # noqa: F401 (it registers the kit's own)
-        from mtkd.experiments.systems.registry import BASELINES
+        from mtkd.experiments.systems.baselines import BASELINES
 
         asked.append(("baselines", recipe.baselines, BASELINES))
     if recipe.heads.pair != usual.heads.pair:

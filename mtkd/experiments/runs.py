@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtkd.common.code import code_digest
 from mtkd.data.tasks import TASKS
-from mtkd.experiments.identities import train_size
+from mtkd.experiments.data_identity import train_size
 from mtkd.experiments.settings import Recipe
 from mtkd.method.settings import Training
 

@@ -115,6 +115,22 @@ class FewLabels:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Student(Distillation):
+    """A student: how it listens to its teachers, who they are, and what else it learns from."""
+
+    finetune: bool = False  # also fine-tune the student per task: the system `<student>-ft`
+    encoder: str | None = None  # the student starts from this one; None: the recipe's default
+    taught_by: tuple[str, ...] = ()  # students above this one in the recipe; none: the ensemble
+    # A student above this one whose random numbers it has, so that they differ in nothing else
+    same_seed_as: str | None = None
+    # Text without labels that the student learns from by soft targets alone, as a multiple of each
+    # teacher task's training examples; of that the teachers have labelled `data.unlabelled_ratio`
+    unlabelled_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
+    # In place of that text, as many of the task's training examples once more
+    repeat_labelled: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """A whole experiment. `mtkd plan` shows the runs that it expands into."""
 
@@ -138,10 +154,10 @@ class Recipe:
     finetuning: Training = field(default_factory=Training)  # of a multi-task model, task by task
     candidates: Candidates = field(default_factory=Candidates)
     teachers: Teachers = field(default_factory=Teachers)
-    students: dict[Name, Distillation] = field(
+    students: dict[Name, Student] = field(
         default_factory=lambda: {
-            "mtdnn-kd": Distillation(hard_weight=0.5, finetune=True),
-            "mtdnn-kd-soft": Distillation(hard_weight=0.0),
+            "mtdnn-kd": Student(hard_weight=0.5, finetune=True),
+            "mtdnn-kd-soft": Student(hard_weight=0.0),
         }
     )
     # True: single-task models and students train for the passes of both stages of `mtdnn`

@@ -51,6 +51,7 @@ def multi_task(
     *,
     training: Training | None = None,
     distillation: Distillation | None = None,
+    same_seed_as: str | None = None,
     extra: Mapping[str, TaskData] | None = None,
     with_train: bool = False,
 ) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def multi_task(
         training or context.recipe.training,
         model=context.model_folder,
         distillation=distillation,
-        same_seed_as=distillation.same_seed_as if distillation else None,
+        same_seed_as=same_seed_as,
         extra=extra,
         with_train=with_train,
     )

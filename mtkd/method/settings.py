@@ -87,19 +87,15 @@ class Training:
 
 @dataclass(frozen=True, config=STRICT)
 class Distillation:
-    """How soft targets enter the loss of a task that has them."""
+    """How soft targets enter the loss of a task that has them. KD paper, section 3.
 
-    hard_weight: Fraction = 0.5  # the KD paper averages hard and soft loss; 0: soft targets alone
+    `hard_weight` is the weight w of the labels, 0 to 1; the soft targets have 1 - w. The KD paper
+    averages the two; 0 means soft targets alone. `temperature` T is the student's, and the one that
+    the soft targets were made at. `loss` names a way of mixing: "cross-entropy" (two losses),
+    "mixed-targets" (one loss of mixed targets), "annealed" (w grows from 0 to 1, whatever
+    `hard_weight` says), or one's own (`mtkd.distillation_loss`). Raises ValueError out of bounds.
+    """
+
+    hard_weight: Fraction = 0.5
     temperature: Annotated[float, Field(ge=0.01, le=1000)] = 1.0
-    # Name in the registry of losses: cross-entropy, mixed-targets, annealed or one's own
     loss: str = "cross-entropy"
-    finetune: bool = False  # also fine-tune the student per task: the system `<student>-ft`
-    encoder: str | None = None  # the student starts from this one; None: the recipe's default
-    taught_by: tuple[str, ...] = ()  # students above this one in the recipe; none: the ensemble
-    # A student above this one whose random numbers it has, so that they differ in nothing else
-    same_seed_as: str | None = None
-    # Text without labels that the student learns from by soft targets alone, as a multiple of each
-    # teacher task's training examples; of that the teachers have labelled `data.unlabelled_ratio`
-    unlabelled_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
-    # In place of that text, as many of the task's training examples once more
-    repeat_labelled: bool = False

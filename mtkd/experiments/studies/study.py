@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mtkd.common.errors import MtkdError
-from mtkd.experiments.settings import Recipe
-from mtkd.method.settings import Distillation
+from mtkd.experiments.settings import Recipe, Student
 
 Factor = float | str | bool
 REPLICATES = 4  # students without teachers, one per seed is a poor measure
@@ -126,9 +125,9 @@ def student(
 ) -> Variant:
     """A variant that trains a student; one of the recipe's own students, where it is the same.
 
-    `how` are fields of `Distillation`, and the variant's factors where no others are given.
+    `how` are fields of `Student`, and the variant's factors where no others are given.
     """
-    wanted = replace(Distillation(), **how)  # type: ignore[arg-type]
+    wanted = replace(Student(), **how)  # type: ignore[arg-type]
     told = dict(how if factors is None else factors)
     for own, settings in recipe.students.items():
         alike = settings.same_seed_as in (None, STUDENT)  # the random numbers of the other variants

@@ -11,13 +11,13 @@ from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, load_data, ranking_rows, total_steps
 from mtkd.experiments.records import Outcome
 from mtkd.experiments.systems.averages import average_scores
-from mtkd.experiments.systems.registry import register_baseline
+from mtkd.experiments.systems.baselines import register_baseline
 from mtkd.experiments.trainings import Setup, combine, single_task
 from mtkd.method.settings import HeadSpec
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
-    from mtkd.experiments.systems.registry import Baseline
+    from mtkd.experiments.systems.baselines import Baseline
 
 
 def plan_bert(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:

@@ -19,8 +19,8 @@ from mtkd.experiments.inputs import Splits, load_data, new_model, recipe_heads, 
 from mtkd.experiments.records import Outcome
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.averages import average_scores
-from mtkd.experiments.systems.registry import register_baseline
-from mtkd.experiments.systems.slices import overlaps, slice_rows, slices_of
+from mtkd.experiments.systems.baselines import register_baseline
+from mtkd.experiments.systems.metal_slices import overlaps, slice_rows, slices_of
 from mtkd.experiments.trainings import Setup, combine, train_part
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import predict
@@ -28,7 +28,7 @@ from mtkd.method.settings import HeadSpec
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
-    from mtkd.experiments.systems.registry import Baseline
+    from mtkd.experiments.systems.baselines import Baseline
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def train_metal(context: RunContext) -> Outcome:
     """MeTaL-style: multi-task with linear heads, auxiliary heads and slice heads (`metal`).
 
     Heads for the word overlap of every pair and for named slices of every task are trained
-    beside the tasks' own (see `slices`); an example in a slice is answered by the mean of the
+    beside the tasks' own (see `metal_slices`); an example in a slice is answered by the mean of the
     task's head and the slice's. Over all encoders it is averaged into `metal-ensemble`.
     """
     recipe = context.recipe

@@ -12,12 +12,12 @@ from mtkd.common.progress import Progress
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import load_data, total_steps
 from mtkd.experiments.records import Outcome
-from mtkd.experiments.systems.registry import register_baseline
+from mtkd.experiments.systems.baselines import register_baseline
 from mtkd.experiments.trainings import Setup, combine, multi_task, single_task
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
-    from mtkd.experiments.systems.registry import Baseline
+    from mtkd.experiments.systems.baselines import Baseline
 
 
 def plan_stilts(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:

@@ -12,16 +12,15 @@ from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.tasks import UNLABELLED
 from mtkd.experiments.context import RunContext
-from mtkd.experiments.identities import text_identity
+from mtkd.experiments.data_identity import text_identity
 from mtkd.experiments.inputs import Splits, load_data, total_steps
 from mtkd.experiments.records import Outcome
-from mtkd.experiments.settings import Recipe
+from mtkd.experiments.settings import Recipe, Student
 from mtkd.experiments.systems.teachers import soft_targets
 from mtkd.experiments.task_sets import teacher_tasks
 from mtkd.experiments.trainings import Setup, combine, finetune, multi_task
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import deployed
-from mtkd.method.settings import Distillation
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
@@ -32,20 +31,20 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
     recipe = outline.recipe
     runs: list[Run] = []
     tasks = teacher_tasks(recipe, outline.present)
-    for name, distillation in recipe.students.items():
-        start = distillation.encoder or recipe.encoder
-        settings = outline.single | {"encoder": start, "distillation": asdict(distillation)}
+    for name, student in recipe.students.items():
+        start = student.encoder or recipe.encoder
+        settings = outline.single | {"encoder": start, "distillation": asdict(student)}
         settings["teaches"] = teaches(recipe, name)
         cost = outline.examples(recipe.single_stage)
         parents = [outline.encoders[start]]
-        if has_teachers(distillation):
+        if has_teachers(student):
             settings |= {"teacher_tasks": list(tasks), "average": recipe.teachers.average}
-            parents += [run for run in runs if run.variant in distillation.taught_by] or [teachers]
-        if distillation.unlabelled_ratio:
+            parents += [run for run in runs if run.variant in student.taught_by] or [teachers]
+        if student.unlabelled_ratio:
             settings["text"] = text_identity(recipe.data, tasks)
-            more = outline.full_size(tasks) * distillation.unlabelled_ratio
+            more = outline.full_size(tasks) * student.unlabelled_ratio
             cost += more * recipe.single_stage.epochs
-        if distillation.finetune:
+        if student.finetune:
             settings |= outline.tuning
             cost += outline.examples(recipe.finetuning)
         runs.append(
@@ -54,11 +53,11 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
     return runs
 
 
-def has_teachers(distillation: Distillation) -> bool:
+def has_teachers(student: Student) -> bool:
     """Whether a student learns from soft targets at all."""
-    text = distillation.unlabelled_ratio > 0 and not distillation.repeat_labelled
-    own = distillation.loss != Distillation().loss  # it may listen whatever the weight
-    return own or distillation.hard_weight < 1 or text
+    text = student.unlabelled_ratio > 0 and not student.repeat_labelled
+    own = student.loss != Student().loss  # it may listen whatever the weight
+    return own or student.hard_weight < 1 or text
 
 
 def teaches(recipe: Recipe, student: str) -> bool:
@@ -72,21 +71,21 @@ def train_student(context: RunContext) -> Outcome:
     Fine-tuned per task on the labels alone, if the recipe says so, it is the row `<student>-ft`.
     """
     recipe, system = context.recipe, context.run.variant
-    distillation = recipe.students[system]
-    encoder = distillation.encoder or recipe.encoder
+    student = recipe.students[system]
+    encoder = student.encoder or recipe.encoder
     has_pupils = teaches(recipe, system)
-    text = has_pupils or distillation.unlabelled_ratio > 0
+    text = has_pupils or student.unlabelled_ratio > 0
     tokenizer, data = load_data(context, encoder, text=text)
     labelled = {task: splits["train"] for task, splits in data.items()}
-    if has_teachers(distillation):
+    if has_teachers(student):
         for task in context.teacher_tasks:
-            data[task]["train"] = with_soft_targets(context, data[task]["train"], distillation)
-    extra = more_text(context, data, distillation)
+            data[task]["train"] = with_soft_targets(context, data[task]["train"], student)
+    extra = more_text(context, data, student)
     if not has_pupils:  # nobody asks what it makes of text without labels
         data = {t: {s: d for s, d in data[t].items() if s != UNLABELLED} for t in data}
     more = {name: {"train": item} for name, item in extra.items()}
     steps = total_steps(data | more, recipe.single_stage)
-    steps += total_steps(data, recipe.finetuning, alone=True) if distillation.finetune else 0
+    steps += total_steps(data, recipe.finetuning, alone=True) if student.finetune else 0
     with Progress(steps, system) as progress:
         setup = Setup(context, tokenizer, progress)
         parts = [
@@ -96,13 +95,14 @@ def train_student(context: RunContext) -> Outcome:
                 encoder,
                 recipe.dropout,
                 data,
-                distillation=distillation,
+                distillation=student if has_teachers(student) else None,
+                same_seed_as=student.same_seed_as,
                 training=recipe.single_stage,
                 extra=extra,
                 with_train=has_pupils,
             )
         ]
-        if distillation.finetune:
+        if student.finetune:
             parts += [
                 finetune(setup, context.run, f"{system}-ft", task, data[task] | {"train": train})
                 for task, train in labelled.items()
@@ -114,9 +114,9 @@ def train_student(context: RunContext) -> Outcome:
     return scores, details
 
 
-def with_soft_targets(context: RunContext, item: TaskData, distillation: Distillation) -> TaskData:
+def with_soft_targets(context: RunContext, item: TaskData, student: Student) -> TaskData:
     """A split's examples with the teachers' averaged soft targets."""
-    encoded, temperature = item.encoded, distillation.temperature
+    encoded, temperature = item.encoded, student.temperature
     soft = soft_targets(
         context, encoded.task.name, encoded.idx, split=encoded.split, temperature=temperature
     )
@@ -124,23 +124,23 @@ def with_soft_targets(context: RunContext, item: TaskData, distillation: Distill
 
 
 def more_text(
-    context: RunContext, data: dict[str, Splits], distillation: Distillation
+    context: RunContext, data: dict[str, Splits], student: Student
 ) -> dict[str, TaskData]:
     """What a student learns from beside the training examples, by name.
 
     Text without labels; or, to tell what that adds from what more steps add, as many of the
     training examples once more.
     """
-    if not distillation.unlabelled_ratio:
+    if not student.unlabelled_ratio:
         return {}
-    share, found = distillation.unlabelled_ratio / context.recipe.data.unlabelled_ratio, {}
+    share, found = student.unlabelled_ratio / context.recipe.data.unlabelled_ratio, {}
     for task in context.teacher_tasks:
         if UNLABELLED in data[task]:
             count = max(1, round(share * data[task][UNLABELLED].units))
-            source = data[task]["train" if distillation.repeat_labelled else UNLABELLED]
-            if not distillation.repeat_labelled:
-                source = with_soft_targets(context, source, distillation)
-            found[f"{task}-{'again' if distillation.repeat_labelled else UNLABELLED}"] = replace(
+            source = data[task]["train" if student.repeat_labelled else UNLABELLED]
+            if not student.repeat_labelled:
+                source = with_soft_targets(context, source, student)
+            found[f"{task}-{'again' if student.repeat_labelled else UNLABELLED}"] = replace(
                 source, unit_rows=drawn_units(source, count), head=task
             )
     if not found:

@@ -11,7 +11,7 @@ import numpy as np
 from mtkd.common.progress import Progress
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.context import RunContext
-from mtkd.experiments.identities import text_identity
+from mtkd.experiments.data_identity import text_identity
 from mtkd.experiments.inputs import load_data, total_steps
 from mtkd.experiments.records import Outcome, Score, read_record, run_folder
 from mtkd.experiments.settings import Teachers

@@ -6,8 +6,6 @@ Everything is in points, 0-100 (Matthews and the correlations -100 to 100).
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import GLUE, Task
@@ -74,11 +72,17 @@ def glue_score(task_scores: Mapping[str, Mapping[str, float]]) -> float:
     return float(np.mean([task_score(task, task_scores[task.name]) for task in scored]))
 
 
+# scikit-learn and SciPy's statistics take seconds to import, and plans need no score: they are
+# imported where they are used.
+
+
 def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    return float(accuracy_score(labels, predicted))
+    return float(np.mean(labels == predicted))
 
 
 def _f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
     # GLUE's F1 is of class 1 ("equivalent", "duplicate"); 0 where the class never shows up.
     return float(f1_score(labels, predicted, pos_label=1, zero_division=0.0))
 
@@ -86,14 +90,20 @@ def _f1(labels: np.ndarray, predicted: np.ndarray) -> float:
 def _matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
     if len(np.unique(np.concatenate([labels, predicted]))) < 2:
         return 0.0  # as scikit-learn has it, but without its warning
+    from sklearn.metrics import matthews_corrcoef
+
     return float(matthews_corrcoef(labels, predicted))
 
 
 def _pearson(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from scipy.stats import pearsonr
+
     return float(pearsonr(labels, predicted).statistic) if _varies(labels, predicted) else 0.0
 
 
 def _spearman(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
     return float(spearmanr(labels, predicted).statistic) if _varies(labels, predicted) else 0.0
 
 

@@ -2,8 +2,7 @@
 
     python benchmarks/breakdown.py results/demo --jobs 2
 
-Meant for a folder that one command has filled: a pause of more than a minute between two
-notebooks is taken for an interruption and left out.
+Meant for a folder that one command has filled without a pause.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from mtkd.experiments.records import read_record
-
-PAUSE = 60.0  # seconds without any notebook after which nothing was running
 
 
 def main() -> None:
@@ -54,7 +51,8 @@ def breakdown(results: Path, jobs: int) -> dict[str, float]:
     encoders = sum(record.wall_seconds for record in records if record.stage == "encoders")
     notebooks = sum(end - begin for name, (begin, end) in spans.items() if name in runs)
     reports = sum(end - begin for name, (begin, end) in spans.items() if name not in runs)
-    wall = covered(sorted(spans.values()))
+    begins, ends = zip(*spans.values(), strict=True)
+    wall = max(ends) - min(begins)
     return {
         "wall": wall,
         "training": training,
@@ -71,17 +69,6 @@ def span(notebook: Path) -> tuple[float, float]:
     times = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["papermill"]
     begin, end = (datetime.fromisoformat(times[key]) for key in ("start_time", "end_time"))
     return begin.timestamp(), end.timestamp()
-
-
-def covered(spans: list[tuple[float, float]]) -> float:
-    """Seconds from the first beginning to the last end, without long pauses; `spans` in order."""
-    total, latest = 0.0, spans[0][0]
-    for begin, end in spans:
-        if begin - latest > PAUSE:
-            latest = begin
-        total += max(0.0, end - latest)
-        latest = max(latest, end)
-    return total
 
 
 def show(found: dict[str, float], jobs: int) -> None:

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +47,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--only-open", action="store_true", help="neither train nor predict")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
-    # What the processes of one size are told
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--part", choices=["first", "second"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.part:
-        torch.set_num_threads(1)
-        found = first(options) if options.part == "first" else second(options)
-        print(json.dumps(found))
-        return
+    torch.set_num_threads(1)
     rows = []
     for times in options.times:
         rows.append(measure(times * options.examples, options.only_open))
@@ -69,17 +61,16 @@ def main() -> None:
 def measure(count: int, only_open: bool) -> dict[str, float]:
     """Microseconds an example of each part, seconds to open, MiB of memory."""
     found = {"examples": float(count)}
-    with tempfile.TemporaryDirectory() as folder:
-        for part in ("first", "second"):
-            command = [sys.executable, __file__, "--part", part, "--folder", folder]
-            command += ["--examples", str(count), *(["--only-open"] if only_open else [])]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found |= json.loads(done.stdout.splitlines()[-1])
+    with (
+        tempfile.TemporaryDirectory() as name,
+        get_context("fork").Pool(1, maxtasksperchild=1) as processes,
+    ):
+        found |= processes.apply(first, (Path(name), count))
+        found |= processes.apply(second, (Path(name), count, only_open))
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def first(options: argparse.Namespace) -> dict[str, float]:
-    folder, count = options.folder, options.examples
+def first(folder: Path, count: int) -> dict[str, float]:
     write(folder, count)
     words = BertWordPieceTokenizer()
     words.train_from_iterator(WORDS, vocab_size=1000, show_progress=False)
@@ -93,15 +84,14 @@ def first(options: argparse.Namespace) -> dict[str, float]:
     return micro(("read", "tokenise"), marks, count) | {"tokenise, MiB": memory_mib("VmHWM")}
 
 
-def second(options: argparse.Namespace) -> dict[str, float]:
-    folder, count = options.folder, options.examples
+def second(folder: Path, count: int, only_open: bool) -> dict[str, float]:
     tokenizer, source = open_tokenizer(folder), DataSource(kind="folder", path=str(folder))
     before, began = memory_mib("VmRSS"), time.perf_counter()
     encoded = encoded_before(TASK, "train", folder / "cache", known(source, tokenizer))
     assert encoded is not None and len(encoded) == count
     seconds, held = time.perf_counter() - began, memory_mib("VmRSS")
     found = {"open, s": seconds, "open, +MiB": held - before, "open, MiB": held}
-    if options.only_open:
+    if only_open:
         return found
     data = TaskData(encoded)
     torch.manual_seed(0)

@@ -3,9 +3,10 @@
 import argparse
 import importlib
 import json
-import shlex
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,53 @@ import torch
 from accelerate.state import AcceleratorState
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+Race = Callable[..., Any]
 
 
-def start(name: str, arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(FOLDER / name), *shlex.split(arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The benchmarks as modules, on the CPU; accelerate forgets what a benchmark told it."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+    for name in ("MTKD_HEADLESS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, os.environ.get(name, "0"))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def run(name: str, arguments: str, folder: Path) -> Any:
-    target = folder / "found.json"
-    done = start(name, f"{arguments} --json {shlex.quote(str(target))}")
-    assert done.returncode == 0, done.stderr
-    return json.loads(target.read_text())
+@pytest.fixture
+def race(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Race:
+    def run(name: str, *arguments: str) -> Any:
+        target = tmp_path / "found.json"
+        own = ["--device", "cpu", "--json", str(target)]
+        monkeypatch.setattr(sys, "argv", [name, *own, *arguments])
+        importlib.import_module(name).main()
+        return json.loads(target.read_text())
+
+    return run
 
 
-def test_training(tmp_path: Path) -> None:
-    found = run("training.py", "--steps 12 --rounds 1 --device cpu", tmp_path)
+def test_training(race: Race) -> None:
+    found = race("training", "--steps", "6", "--rounds", "1")
     speeds = found["examples_per_second"]
     assert len(speeds) == 5 and min(speeds.values()) > 0
     assert list(found["padding"]) == list(found["padding_of_all"]) == list(speeds)
     assert 0 <= found["padding"]["mtkd"] < found["padding"]["mtkd, random batches"] < 1
 
 
-def test_a_race_of_some_in_bf16(tmp_path: Path) -> None:
-    arguments = "--steps 12 --rounds 1 --device cpu --precision bf16"
-    found = run("training.py", f"{arguments} --systems 'Trainer, grouped by length'", tmp_path)
+def test_a_race_of_some_in_bf16(race: Race) -> None:
     names = ["mtkd", "Trainer, grouped by length"]
+    options = ["--steps", "3", "--rounds", "1", "--precision", "bf16", "--systems", names[1]]
+    found = race("training", *options)
     assert list(found["examples_per_second"]) == names and found["precision"] == "bf16"
     assert min(found["examples_per_second"].values()) > 0
 
 
 @pytest.mark.parametrize("encoder", ["tiny", "minilm"])
-def test_each_system_pads_as_it_does_all_examples(encoder: str, tmp_path: Path) -> None:
+def test_each_system_pads_as_it_does_all_examples(encoder: str, race: Race) -> None:
     """Else the race would be between samplers that have too little to sort."""
-    arguments = f"--only-padding --device cpu --encoder {encoder}"
-    found = run("training.py", arguments, tmp_path)
+    found = race("training", "--only-padding", "--encoder", encoder)
     assert "examples_per_second" not in found
     for name, share in found["padding"].items():
         assert abs(share - found["padding_of_all"][name]) < 0.02
@@ -59,9 +72,6 @@ def test_each_system_pads_as_it_does_all_examples(encoder: str, tmp_path: Path) 
 def test_the_trainer_takes_the_batches_whose_padding_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(FOLDER)
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
-    AcceleratorState._reset_state(reset_partial_state=True)
     common, training = (importlib.import_module(name) for name in ("common", "training"))
     monkeypatch.setitem(common.ENCODERS, "nano", (1, 8, 2))
     options = argparse.Namespace(
@@ -84,7 +94,6 @@ def test_the_trainer_takes_the_batches_whose_padding_is_told(
     racing = training.systems(options)
     watch = training.Watch(12, options.device)
     racing["Trainer, grouped by length"].work(training.examples(12, options), watch, 1)
-    AcceleratorState._reset_state(reset_partial_state=True)  # the next may use a GPU again
     assert len(seen) == 12 and watch.seconds > 0
     padded = sum(int((tokens == 0).sum()) for tokens in seen)
     told = training.paddings(racing, options)["padding"]["Trainer, grouped by length"]
@@ -92,25 +101,27 @@ def test_the_trainer_takes_the_batches_whose_padding_is_told(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_inference(precision: str, tmp_path: Path) -> None:
-    arguments = f"--examples 256 --rounds 1 --device cpu --precision {precision}"
-    found = run("inference.py", arguments, tmp_path)
+def test_inference(precision: str, race: Race) -> None:
+    options = ["--examples", "64", "--rounds", "1", "--precision", precision]
+    found = race("inference", *options)
     assert len(found["examples_per_second"]) == 3
     assert min(found["examples_per_second"].values()) > 0
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("name", ["training.py", "inference.py"])
-def test_no_gpu(name: str) -> None:
-    done = start(name, "--device cuda --encoder bert-large --precision bf16")
-    assert done.returncode == 1 and done.stderr.startswith("--device cuda: torch finds no GPU")
+@pytest.mark.parametrize("name", ["training", "inference"])
+def test_no_gpu(name: str, race: Race) -> None:
+    with pytest.raises(SystemExit, match="--device cuda: torch finds no GPU"):
+        race(name, "--device", "cuda", "--encoder", "bert-large", "--precision", "bf16")
 
 
-@pytest.mark.parametrize(
-    "arguments, sizes", [("--times 1 3", [40, 120]), ("--only-open --times 1", [40])]
-)
-def test_scaling(arguments: str, sizes: list[int], tmp_path: Path) -> None:
-    rows = run("scaling.py", f"--examples 40 {arguments}", tmp_path)
-    assert [row["examples"] for row in rows] == sizes
-    assert ("train, us" in rows[0]) == ("--only-open" not in arguments)
-    assert all(row["open, MiB"] > row["open, +MiB"] and row["tokenise, MiB"] > 0 for row in rows)
+def test_scaling(tmp_path: Path) -> None:
+    target = tmp_path / "found.json"  # its processes are forks: of one that has trained nothing
+    command = [sys.executable, str(FOLDER / "scaling.py"), "--json", str(target)]
+    command += ["--examples", "40", "--times", "1", "3"]
+    subprocess.run(command, check=True, timeout=300)
+    rows = json.loads(target.read_text())
+    assert [row["examples"] for row in rows] == [40, 120]
+    for row in rows:
+        assert row["train, us"] > 0 and row["tokenise, MiB"] > 0
+        assert row["open, MiB"] > row["open, +MiB"]

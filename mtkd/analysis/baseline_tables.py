@@ -1,4 +1,4 @@
-"""Tables beside the main ones: STILTs' intermediate tasks, QNLI both ways, slices."""
+"""Numbers beside the main ones: STILTs' intermediate tasks, QNLI both ways."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from mtkd.analysis.statistics import estimate, mean_score, paired, score_matrix
-from mtkd.analysis.systems import STILTS, system_title, task_title
-from mtkd.analysis.tables import OURS, cell, frame_of, row_of
+from mtkd.analysis.systems import STILTS
+from mtkd.analysis.tables import OURS, frame_of, row_of
 from mtkd.experiments.records import Record
 
 QNLI = {
@@ -31,16 +31,15 @@ def stilts(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def qnli(scores: pd.DataFrame) -> pd.DataFrame:
-    """QNLI's dev and test accuracy by classification, by ranking, and by both, as printed."""
-    table = []
-    for system, how in QNLI.items():
-        matrices = [score_matrix(scores, system, split) for split in ("dev", "test")]
-        found = [estimate(each.get("qnli", pd.Series(dtype=float))) for each in matrices]
-        if most := max(one.n for one in found):
-            dev, test = (cell(row_of(system, OURS, "qnli", one), signed=False) for one in found)
-            line = {"QNLI, single task": how, "Dev": dev, "Test": test, "Seeds": str(most)}
-            table.append(line)
-    return pd.DataFrame(table)
+    """QNLI's accuracy ("task" is the split) by classification, by ranking, and by both."""
+    found = {
+        (system, split): score_matrix(scores, system, split).get("qnli", pd.Series(dtype=float))
+        for system in QNLI
+        for split in ("dev", "test")
+    }
+    return frame_of(
+        [row_of(system, OURS, split, estimate(one)) for (system, split), one in found.items()]
+    )
 
 
 def ranked_questions(records: Iterable[Record]) -> list[str]:
@@ -51,19 +50,3 @@ def ranked_questions(records: Iterable[Record]) -> list[str]:
         "candidate; `data.limit` and a fraction of the labels tear others apart."
         for count in [count for count in counts if count is not None][:1]
     ]
-
-
-def slices(found: pd.DataFrame) -> pd.DataFrame:
-    """Dev scores on named slices as printed: a row per system, a column per task and slice.
-
-    `found` has columns system, seed, task, slice, n and value, as `evaluations.slice_scores` gives.
-    """
-    table = []
-    for system, rows in found.groupby("system", sort=False):
-        line = {"System": system_title(str(system))}
-        for (task, name), members in rows.groupby(["task", "slice"], sort=False):
-            one = estimate(members.groupby("seed")["value"].mean())
-            title = f"{task_title(str(task))} {name} ({int(members['n'].max())})"
-            line[title] = cell(row_of(str(system), OURS, str(task), one), signed=False)
-        table.append(line)
-    return pd.DataFrame(table).fillna("-")

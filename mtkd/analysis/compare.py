@@ -50,10 +50,10 @@ LISTED = 5  # cells that the verdict names before it says how many more
 
 @dataclass(frozen=True)
 class Side:
-    """Tidy scores (the columns of `records.collect`) and their name; the paper has none."""
+    """Tidy scores (the columns of `records.collect`) and their name; the paper has no scores."""
 
     label: str
-    scores: pd.DataFrame | None
+    scores: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -73,33 +73,28 @@ class Comparison:
 
     @property
     def paper(self) -> bool:
-        return self.first.scores is None or self.second.scores is None
+        return self.second.label == PAPER
 
 
 # ---------------------------------------------------------------------------- sides
 
 
 def open_sides(names: Sequence[str]) -> list[Side]:
-    """Scores by folder, by recipe, or by the words "committed" and "paper".
+    """Scores by folder, by recipe, or by the words "committed" and "paper", which comes last.
 
     "committed" is the folder in results/reference of the same name as the other side; a single
     name is compared with it. Raises MtkdError for a folder that is not there, or whose scores
     are of another schema, doubled or not numbers.
     """
+    names = [COMMITTED, *names] if len(names) == 1 else names
     folders = [name for name in names if name not in (COMMITTED, PAPER)]
     if not folders:
         raise MtkdError(f"{' and '.join(names)}: name a recipe or a folder to compare with")
-    sides: list[Side] = []
-    for name in [COMMITTED, *names] if len(names) == 1 else names:
-        if name == PAPER:
-            sides.append(Side(PAPER, None))
-            continue
+    sides = []
+    for name in (name for name in names if name != PAPER):
         folder = reference(folders[0]) if name == COMMITTED else find_folder(name)
-        label = COMMITTED if name == COMMITTED else folder.resolve().name
-        if label in [side.label for side in sides]:
-            label = f"{name} ({len(sides) + 1})"
-        sides.append(Side(label, read_scores(folder / "scores.csv")))
-    return sides
+        sides.append(Side(name, read_scores(folder / "scores.csv")))
+    return [*sides, Side(PAPER, pd.DataFrame())] if PAPER in names else sides
 
 
 def reference(name: str) -> Path:
@@ -157,8 +152,8 @@ def compare(sides: Sequence[Side]) -> tuple[Comparison, ...]:
 def compare_two(first: Side, second: Side) -> Comparison:
     """All cells that both have."""
     a, b, identical = first.scores, second.scores, False
-    if a is None or b is None:
-        cells = paper_cells(b if a is None else a, reverse=a is None)
+    if second.label == PAPER:
+        cells = paper_cells(a)
     else:
         rows = a.merge(b, how="outer", on=KEY, indicator=True)
         rows["same"] = rows["value_x"] == rows["value_y"]
@@ -205,16 +200,13 @@ def cell(system: str, task: str, a: pd.Series, b: pd.Series, same: bool) -> dict
     return row | {"outcome": SAME if equal else outcomes.get(verdict(row, DIGITS), BEYOND)}
 
 
-def paper_cells(ours: pd.DataFrame | None, reverse: bool) -> pd.DataFrame:
-    """Our gains over MT-DNN and the paper's; `reverse` where the paper comes first."""
-    if ours is None:
-        return pd.DataFrame()
+def paper_cells(ours: pd.DataFrame) -> pd.DataFrame:
+    """Our gains over MT-DNN ("first") and the paper's."""
     gains = gain_values(ours)
     paper = gains.loc[gains["source"] == TABLE_3, ["system", "task", "value"]]
     both = gains[gains["source"] == OURS].merge(paper, on=["system", "task"])
-    both["outcome"] = [direction(row, row["value_y"]) or UNCLEAR for row in both.to_dict("records")]
-    sides = ["value_y", "value_x"] if reverse else ["value_x", "value_y"]
-    both[["first", "second"]] = both[sides]
+    both = both.rename(columns={"value_x": "first", "value_y": "second"})
+    both["outcome"] = [direction(row, row["second"]) or UNCLEAR for row in both.to_dict("records")]
     both["difference"], both["seeds"] = both["second"] - both["first"], both["n"].astype(str)
     return both["system task first second difference low high seeds outcome".split()]
 

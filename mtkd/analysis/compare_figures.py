@@ -1,13 +1,13 @@
-"""A comparison as it is shown: its cells and words, and the main figures over each other."""
+"""A comparison as it is shown: its cells and words, and the mean differences."""
 
 from __future__ import annotations
 
-import pandas as pd
-
+from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.compare import Comparison, table, verdict_line
-from mtkd.analysis.figures import ablation, dev_scores
+from mtkd.analysis.figures import ablation
 from mtkd.analysis.plotting import Plot
-from mtkd.analysis.tables import OURS, gain_values, score_values
+from mtkd.analysis.systems import system_title
+from mtkd.analysis.tables import OURS, gain_values
 from mtkd.analysis.views import View
 
 CELLS = (
@@ -29,16 +29,17 @@ def comparison_view(one: Comparison, number: int = 1) -> View:
     """The cells of a comparison with their words and figure; `number` is in the files' names."""
     title, caption = f"{one.second.label} less {one.first.label}", f"{verdict_line(one)}."
     notes = DIRECTIONS if one.paper else CELLS
-    return View(f"comparison_{number}", title, caption, notes, table(one), one.cells, overlaid(one))
+    return View(
+        f"comparison_{number}", title, caption, notes, table(one), one.cells, differences(one)
+    )
 
 
-def overlaid(one: Comparison) -> Plot:
-    """The main figure of both: dev scores, or against the paper the mean gains."""
-    known = {side.label: side.scores for side in (one.first, one.second) if side.scores is not None}
+def differences(one: Comparison) -> Plot:
+    """The mean differences by system; against the paper the mean gains of both."""
     if one.paper:
-        return ablation(gain_values(next(iter(known.values()))))
-    values = [
-        found[found["source"] == OURS].assign(source=label)
-        for label, found in ((label, score_values(scores)) for label, scores in known.items())
-    ]
-    return dev_scores(pd.concat(values), (one.first.label, one.second.label))
+        return ablation(gain_values(one.first.scores))
+    means = one.cells[one.cells["task"] == "mean"].rename(columns={"difference": "value"})
+    means = means.assign(source=OURS, points="")
+    names = {system: system_title(system) for system in means["system"]}
+    words = {"mean": f"{one.second.label} less {one.first.label}, mean dev score, points"}
+    return rows_figure(means, names, words, zero=True)

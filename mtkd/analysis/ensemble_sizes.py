@@ -8,12 +8,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from mtkd.analysis.charts import lines_figure
 from mtkd.analysis.evaluations import Gold, dev_labels
 from mtkd.analysis.results import Results
-from mtkd.analysis.statistics import estimate
-from mtkd.analysis.study_figures import lines_figure
-from mtkd.analysis.study_tables import printed
-from mtkd.analysis.tables import OURS, frame_of, row_of
+from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
 from mtkd.data import metrics
 from mtkd.data.tasks import GLUE
@@ -26,30 +24,17 @@ from mtkd.method import targets
 from mtkd.method.targets import Predictions
 
 SUBSETS = 20  # ensembles of one size, at most
-MEASURES = {
-    "best": "Best candidates",
-    "any": "Any candidates",
-    "gain": "Any, less the mean of its members",
-    "disagreement": "Two members differ, % of answers",
-}
+MEASURES = {"best": "Best candidates", "any": "Any candidates"}
 Member = dict[tuple[str, str], Predictions]  # by task and split
 
 
 def ensemble_views(results: Results) -> list[View]:
     """Score of the ensemble itself by its size; empty without the study `ensembles`."""
-    found = ensembles_by_size(results)
-    if found.empty:
+    values = ensembles_by_size(results)
+    if values.empty:
         return []
-    sizes = {str(size): str(size) for size in sorted(set(found["size"]))}
-    values = frame_of(
-        [
-            row_of(size, OURS, measure, estimate(found.loc[found["size"] == int(size), measure]))
-            for size in sizes
-            for measure in MEASURES
-        ]
-    )
-    points = values[values["task"].isin(["best", "any"])]
-    points = points.assign(panel="", line=points["task"].map(MEASURES), x=points["system"].map(int))
+    sizes = {size: size for size in values["system"]}
+    points = values.assign(panel="", line=values["task"].map(MEASURES), x=values["system"].map(int))
     return [
         View(
             name="ensemble_sizes",
@@ -57,7 +42,7 @@ def ensemble_views(results: Results) -> list[View]:
             caption="Score of the averaged predictions themselves, without any student, by the "
             "number of teachers: the best by dev score, and any of the candidates.",
             notes=(f"At most {SUBSETS} ensembles of each size and seed, drawn at random.",),
-            table=printed(values, "Teachers", sizes, MEASURES, signed=("gain",)),
+            table=printed(values, MEASURES, names=sizes, first="Teachers"),
             values=values,
             figure=lines_figure(points, "teachers in the ensemble", "ensemble's score, points"),
         )
@@ -65,42 +50,22 @@ def ensemble_views(results: Results) -> list[View]:
 
 
 def ensembles_by_size(results: Results) -> pd.DataFrame:
-    """A row per seed and size: `best`, `any` and `gain` in points, `disagreement` in %.
+    """Dev scores as numbers: the "system" is the size, the "task" says of which candidates.
 
-    `best` is the score of the candidates that rank highest; the others are means over all
-    ensembles of that size, or 20 drawn ones: their score, what it is above the mean of the members'
-    own scores, and how many dev examples two members answer differently. Empty without finished
-    runs of the study `ensembles`.
+    "best" are the candidates that rank highest; "any" is the mean over all ensembles of that size,
+    or 20 drawn ones. Empty without finished runs of the study `ensembles`.
     """
     gold, rows = dev_labels(results), []
     for teachers in widest_teachers(results):
         record = records.read_record(run_folder(results.folder, teachers.run_id))
         chosen = record.details["members"]
         members = [read_member(results, run, system, gold) for run, system in chosen]
-        rows += sizes_of(members, gold, teachers.seed)
-    return pd.DataFrame(rows, columns=["seed", "size", *MEASURES])
-
-
-def sizes_of(members: Sequence[Member], gold: Gold, seed: int) -> list[dict[str, float]]:
-    """One row per size of the ensembles of some members, the best member first."""
-    alone = [ensemble_score([member], gold) for member in members]
-    apart = {
-        (a, b): disagreement(members[a], members[b])
-        for a, b in combinations(range(len(members)), 2)
-    }
-    rows = []
-    for size in range(1, len(members) + 1):
-        groups = drawn(len(members), size, seed)
-        scores = [ensemble_score([members[at] for at in group], gold) for group in groups]
-        gains = [
-            score - np.mean([alone[at] for at in group])
-            for score, group in zip(scores, groups, strict=True)
-        ]
-        differ = [apart[pair] for group in groups for pair in combinations(group, 2)]
-        row = {"best": ensemble_score(members[:size], gold), "any": float(np.mean(scores))}
-        row |= {"gain": float(np.mean(gains)), "seed": seed, "size": size}
-        rows.append(row | {"disagreement": float(np.mean(differ)) if differ else float("nan")})
-    return rows
+        for size in range(1, len(members) + 1):
+            groups = drawn(members, size, teachers.seed)
+            rows.append((str(size), "best", ensemble_score(members[:size], gold)))
+            scores = [ensemble_score(group, gold) for group in groups]
+            rows.append((str(size), "any", float(np.mean(scores))))
+    return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 
 def widest_teachers(results: Results) -> list[Run]:
@@ -124,9 +89,9 @@ def read_member(results: Results, run_id: str, system: str, gold: Gold) -> Membe
     }
 
 
-def drawn(members: int, size: int, seed: int) -> list[tuple[int, ...]]:
+def drawn(members: Sequence[Member], size: int, seed: int) -> list[tuple[Member, ...]]:
     """All ensembles of one size, or 20 of them, drawn."""
-    groups = list(combinations(range(members), size))
+    groups = list(combinations(members, size))
     if len(groups) <= SUBSETS:
         return groups
     picked = np.random.default_rng((seed, size)).choice(len(groups), SUBSETS, replace=False)
@@ -143,13 +108,3 @@ def ensemble_score(members: Sequence[Member], gold: Gold) -> float:
         found = metrics.compute(GLUE[task], mean, label)
         scores.setdefault(task, []).append(float(np.mean(list(found.values()))))
     return float(np.mean([np.mean(values) for values in scores.values()]))
-
-
-def disagreement(first: Member, second: Member) -> float:
-    """Share of examples, in percent, that two members answer differently, mean over the sets."""
-    shares = [
-        100 * float(np.mean(first[key].logits.argmax(1) != second[key].logits.argmax(1)))
-        for key in first
-        if GLUE[key[0]].labels
-    ]
-    return float(np.mean(shares)) if shares else float("nan")

@@ -12,6 +12,7 @@ from scipy.special import softmax
 from mtkd.analysis.calibration import Reliability, reliability
 from mtkd.analysis.results import Results
 from mtkd.analysis.systems import system_order
+from mtkd.analysis.tables import averages
 from mtkd.data import metrics
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import GLUE, is_dev
@@ -69,22 +70,23 @@ def dev_outputs(results: Results, system: str, gold: Gold) -> list[Outputs]:
     return found
 
 
-def slice_scores(results: Results) -> pd.DataFrame:
-    """Dev scores of every main system on the named slices: system, seed, task, slice, n, value.
+def slice_values(results: Results) -> pd.DataFrame:
+    """Dev scores of every main system on the named slices, as numbers.
 
-    `value` is the task's score in points, over the `n` dev examples in the slice (both of MNLI's
-    sets). Slices that hold nearly all of a task's examples, or hardly any, are left out.
+    The "task" is "RTE negation (40)": a task, a slice, and how many dev examples are in it (both
+    of MNLI's sets). Slices that hold nearly all of a task's examples, or hardly any, are left out.
     """
     gold = dev_labels(results)
     slices = {task: dev_slices(results, task, gold) for task in results.tasks}
     rows = []
     for system in system_order(results.scores):
         for one in dev_outputs(results, system, gold):
+            task = GLUE[one.task]
             for name, members in slices[one.task].items():
-                found = metrics.compute(GLUE[one.task], one.values[members], one.label[members])
-                value = metrics.task_score(GLUE[one.task], found)
-                rows.append((system, one.seed, one.task, name, len(members), value))
-    return pd.DataFrame(rows, columns=["system", "seed", "task", "slice", "n", "value"])
+                found = metrics.compute(task, one.values[members], one.label[members])
+                title = f"{task.title} {name} ({len(members)})"
+                rows.append((system, title, metrics.task_score(task, found)))
+    return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 
 def dev_slices(results: Results, task: str, gold: Gold) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from mtkd.analysis import baseline_tables, figures, tables
-from mtkd.analysis.evaluations import slice_scores
+from mtkd.analysis.evaluations import slice_values
 from mtkd.analysis.paper import PAPER, RELEASED
 from mtkd.analysis.results import Results, teacher_knowledge
 from mtkd.analysis.statistics import MIN_SEEDS
@@ -150,7 +150,7 @@ def gain_views(gains: pd.DataFrame, teacher_tasks: tuple[str, ...]) -> list[View
             INTERVALS,
             PAPER_NOTE,
         ),
-        tables.printed(gains, signed=True),
+        tables.printed_gains(gains),
         gains,
         figures.ablation(gains),
     )
@@ -159,14 +159,15 @@ def gain_views(gains: pd.DataFrame, teacher_tasks: tuple[str, ...]) -> list[View
 
 def baseline_views(results: Results) -> list[View]:
     scores = results.scores
-    stilts, found = baseline_tables.stilts(scores), slice_scores(results)
+    stilts, qnli = baseline_tables.stilts(scores), baseline_tables.qnli(scores)
+    slices = slice_values(results)
     return [
         View(
             "stilts",
             "What an intermediate task gains",
             "Dev score less that of BERT with the same seed, by intermediate task.",
             (INTERVALS,),
-            tables.printed(stilts, signed=True),
+            tables.printed_gains(stilts),
             stilts,
         ),
         View(
@@ -174,15 +175,21 @@ def baseline_views(results: Results) -> list[View]:
             "QNLI by classification, by ranking, and merged",
             "Accuracy in points.",
             (INTERVALS, *baseline_tables.ranked_questions(results.records)),
-            baseline_tables.qnli(scores),
+            tables.printed(
+                qnli,
+                {"dev": "Dev", "test": "Test"},
+                names=baseline_tables.QNLI,
+                first="QNLI, single task",
+            ),
+            qnli,
         ),
         View(
             "slices",
             "Dev scores on slices",
             "Negation, and questions where a task has them; numbers of examples in parentheses.",
             (INTERVALS,),
-            baseline_tables.slices(found),
-            found,
+            tables.printed(slices, {task: task for task in slices["task"]}),
+            slices,
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""Tables as text: CSV, Markdown and LaTeX."""
+"""Tables as text: CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -33,23 +33,3 @@ def markdown(frame: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     rows = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
     table = "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
     return table + "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
-
-
-def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
-    """A text frame as a LaTeX table; needs \\usepackage{booktabs,graphicx}."""
-    columns = "l" + "r" * (len(frame.columns) - 1)
-    cells = frame.map(_tex).rename(columns=_tex)
-    body = cells.to_latex(index=False, escape=False, column_format=columns).strip()
-    lines = [rf"\caption{{{_tex(caption)}}}", rf"\label{{{label}}}"]
-    lines += [r"\resizebox{\linewidth}{!}{%", body + "}"]
-    return "\n".join([r"\begin{table}", *lines, r"\end{table}", ""])
-
-
-def _tex(text: object) -> str:
-    escaped = str(text)
-    for sign in "&%_#":
-        escaped = escaped.replace(sign, f"\\{sign}")
-    # A minus before a digit is a minus sign, not a hyphen (the one in 1904-09482 is none).
-    for before in ("[", "(", ", "):
-        escaped = escaped.replace(f"{before}-", f"{before}$-$")
-    return f"$-${escaped[1:]}" if escaped[:1] == "-" and escaped != NOTHING else escaped

@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from mtkd.analysis.colours import CYCLE, cycled
 from mtkd.analysis.statistics import MIN_SEEDS
 from mtkd.analysis.systems import find_system, system_title
+from mtkd.analysis.tables import OURS
 from mtkd.common.files import whole
 from mtkd.data.tasks import TASKS
 
@@ -81,22 +82,18 @@ def system_rows(values: pd.DataFrame, system: str) -> list[dict[Any, Any]]:
     return values[values["system"] == system].to_dict("records")
 
 
-def draw_estimate(
-    axes: Axes, row: Mapping[Any, Any], y: float, hue: str, marker: str = "o"
-) -> None:
-    """Seeds as fine ticks, the interval as a bar, the mean as a mark."""
+def draw_estimate(axes: Axes, row: Mapping[Any, Any], y: float, hue: str) -> None:
+    """Seeds as fine ticks, the interval as a bar, the mean as a mark; published ones are hollow."""
+    if row["source"] != OURS:
+        axes.plot([row["value"]], [y], color=hue, **HOLLOW)
+        return
     points = row["points"]
     if len(points) > 1:
         axes.plot(points, [y] * len(points), "|", color=hue, alpha=0.6, markersize=6, mew=1)
     if pd.notna(row["low"]):
-        axes.plot(
-            [row["low"], row["high"]], [y, y], color=hue, linewidth=1.4, solid_capstyle="butt"
-        )
-    axes.plot([row["value"]], [y], marker, color=hue, markersize=4.5)
-
-
-def draw_hollow(axes: Axes, value: float, y: float, hue: str) -> None:
-    axes.plot([value], [y], color=hue, **HOLLOW)
+        ends = [row["low"], row["high"]]
+        axes.plot(ends, [y, y], color=hue, linewidth=1.4, solid_capstyle="butt")
+    axes.plot([row["value"]], [y], color=hue, **MARK)
 
 
 def legend_mark(hue: str, label: str, **style: Any) -> Line2D:

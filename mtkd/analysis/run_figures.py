@@ -11,6 +11,7 @@ import pandas as pd
 from mtkd.analysis import plotting
 from mtkd.analysis.colours import BLACK, BLUE
 from mtkd.analysis.paper import read_paper
+from mtkd.analysis.plotting import Plot
 from mtkd.analysis.systems import system_title, task_title
 from mtkd.data.metrics import task_score
 from mtkd.data.tasks import TASKS
@@ -18,7 +19,7 @@ from mtkd.experiments.records import Record
 
 
 @plotting.styled
-def single_curve(record: Record, system: str | None = None) -> plotting.Plot:
+def single_curve(record: Record, system: str | None = None) -> Plot:
     """Loss and dev score by epoch, task by task, of one run's system (its first one, if None)."""
     system = system or next(iter(record.details.get("systems", [])), "")
     histories = [
@@ -28,7 +29,7 @@ def single_curve(record: Record, system: str | None = None) -> plotting.Plot:
     ]
     if not histories:
         return plotting.nothing_to_plot(f"{record.run_id}: nothing was trained")
-    figure = plotting.Plot(figsize=(8, 4), layout="constrained")
+    figure = Plot(figsize=(8, 4), layout="constrained")
     losses, points = figure.subplots(1, 2)
     for history in histories:
         epochs = history["epochs"]
@@ -58,12 +59,12 @@ def single_curve(record: Record, system: str | None = None) -> plotting.Plot:
 
 
 @plotting.styled
-def task_sizes(frame: pd.DataFrame) -> plotting.Plot:
+def task_sizes(frame: pd.DataFrame) -> Plot:
     """Training examples per task (log scale) beside GLUE's; `frame` has columns task and train."""
     paper = read_paper()
     printed = paper[(paper["metric"] == "train_size") & (paper["table"] == "kd-1")]
     glue = dict(zip(printed["task"], printed["value"], strict=True))
-    figure = plotting.Plot(figsize=(8, 1.2 + 0.28 * len(frame)), layout="constrained")
+    figure = Plot(figsize=(8, 1.2 + 0.28 * len(frame)), layout="constrained")
     axes = figure.subplots()
     for y, (task, size) in enumerate(zip(frame["task"], frame["train"], strict=True)):
         axes.plot([size], [y], color=BLUE, **plotting.MARK)
@@ -82,7 +83,7 @@ def task_sizes(frame: pd.DataFrame) -> plotting.Plot:
 
 
 @plotting.styled
-def lengths(words: Mapping[str, np.ndarray]) -> plotting.Plot:
+def lengths(words: Mapping[str, np.ndarray]) -> Plot:
     """Histogram of words per example, a panel per task; `words` maps a task to counts (N,)."""
     if not words:
         return plotting.nothing_to_plot("no examples")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,12 +22,11 @@ from mtkd.analysis.statistics import (
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.tables import (
     OURS,
-    cell,
     find_row,
     frame_of,
     mean_title,
+    printed,
     row_of,
-    seed_counts,
     verdict,
 )
 from mtkd.experiments import records
@@ -129,9 +128,10 @@ def study_table(
     gains |= {each.title: f"Gain over {each.title}" for each in study.comparisons}
     shown = {task: task_title(task) for task in (tasks if len(tasks) <= 3 else ())}
     shown |= ({MEAN: mean_title(tasks)} if len(tasks) > 1 else {}) | gains
-    rows = {v.name: title_of(study, v) for v in study.variants}
-    table = printed(values, "Variant", rows, shown, signed=gains)
-    names = [name for name in rows if find_row(values, name, OURS, MEAN)]
+    titles = {v.name: title_of(study, v) for v in study.variants}
+    values = values[values["source"] == OURS]
+    table = printed(values, shown, names=titles, first="Variant", signed=gains)
+    names = list(dict.fromkeys(values["system"]))
     found = [find_row(values, name, OURS, GAIN) for name in names]
     verdicts = [(verdict(row) if row else "") or NOTHING for row in found]
     if gains[GAIN] in table:
@@ -142,26 +142,6 @@ def study_table(
             text = [NOTHING if np.isnan(value) else f"{value:,.{digits}f}" for value in known]
             table.insert(len(table.columns) - 1, title, text)
     return table
-
-
-def printed(
-    values: pd.DataFrame,
-    first: str,
-    rows: Mapping[str, str],
-    columns: Mapping[str, str],
-    signed: Collection[str] = (),
-) -> pd.DataFrame:
-    """Numbers as text: a row per "system" and a column per "task" that are there, by title."""
-    ours = values[values["source"] == OURS]
-    columns = {name: title for name, title in columns.items() if name in set(ours["task"])}
-    table = []
-    for name, title in rows.items():
-        mine = ours[ours["system"] == name]
-        if len(mine):
-            found = {row["task"]: row for row in mine.to_dict("records")}
-            cells = {t: cell(found.get(c), signed=c in signed) for c, t in columns.items()}
-            table.append({first: title, **cells, "n": seed_counts(mine["n"].dropna())})
-    return pd.DataFrame(table, columns=[first, *columns.values(), "n"])
 
 
 def study_tasks(study: Study, values: pd.DataFrame) -> list[str]:

@@ -149,6 +149,14 @@ def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
+def averages(found: pd.DataFrame) -> pd.DataFrame:
+    """Numbers from single seeds: `found` has columns system, task and value, a row per seed."""
+    groups = found.groupby(["system", "task"], sort=False)["value"]
+    return frame_of(
+        [row_of(str(system), OURS, str(task), estimate(one)) for (system, task), one in groups]
+    )
+
+
 def find_row(
     values: pd.DataFrame, system: str, source: str, task: str
 ) -> dict[Hashable, Any] | None:
@@ -179,24 +187,37 @@ def summary(dev: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def printed(values: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
-    """Numbers as text, one row per system and source, a column per task.
+def printed(
+    values: pd.DataFrame,
+    columns: Mapping[str, str] | None = None,
+    *,
+    names: Mapping[str, str] | None = None,
+    first: str = "System",
+    signed: Collection[str] = (),
+) -> pd.DataFrame:
+    """Numbers as text: one row per system and source, one column per task, both by their titles.
 
     A cell is the mean with its interval, "81.2 [80.1, 82.3]", below three seeds the points, "81.2
-    (80.9, 81.5)", or a paper's score with its metrics, "86.9 (87.1/86.7)".
+    (80.9, 81.5)", or a paper's score with its metrics, "86.9 (87.1/86.7)". Tasks that are `signed`
+    have a plus where they are above 0.
     """
-    columns = columns_of(values)
+    columns = columns_of(values) if columns is None else columns
+    columns = {task: title for task, title in columns.items() if task in set(values["task"])}
     table = []
     for (system, source), rows in values.groupby(["system", "source"], sort=False):
-        title = system_title(str(system))
-        line = {"System": title if source == OURS else f"{title} ({source})"}
+        title = names[str(system)] if names else system_title(str(system))
         found = {str(row["task"]): row for row in rows.to_dict("records")}
+        line = {first: title if source == OURS else f"{title} ({source})"}
         for task, column in columns.items():
-            percent = task == RECOVERED
-            line[column] = cell(found.get(task), signed=signed and not percent, percent=percent)
-        line["Seeds"] = seed_counts(rows["n"].dropna())
-        table.append(line)
-    return pd.DataFrame(table, columns=["System", *columns.values(), "Seeds"])
+            shown = cell(found.get(task), signed=task in signed, percent=task == RECOVERED)
+            line[column] = shown
+        table.append(line | {"Seeds": seed_counts(rows["n"].dropna())})
+    return pd.DataFrame(table, columns=[first, *columns.values(), "Seeds"])
+
+
+def printed_gains(values: pd.DataFrame) -> pd.DataFrame:
+    """Differences in points as text, with their signs."""
+    return printed(values, signed=set(values["task"]) - {RECOVERED})
 
 
 def tasks_of(values: pd.DataFrame) -> list[str]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from mtkd.analysis.calibration import calibration_error
+from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
-from mtkd.analysis.plotting import colour
 from mtkd.analysis.results import Results, finished_teachers, training_targets
-from mtkd.analysis.statistics import estimate
-from mtkd.analysis.study_figures import rows_figure
-from mtkd.analysis.study_tables import printed
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
-from mtkd.analysis.tables import OURS, frame_of, row_of
+from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
 from mtkd.data.tasks import GLUE
 
@@ -34,56 +31,38 @@ HABITS = {
 def teacher_views(results: Results) -> list[View]:
     """What the soft targets say of wrong labels, and what the systems have of the ensemble."""
     noise, habits = label_noise(results), system_habits(results)
-    views = []
-    if len(noise):
-        names = {task: task_title(task) for task in noise["task"].unique()}
-        values = averages(noise, "task", NOISE)
-        views.append(
-            View(
-                name="label_noise",
-                title="Do soft targets correct wrong labels?",
-                caption="Training labels of the tasks with teachers, where the right ones are "
-                "known: at how many wrong labels is the soft target highest at the right one, and "
-                "at how many right labels is it highest elsewhere?",
-                notes=("The teachers' soft targets are of examples that they were trained on.",),
-                table=printed(values, "Task", names, NOISE),
-                values=values,
-                figure=rows_figure(values, names, NOISE, dict.fromkeys(names, BLUE)),
-            )
-        )
-    if len(habits):
-        names = {system: system_title(system) for system in habits["system"].unique()}
-        values = averages(habits, "system", HABITS)
-        views.append(
-            View(
-                name="agreement",
-                title="Does the student answer as its teachers do?",
-                caption="How many dev examples a system answers as the ensemble does (mean over "
-                "classification tasks), and whether its probabilities mean what they say.",
-                notes=("Calibration error is the expected one (ECE) of all class predictions.",),
-                table=printed(values, "System", names, HABITS),
-                values=values,
-                figure=rows_figure(values, names, HABITS, {s: colour(s) for s in names}),
-            )
-        )
-    return views
-
-
-def averages(frame: pd.DataFrame, key: str, measures: Mapping[str, str]) -> pd.DataFrame:
-    """Means over seeds with their intervals, one row per value of a column and measure."""
-    return frame_of(
-        [
-            row_of(name, OURS, measure, estimate(frame.loc[frame[key] == name, measure]))
-            for name in frame[key].unique()
-            for measure in measures
-        ]
-    )
+    tasks = {task: task_title(task) for task in noise["system"]}
+    systems = {system: system_title(system) for system in habits["system"]}
+    views = [
+        View(
+            name="label_noise",
+            title="Do soft targets correct wrong labels?",
+            caption="Training labels of the tasks with teachers, where the right ones are "
+            "known: at how many wrong labels is the soft target highest at the right one, and "
+            "at how many right labels is it highest elsewhere?",
+            notes=("The teachers' soft targets are of examples that they were trained on.",),
+            table=printed(noise, NOISE, names=tasks, first="Task"),
+            values=noise,
+            figure=rows_figure(noise, tasks, NOISE, hues=dict.fromkeys(tasks, BLUE)),
+        ),
+        View(
+            name="agreement",
+            title="Does the student answer as its teachers do?",
+            caption="How many dev examples a system answers as the ensemble does (mean over "
+            "classification tasks), and whether its probabilities mean what they say.",
+            notes=("Calibration error is the expected one (ECE) of all class predictions.",),
+            table=printed(habits, HABITS),
+            values=habits,
+            figure=rows_figure(habits, systems, HABITS),
+        ),
+    ]
+    return [view for view in views if view.values is not None and len(view.values)]
 
 
 def label_noise(results: Results) -> pd.DataFrame:
     """What the soft targets say of wrong training labels, where the right ones are known.
 
-    One row per seed and task with teachers, in %: columns task, seed and those of NOISE.
+    Numbers by task ("system") and measure of NOISE ("task"), in %.
     """
     rows = []
     for opened in finished_teachers(results):
@@ -96,15 +75,14 @@ def label_noise(results: Results) -> pd.DataFrame:
             wrong, right = examples.label != examples.clean, soft.argmax(axis=1) == examples.clean
             if wrong.any() and not wrong.all():
                 found = (wrong.mean(), right[wrong].mean(), 1 - right[~wrong].mean())
-                percent = dict(zip(NOISE, (100 * float(x) for x in found), strict=True))
-                rows.append({"task": task, "seed": opened.run.seed, **percent})
-    return pd.DataFrame(rows, columns=["task", "seed", *NOISE])
+                rows += [(task, one, 100 * x) for one, x in zip(NOISE, found, strict=True)]
+    return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 
 def system_habits(results: Results) -> pd.DataFrame:
-    """Agreement with the ensemble (none of its own) and calibration error by system and seed, in %.
+    """Agreement with the ensemble (none of its own) and calibration error by system, in %.
 
-    Columns system, seed and those of HABITS.
+    Numbers by measure of HABITS ("task").
     """
     gold = dev_labels(results)
     found = {s: dev_outputs(results, s, gold) for s in system_order(results.scores)}
@@ -116,9 +94,8 @@ def system_habits(results: Results) -> pd.DataFrame:
             bins = pooled_reliability(mine)
             alike = np.nan if system == ENSEMBLE else agreement(mine, teachers)
             error = np.nan if bins is None else 100 * calibration_error(bins)
-            row = {"system": system, "seed": seed, "agreement": alike, "calibration": error}
-            rows.append(row)
-    return pd.DataFrame(rows, columns=["system", "seed", *HABITS])
+            rows += [(system, "agreement", alike), (system, "calibration", error)]
+    return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 
 def agreement(outputs: Sequence[Outputs], others: Sequence[Outputs]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtkd.analysis.markup import latex, markdown, values_csv
+from mtkd.analysis.markup import markdown, values_csv
 from mtkd.analysis.plotting import Plot, image, save
 from mtkd.common.files import write_text
 
@@ -40,17 +40,13 @@ class View:
 
 
 def write(view: View, folder: Path) -> list[Path]:
-    """Write tables/<name>.{csv,md,tex} and figures/<name>.{png,svg} of what the view has."""
+    """Write tables/<name>.{csv,md} and figures/<name>.{png,svg} of what the view has."""
     stem = folder / "tables" / view.name
     texts = {}
     if view.values is not None:
         texts["csv"] = values_csv(view.values)
     if view.table is not None:
         texts["md"] = f"{view.caption}\n\n{markdown(view.table, view.notes)}"
-        label = f"tab:{view.name.replace('_', '-')}"
-        texts["tex"] = latex(
-            view.table, " ".join([f"{view.title}.", view.caption, *view.notes]), label
-        )
     for kind, text in texts.items():
         write_text(stem.with_suffix(f".{kind}"), text)
     drawn = [] if view.figure is None else save(view.figure, folder / "figures", view.name)

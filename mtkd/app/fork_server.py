@@ -38,8 +38,9 @@ from typing import IO, Any
 from mtkd.common.code import remember_loaded
 
 PRELOADED = (
-    "papermill ipykernel.kernelapp transformers.models.bert.modeling_bert "
+    "papermill ipykernel.kernelapp transformers.models.auto transformers.models.bert.modeling_bert "
     "transformers.models.bert.tokenization_bert matplotlib_inline.backend_inline "
+    "sklearn.metrics scipy.stats "
     "mtkd.experiments.opening mtkd.analysis.run_figures mtkd.analysis.inspection"
 ).split()
 LENGTH = struct.Struct("!Q")  # of a request, before it

@@ -4,16 +4,12 @@ Everything is in points, 0-100 (Matthews and the correlations -100 to 100).
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import GLUE, Task
 
-Metric = Callable[[np.ndarray, np.ndarray], float]  # of labels and predictions, both (N,)
 MISMATCHED = "_mm"  # "accuracy_mm" is MNLI's accuracy on the mismatched set
 
 
@@ -76,28 +72,49 @@ def glue_score(task_scores: Mapping[str, Mapping[str, float]]) -> float:
     return float(np.mean([task_score(task, task_scores[task.name]) for task in scored]))
 
 
+# scikit-learn and SciPy's statistics take seconds to import, and plans need no score: they are
+# imported where they are used.
+
+
+def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
+    return float(np.mean(labels == predicted))
+
+
 def _f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
     # GLUE's F1 is of class 1 ("equivalent", "duplicate"); 0 where the class never shows up.
     return float(f1_score(labels, predicted, pos_label=1, zero_division=0.0))
 
 
-def _or_zero(metric: Callable[..., Any]) -> Metric:
-    """The metric, 0 where it is undefined: for what does not vary, or is not finite."""
+def _matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
+    if len(np.unique(np.concatenate([labels, predicted]))) < 2:
+        return 0.0  # as scikit-learn has it, but without its warning
+    from sklearn.metrics import matthews_corrcoef
 
-    def score(labels: np.ndarray, predicted: np.ndarray) -> float:
-        both = (labels, predicted)
-        if not all(np.isfinite(values).all() and np.ptp(values) > 0 for values in both):
-            return 0.0
-        found = metric(labels, predicted)
-        return float(getattr(found, "statistic", found))
-
-    return score
+    return float(matthews_corrcoef(labels, predicted))
 
 
-METRICS: Mapping[str, Metric] = {
-    "accuracy": lambda labels, predicted: float(accuracy_score(labels, predicted)),
+def _pearson(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from scipy.stats import pearsonr
+
+    return float(pearsonr(labels, predicted).statistic) if _varies(labels, predicted) else 0.0
+
+
+def _spearman(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(labels, predicted).statistic) if _varies(labels, predicted) else 0.0
+
+
+def _varies(*values: np.ndarray) -> bool:
+    return all(bool(np.isfinite(v).all()) and np.ptp(v) > 0 for v in values)
+
+
+METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "accuracy": _accuracy,
     "f1": _f1,
-    "matthews": _or_zero(matthews_corrcoef),
-    "pearson": _or_zero(pearsonr),
-    "spearman": _or_zero(spearmanr),
+    "matthews": _matthews,
+    "pearson": _pearson,
+    "spearman": _spearman,
 }

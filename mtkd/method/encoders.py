@@ -9,18 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
-from transformers import (
-    MODEL_FOR_MASKED_LM_MAPPING,
-    MODEL_MAPPING,
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging
 
 from mtkd.common.errors import MtkdError
 
@@ -39,16 +29,16 @@ DROPOUT = (
 @contextmanager
 def without_bars() -> Iterator[None]:
     """No bars of reading and writing weights, which take no time here and would fill notebooks."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            transformers.logging.enable_progress_bar()
 
 
-def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+def load_tokenizer(name: str, revision: str | None = None) -> transformers.PreTrainedTokenizerBase:
     """Fast tokenizer of an encoder from a folder or the hub; code beside it is never run."""
     if Path(name).is_dir() and not (Path(name) / "tokenizer.json").is_file():
         raise MtkdError(
@@ -56,7 +46,9 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
             "tokenizer there (tokenizer.save_pretrained)"
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            name, revision=revision, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MtkdError(f"tokenizer {name!r} cannot be loaded: {reason}") from error
@@ -71,7 +63,7 @@ def load_encoder(
     revision: str | None = None,
     dropout: float | None = None,
     layers: int | None = None,
-) -> PreTrainedModel:
+) -> transformers.PreTrainedModel:
     """Pre-trained encoder from a folder or the hub, without pooler, in fp32.
 
     `dropout` is the rate on the shared layers, hidden states and attention alike (the KD paper's
@@ -82,7 +74,7 @@ def load_encoder(
     pinned = {} if revision is None else {"revision": revision}
     options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
         check_encoder(config, name)
         if dropout is not None:
             set_dropout(config, dropout, name)
@@ -91,7 +83,7 @@ def load_encoder(
         if knows_pooling(config):
             options["add_pooling_layer"] = False
         with without_bars():
-            return AutoModel.from_pretrained(
+            return transformers.AutoModel.from_pretrained(
                 name, config=config, trust_remote_code=False, **options, **pinned
             )
     except (OSError, ValueError, SafetensorError) as error:
@@ -102,17 +94,17 @@ def load_encoder(
         ) from error
 
 
-def check_encoder(config: PreTrainedConfig, name: str) -> None:
+def check_encoder(config: transformers.PreTrainedConfig, name: str) -> None:
     """Refuse a model whose first token does not see the others, as a head needs it."""
     both = config.is_encoder_decoder or getattr(config, "is_decoder", False)
-    if both or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+    if both or type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
         raise MtkdError(
             f"encoder {name!r}: {config.model_type} is no encoder; expected a model that is "
             "pre-trained by masked words, as BERT, RoBERTa or DeBERTa"
         )
 
 
-def set_dropout(config: PreTrainedConfig, rate: float, name: str) -> None:
+def set_dropout(config: transformers.PreTrainedConfig, rate: float, name: str) -> None:
     """Set every rate on hidden states and attention that the configuration has."""
     known = [key for key in DROPOUT if hasattr(config, key)]
     if not known:
@@ -124,7 +116,7 @@ def set_dropout(config: PreTrainedConfig, rate: float, name: str) -> None:
         setattr(config, key, rate)
 
 
-def keep_layers(config: PreTrainedConfig, count: int, name: str) -> None:
+def keep_layers(config: transformers.PreTrainedConfig, count: int, name: str) -> None:
     """Keep the first so many layers of the configuration."""
     found = getattr(config, "num_hidden_layers", None)
     if found is None or found < count:
@@ -137,8 +129,8 @@ def keep_layers(config: PreTrainedConfig, count: int, name: str) -> None:
         config.layer_types = kinds[:count]
 
 
-def knows_pooling(config: PreTrainedConfig) -> bool:
+def knows_pooling(config: transformers.PreTrainedConfig) -> bool:
     """Whether the model of a configuration has a pooler that can be left out."""
-    found: Any = MODEL_MAPPING.get(type(config), ())  # one class, or several
+    found: Any = transformers.MODEL_MAPPING.get(type(config), ())  # one class, or several
     kinds = found if isinstance(found, tuple) else (found,)
     return any("add_pooling_layer" in inspect.signature(kind).parameters for kind in kinds)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
@@ -27,9 +27,9 @@ class MultiTaskModel(nn.Module):
 
     def __init__(
         self,
-        encoder: PreTrainedModel,
+        encoder: transformers.PreTrainedModel,
         specs: Mapping[str, HeadSpec],
-        tokenizer: PreTrainedTokenizerBase | None = None,
+        tokenizer: transformers.PreTrainedTokenizerBase | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder

@@ -10,13 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-)
 
 from mtkd.common.files import whole
 from mtkd.common.progress import Progress
@@ -31,7 +26,7 @@ LONGEST = 128  # tokens, positions of the small BERT
 
 def train_tokenizer(
     lines: Sequence[str], *, lowercase: bool, vocabulary: int
-) -> PreTrainedTokenizerFast:
+) -> transformers.PreTrainedTokenizerFast:
     """WordPiece tokenizer in BERT's form: all characters, and the most frequent words of the lines.
 
     Made without the library's trainer, whose order of equally frequent pieces changes from one
@@ -58,7 +53,7 @@ def train_tokenizer(
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
-    return PreTrainedTokenizerFast(
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
@@ -90,7 +85,7 @@ def pretrain(
     rests = tokenizer([" ".join(part[1:]) for part in parts], add_special_tokens=False)["input_ids"]
     torch.manual_seed(derive_seed(seed, 0))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = BertConfig(
+    config = transformers.BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=settings.hidden,
         num_hidden_layers=settings.layers,
@@ -98,7 +93,7 @@ def pretrain(
         intermediate_size=4 * settings.hidden,
         max_position_embeddings=LONGEST,
     )
-    model = BertForMaskedLM(config)
+    model = transformers.BertForMaskedLM(config)
     model.to(device)  # type: ignore[arg-type]
     texts = list(zip(firsts, rests, strict=True))
     with fast_threads(model):
@@ -110,9 +105,9 @@ def pretrain(
 
 
 def masked_lm(
-    model: BertForMaskedLM,
+    model: transformers.BertForMaskedLM,
     lines: list[tuple[list[int], list[int]]],
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: transformers.PreTrainedTokenizerBase,
     settings: Pretraining,
     *,
     seed: int,
@@ -179,7 +174,7 @@ def masked_lm(
 
 
 def assemble(
-    texts: list[tuple[list[int], list[int]]], tokenizer: PreTrainedTokenizerBase
+    texts: list[tuple[list[int], list[int]]], tokenizer: transformers.PreTrainedTokenizerBase
 ) -> tuple[np.ndarray, np.ndarray]:
     """[CLS] A [SEP] B [SEP] as padded int64 tokens and token types (B, T)."""
     cls, sep = [tokenizer.cls_token_id], [tokenizer.sep_token_id]
@@ -198,7 +193,7 @@ def assemble(
 
 def mask_tokens(
     tokens: np.ndarray,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: transformers.PreTrainedTokenizerBase,
     fraction: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -60,6 +60,7 @@ def ensemble_views(results: Results) -> list[View]:
             table=printed(values, "Teachers", sizes, MEASURES, signed=("gain",)),
             values=values,
             figure=lines_figure(points, "teachers in the ensemble", "ensemble's score, points"),
+            section="studies",
         )
     ]
 

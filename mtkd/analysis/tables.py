@@ -43,7 +43,7 @@ from mtkd.data.tasks import DIAGNOSTIC, TASKS
 OURS = "this run"
 VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
 RECOVERED = "recovered"
-BESIDE = {"mean": "Mean", "glue": "GLUE", RECOVERED: "Ensemble's gain kept"}  # of the tasks
+BESIDE = {"mean": "Mean", "glue": "Mean of 9", RECOVERED: "Ensemble's gain kept"}  # of the tasks
 GAIN, LOSS, UNCLEAR = "gain", "loss", "no clear difference"
 AS_PAPER, AGAINST_PAPER = "as in the paper", "other than in the paper"
 
@@ -209,7 +209,7 @@ def columns_of(values: pd.DataFrame) -> dict[str, str]:
     """Titles of a table's columns: the tasks, their mean, and what else there is."""
     tasks, present = tasks_of(values), set(values["task"])
     titles = {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
-    others = {DIAGNOSTIC: task_title(DIAGNOSTIC), "glue": "GLUE", RECOVERED: BESIDE[RECOVERED]}
+    others = {DIAGNOSTIC: task_title(DIAGNOSTIC)} | {t: BESIDE[t] for t in ("glue", RECOVERED)}
     return titles | {task: title for task, title in others.items() if task in present}
 
 

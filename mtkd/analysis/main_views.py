@@ -28,8 +28,8 @@ from mtkd.experiments.records import Record
 
 STORY = ("bert", REFERENCE, ENSEMBLE, STUDENT, NO_TEACHER)  # the paper's, and the control
 INTERVALS = (
-    "Mean over seeds with the 95 % interval of Student's t in brackets; below "
-    f"{MIN_SEEDS} seeds the single seeds are in parentheses."
+    "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), below "
+    f"{MIN_SEEDS} seeds the single seeds in parentheses."
 )
 PAPER_NOTE = (
     f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per "
@@ -84,10 +84,8 @@ def headline_view(
     return View(
         "headline",
         f"Single models, ensemble, student: {data}",
-        f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. Mean over "
-        f"n seeds, with the 95 % interval of Student's t, paired by seed; below {MIN_SEEDS} seeds "
-        "the single seeds. The paper's gains are of BERT-large on GLUE: compare directions, not "
-        "levels.",
+        f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. "
+        f"{INTERVALS} The paper's gains are of BERT-large on GLUE: compare directions, not levels.",
         (*verdicts(scores, gains, tables.tasks_of(dev)), *broken),
         pd.DataFrame(table),
         dev[dev["system"].isin(systems) & (dev["task"] == "mean")],

@@ -15,7 +15,7 @@ from mtkd.common.files import write_text
 
 SECTIONS = {  # what belongs together on a page, in its order
     "results": "Results",
-    "gain": "What distillation gains",
+    "gain": "Gain and ablation",
     "teachers": "What the teachers know",
     "studies": "Studies",
     "baselines": "Baselines taken apart",

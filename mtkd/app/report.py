@@ -55,7 +55,8 @@ def render(results: Results, views: Sequence[View]) -> str:
     """The page as HTML. The same views and records give the same text."""
     headline = [view for view in views if view.name == "headline"]
     rest = [*(view for view in views if view.name != "headline"), *cost_views(results)]
-    shared = repeated_notes(rest)
+    repeated = repeated_notes(rest)
+    top = " ".join(text for view in headline for text in (view.caption, *view.notes))
     templates = Environment(
         loader=PackageLoader("mtkd.app"),
         autoescape=True,
@@ -73,8 +74,8 @@ def render(results: Results, views: Sequence[View]) -> str:
         toy=results.recipe.data.kind == "toy",
         headline=headline,
         hues=[colour(name) for view in headline for name in systems_of(view)],
-        shared=shared,
-        said={*shared, *(note for view in headline for note in view.notes)},
+        shared=[note for note in repeated if note not in top],
+        said={*repeated, *(note for view in headline for note in view.notes)},
         sections=sections(rest),
         folded=FOLDED,
         facts=facts(results),
@@ -116,12 +117,15 @@ def sheet(table: pd.DataFrame) -> Sheet:
     """A frame of printed cells; an interval, or single seeds, go below the number."""
     cells = [[str(cell) for cell in row] for row in table.to_numpy().tolist()]
     text = [not all(map(NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)]
+    published = [row[0].endswith(PUBLISHED) for row in cells]
     rows = [
-        tuple((c, "") if words else split_cell(c) for c, words in zip(row, text, strict=True))
-        for row in cells
+        tuple(
+            (cell, "") if words and not paper else split_cell(cell)
+            for cell, words in zip(row, text, strict=True)
+        )
+        for row, paper in zip(cells, published, strict=True)
     ]
-    published = tuple(row[0].endswith(PUBLISHED) for row in cells)
-    return Sheet(tuple(map(str, table.columns)), tuple(text), tuple(rows), published)
+    return Sheet(tuple(map(str, table.columns)), tuple(text), tuple(rows), tuple(published))
 
 
 def split_cell(cell: str) -> tuple[str, str]:

@@ -13,14 +13,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mtkd.analysis import calibration, evaluations, tables
+from mtkd.analysis.main_views import INTERVALS, PAPER_NOTE, headline_view, main_views
+from mtkd.analysis.paper import PAPER
+from mtkd.analysis.recipe_views import run_views
 from mtkd.analysis.results import Results
-from mtkd.app import report, report_parts
+from mtkd.app import report
 from mtkd.app.publish import publish
-from mtkd.app.report_parts import Cell
 from mtkd.common.errors import MtkdError
+from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import load_recipe
@@ -157,70 +161,107 @@ class Elements(HTMLParser):
 # ---------------------------------------------------------------------------- the page
 
 
-def test_every_part_is_there(page: str) -> None:
+def test_every_view_is_there(made: Results, page: str) -> None:
     elements = Elements(page)
     ids = {given["id"] for _, given in elements.found if "id" in given}
-    assert ids >= {"run", "results", "gain", "learning", "teachers", "tasks", "calibration"}
-    assert ids >= {"cost", "environment", "deviations", "task-stsb", "task-rte"}
+    written = {path.stem for path in made.folder.glob("[tf]*/*.*")}  # tables, figures
+    assert written - {"headline"} <= ids and {"cost", "environment", "deviations"} <= ids
     linked = {given["href"] for tag, given in elements.found if tag == "a"}
     assert {href[1:] for href in linked if href and href.startswith("#")} <= ids
-    assert page.count("<h2>MT-DNN-KD</h2>") == 1 and "71.5" in page  # 60 + 10 + 1.5
-    assert "training example" in elements.text and "Confusion matrix of MT-DNN-KD on RTE" in page
+    assert page.count("<h3>MT-DNN-KD</h3>") == 1 and "71.5" in page  # 60 + 10 + 1.5
+    pictures = [given for tag, given in elements.found if tag == "img"]
+    assert len(pictures) == len(list((made.folder / "figures").glob("*.svg")))
+    assert all(given["alt"] for given in pictures)
+    markdown = (made.folder / "report.md").read_text(encoding="utf-8")
+    assert all(f"(figures/{path.name})" in markdown for path in made.folder.glob("figures/*.svg"))
+
+
+def test_what_many_views_say_is_said_once(page: str) -> None:
+    text = Elements(page).text
+    assert text.count(INTERVALS) == text.count(PAPER_NOTE) == 1
 
 
 def test_same_records_same_bytes(made: Results, page: str) -> None:
-    assert publish(made)[-1].read_text(encoding="utf-8") == page
+    before = {path: path.read_bytes() for path in publish(made)}
+    assert {path: path.read_bytes() for path in publish(made)} == before
+    assert before[made.folder / "report.html"].decode() == page
 
 
-def test_text_from_data_is_escaped(page: str) -> None:
+def test_text_from_data_is_escaped(made: Results, page: str) -> None:
     elements = Elements(page)
     assert ATTACK not in page and html.escape(ATTACK) in page
     assert page.count(html.escape(ATTACK)) >= 3  # the recipe, the environment, the examples
     assert [tag for tag, _ in elements.found].count("script") == 1
+    assert ATTACK not in (made.folder / "tables" / "doubted_labels.md").read_text(encoding="utf-8")
     assert not any(name.startswith("on") for _, given in elements.found for name in given)
 
 
-def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+def test_nothing_is_loaded_from_elsewhere_and_it_can_be_dark(page: str) -> None:
     for tag, given in Elements(page).found:
         for name in ("src", "srcset", "href", "data", "poster"):
             if name in given and tag != "a":
                 assert (given[name] or "").startswith("data:"), (tag, given[name])
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|import\(", page)
+    assert "prefers-color-scheme: dark" in page and 'content="light dark"' in page
 
 
-def test_pictures_say_what_they_show(page: str) -> None:
-    pictures = [given for tag, given in Elements(page).found if tag == "img"]
-    assert len(pictures) > 3 * len(TASKS) + len(GAIN)
-    assert all(given["alt"] for given in pictures)
+def test_the_toy_benchmark_is_named(made: Results, page: str) -> None:
+    toy = report.render(replace(made, recipe=replace(made.recipe, data=DataSource())), [])
+    heading = re.compile("<title>.*</title>")
+    assert "toy benchmark" in heading.findall(toy)[0] and "GLUE" not in heading.findall(toy)[0]
+    assert 'class="badge"' in toy and 'class="badge"' not in page
 
 
-def test_cells_split_at_the_interval() -> None:
-    assert report_parts.split_cell("81.2 [80.1, 82.3]") == Cell("81.2", "[80.1, 82.3]")
-    assert report_parts.split_cell("86.9 (87.1/86.7)") == Cell("86.9", "(87.1/86.7)")
-    assert report_parts.split_cell("a [b] (c)") == Cell("a", "[b] (c)")
-    assert report_parts.split_cell("-") == Cell("-")
-
-
-def test_paper_rows_are_marked(made: Results) -> None:
-    rows = report_parts.sheet(tables.printed(tables.score_values(made.scores)), "dev").rows
-    assert [row.paper for row in rows].count(True) == 4
+def test_tables_are_laid_out_by_what_they_hold() -> None:
+    ours = ["A", "81.2 [80.1, 82.3]", "a [b] (c)", "-"]
+    papers = [f"A ({PAPER})", "-", "-", "56 % [-9, 91]"]
+    found = report.sheet(pd.DataFrame([ours, papers], columns=["System", "x", "y", "z"]))
+    assert found.text == (True, False, True, False) and found.published == (False, True)
+    assert found.rows[0] == (("A", ""), ("81.2", "[80.1, 82.3]"), ("a [b] (c)", ""), ("-", ""))
+    assert found.rows[1][0] == ("A", f"({PAPER})") and found.rows[1][3] == ("56 %", "[-9, 91]")
 
 
 @pytest.mark.parametrize("stage", ["baselines", "mtdnn", "distill", "candidates"])
-def test_some_of_the_runs_are_a_page_too(made: Results, stage: str) -> None:
+def test_some_of_the_runs_are_a_page_too(made: Results, page: str, stage: str) -> None:
+    some = [record for record in made.records if record.stage == stage]
     if stage == "candidates":
         run = next(run for run in made.runs if run.stage == "mtdnn")
         score = Score("candidate-cased-d0.1", "rte", "dev", "accuracy", 60.0, SIZE)
         some = [replace(finished(run, ()), scores=(score,))]
-    else:
-        some = [record for record in made.records if record.stage == stage]
-    page = report.render(replace(made, records=tuple(some)))
-    assert 'id="task-rte"' in page and 'id="teachers"' not in page
+    partial = replace(made, records=tuple(some))
+    found = report.render(partial, [*main_views(partial).values(), *run_views(partial)])
+    assert 'id="recipe"' in found and 'id="teacher_knowledge"' not in found and page != found
 
 
 def test_a_missing_prediction_is_named(made: Results, tmp_path: Path) -> None:
     with pytest.raises(MtkdError, match="no stored predictions"):
-        report.render(replace(made, folder=tmp_path))
+        publish(replace(made, folder=tmp_path))
+
+
+def test_degenerate_predictions_are_counted_at_the_top(made: Results) -> None:
+    first = made.records[0]
+    broken = (replace(first.scores[0], degenerate=True), *first.scores[1:])
+    records = (replace(first, scores=broken), *made.records[1:])
+    note = main_views(replace(made, records=records))["headline"].notes[-1]
+    assert note.startswith("Degenerate") and "predictions of 1 of" in note
+
+
+def test_verdicts_are_those_of_the_numbers() -> None:
+    gains = {"mtdnn": (0, 0, 0), "ensemble": (3, 3.1, 3.2), "mtdnn-kd": (-1, 0, 1.2)}
+    gains["no-teacher"] = (0, 1, 2.2)  # one point above the student, whatever the seed
+    rows = [
+        {"system": system, "task": "rte", "split": "dev", "metric": "accuracy"}
+        | {"value": 60.0 + gain, "seed": seed}
+        for system, found in gains.items()
+        for seed, gain in enumerate(found)
+    ]
+    scores = pd.DataFrame(rows)
+    dev, gain = tables.score_values(scores), tables.gain_values(scores, ["mtdnn-kd"])
+    view = headline_view(scores, dev, gain, "toy benchmark", [])
+    found = [re.sub(r" \(.*", "", note.split(": ")[1]) for note in view.notes[:3]]
+    assert found == ["gain", "no clear difference", "loss"]
+    assert "-1.0 [-1.0, -1.0] points, n = 3" in view.notes[2]
+    assert view.caption.startswith("Toy benchmark") and "toy benchmark" in view.title
 
 
 def test_deviations(tmp_path: Path) -> None:
@@ -260,14 +301,6 @@ def test_a_sure_and_right_classifier_is_calibrated() -> None:
 def test_calibration_refuses(rows: int, labels: int) -> None:
     with pytest.raises(MtkdError, match=f"for {labels} labels"):
         calibration.reliability(np.full((rows, 2), 0.5), np.zeros(labels))
-
-
-def test_confusion_is_the_mean_over_seeds() -> None:
-    label = np.array([0, 0, 1])
-    right = np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0]])
-    seeds = [evaluations.Outputs("rte", 1, right, label)]
-    seeds.append(evaluations.Outputs("rte", 2, right[:, ::-1], label))
-    assert evaluations.confusion(seeds).tolist() == [[1, 1], [0.5, 0.5]]
 
 
 def test_tasks_of_two_and_three_labels_are_pooled() -> None:

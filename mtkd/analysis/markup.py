@@ -8,6 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 NOTHING = "-"  # an empty cell
+TEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+)
 
 
 def values_csv(values: pd.DataFrame) -> str:
@@ -30,9 +34,14 @@ def markdown(frame: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     """A text frame as a Markdown table, first column left and the others right; notes below."""
     names = [str(name) for name in frame.columns]
     rule = [":--", *["--:"] * (len(names) - 1)]
-    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
+    rows = [[_plain(str(cell)) for cell in row] for row in frame.to_numpy()]
     table = "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
     return table + "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
+
+
+def _plain(cell: str) -> str:
+    """Text as one cell: no other column, line or element of HTML."""
+    return " ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
@@ -46,9 +55,7 @@ def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
 
 
 def _tex(text: object) -> str:
-    escaped = str(text)
-    for sign in "&%_#":
-        escaped = escaped.replace(sign, f"\\{sign}")
+    escaped = str(text).translate(TEX)
     # A minus before a digit is a minus sign, not a hyphen (the one in 1904-09482 is none).
     for before in ("[", "(", ", "):
         escaped = escaped.replace(f"{before}-", f"{before}$-$")

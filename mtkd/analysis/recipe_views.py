@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
+from mtkd.analysis.plotting import counted
 from mtkd.analysis.results import Results, times
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
 from mtkd.data.tasks import GLUE
+from mtkd.experiments.settings import EncoderSource
+from mtkd.experiments.task_sets import selection_tasks
+
+
+def run_views(results: Results) -> list[View]:
+    """What was run, in a few lines, and the tasks."""
+    recipe, tasks = results.recipe, results.tasks
+    missing = titles(task for task in recipe.tasks if task not in tasks)
+    data, multi = recipe.data, recipe.training
+    source = "a folder" if data.kind == "folder" else data.hub
+    if data.kind == "toy":
+        source = f"the embedded toy benchmark, seed {data.seed}, scale {data.scale:g}"
+    limit = f", at most {data.limit:,} training examples a task" if data.limit else ""
+    encoders = dict.fromkeys([recipe.encoder, *recipe.candidates.encoders])
+    facts = {
+        "Runs": f"{len(results.records)} of {len(results.runs)} finished",
+        "Seeds": ", ".join(map(str, recipe.seeds)),
+        "Data": source + limit,
+        "Tasks": titles(tasks) + (f"; not in the data: {missing}" if missing else ""),
+        "Encoders": "; ".join(f"{e}: {origin(recipe.encoders[e])}" for e in encoders),
+        "Training": f"{counted(multi.epochs, 'epoch')} on all tasks, then "
+        f"{counted(recipe.finetuning.epochs, 'epoch')} of fine-tuning on each",
+        "Teachers": f"the best {recipe.teachers.choose} multi-task models by the dev scores of "
+        f"{titles(selection_tasks(recipe, tasks))}; soft targets for "
+        f"{titles(results.teacher_tasks) or 'no task'}",
+    }
+    about = View(
+        "run",
+        "The recipe in short",
+        recipe.about or "All of it is in recipe.yaml.",
+        table=pd.DataFrame({"What": facts.keys(), "Value": facts.values()}),
+        section="recipe",
+    )
+    return [about, *data_view(results)]
+
+
+def titles(tasks: Iterable[str]) -> str:
+    return ", ".join(map(task_title, tasks))
+
+
+def origin(source: EncoderSource) -> str:
+    if source.pretrain:
+        return "pre-trained by the kit"
+    return source.hub or source.package or "from a folder"
 
 
 def data_view(results: Results) -> list[View]:
@@ -28,7 +75,7 @@ def data_view(results: Results) -> list[View]:
         rows.append(about | numbers)
     words = "How many examples each task has, its dev sets and its test sets together."
     table = pd.DataFrame(rows)
-    return [View("data", "The tasks", words, table=table, section="run")] if rows else []
+    return [View("data", "The tasks", words, table=table, section="recipe")] if rows else []
 
 
 def cost_views(results: Results) -> list[View]:

@@ -260,18 +260,6 @@ def direction(ours: Mapping[Any, Any], paper: float) -> str:
     return AS_PAPER if (found == GAIN) == (paper > 0) else AGAINST_PAPER
 
 
-def directions(gains: pd.DataFrame) -> list[str]:
-    """Which mean gains over MT-DNN go the paper's way, in lines; `gains` of `gain_values`."""
-    found: dict[str, list[str]] = {}
-    for system in dict.fromkeys(gains["system"]):
-        ours, paper = (find_row(gains, system, source, "mean") for source in (OURS, PAPER))
-        if ours and paper and (word := direction(ours, paper["value"])):
-            here = f"{cell(ours, signed=True)} points (n = {ours['n']})"
-            numbers = f"paper {decimal(paper['value'], 1, True)}, here {here}"
-            found.setdefault(word, []).append(f"{system_title(system)} ({numbers})")
-    return [f"Mean gain over MT-DNN, {word}: {'; '.join(names)}." for word, names in found.items()]
-
-
 def seed_counts(counts: pd.Series) -> str:
     if counts.empty:
         return NOTHING

@@ -19,7 +19,7 @@ SECTIONS = {  # what belongs together on a page, in its order
     "teachers": "What the teachers know",
     "studies": "Studies",
     "baselines": "Baselines taken apart",
-    "run": "What was run",
+    "recipe": "What was run",
     "cost": "What it cost",
 }
 

@@ -61,7 +61,7 @@ def results_page(reference: Path) -> str:
 def readme_block(folder: Path, place: str) -> str:
     """What the README shows of a recipe whose committed results are in `folder`, at `place`."""
     figure = f"![Dev scores of the main systems]({place}/figures/dev_scores.png)"
-    more = f"Every task, figure and study: [report.md]({place}/report.md)."
+    more = "Every task, figure and study: [results](results/README.md)."
     return "\n\n".join([BLOCK[0], headline(folder), more, figure, BLOCK[1]])
 
 

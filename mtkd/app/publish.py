@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtkd.analysis.ensemble_sizes import ensemble_views
 from mtkd.analysis.main_views import main_views
-from mtkd.analysis.recipe_views import data_view
+from mtkd.analysis.recipe_views import run_views
 from mtkd.analysis.results import Results
 from mtkd.analysis.study_views import study_views
 from mtkd.analysis.teacher_analysis import teacher_views
@@ -26,7 +26,7 @@ def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Pa
     """
     scores, folder = results.scores.round({"value": 6}), results.folder
     write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
-    views = [*(main_views(results) if main is None else main).values(), *data_view(results)]
+    views = [*(main_views(results) if main is None else main).values(), *run_views(results)]
     views += [*teacher_views(results), *study_views(results), *ensemble_views(results)]
     written = [path for view in views for path in write(view, folder)]
     pages = [write_gallery(results, views), write_report(results, views)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from itertools import groupby
@@ -18,16 +18,13 @@ from markupsafe import Markup
 
 from mtkd.analysis.main_views import data_title
 from mtkd.analysis.paper import SOURCES
-from mtkd.analysis.plotting import colour, counted
+from mtkd.analysis.plotting import colour
 from mtkd.analysis.recipe_views import cost_views
 from mtkd.analysis.results import Results
-from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import SECTIONS, View
 from mtkd.common import paths
 from mtkd.common.files import write_text
 from mtkd.experiments.recipes import as_yaml
-from mtkd.experiments.settings import EncoderSource
-from mtkd.experiments.task_sets import selection_tasks
 
 FOLDED = {"studies", "cost"}  # sections whose views open with a click
 PUBLISHED = tuple(f"({source})" for cells in SOURCES.values() for source in cells.values())
@@ -53,6 +50,7 @@ def write_report(results: Results, views: Sequence[View]) -> Path:
 
 def render(results: Results, views: Sequence[View]) -> str:
     """The page as HTML. The same views and records give the same text."""
+    recipe = results.recipe
     headline = [view for view in views if view.name == "headline"]
     rest = [*(view for view in views if view.name != "headline"), *cost_views(results)]
     repeated = repeated_notes(rest)
@@ -69,17 +67,16 @@ def render(results: Results, views: Sequence[View]) -> str:
     return templates.get_template("report.html.j2").render(
         style=own_file("report.css"),
         script=own_file("report.js"),
-        recipe=results.recipe,
-        data=data_title(results.recipe.data),
-        toy=results.recipe.data.kind == "toy",
+        recipe=recipe,
+        data=data_title(recipe.data),
+        toy=recipe.data.kind == "toy",
         headline=headline,
         hues=[colour(name) for view in headline for name in systems_of(view)],
         shared=[note for note in repeated if note not in top],
         said={*repeated, *(note for view in headline for note in view.notes)},
         sections=sections(rest),
         folded=FOLDED,
-        facts=facts(results),
-        settings=as_yaml(results.recipe),
+        settings=as_yaml(replace(recipe, data=replace(recipe.data, path=None))),
         deviations=deviations(paths.home() / "DEVIATIONS.md"),
     )
 
@@ -132,43 +129,6 @@ def split_cell(cell: str) -> tuple[str, str]:
     """ "81.2 [80.1, 82.3]" as 81.2 and [80.1, 82.3]; the same for parentheses."""
     number, *detail = re.split(r" (?=[\[(])", cell, maxsplit=1)
     return number, "".join(detail)
-
-
-# ---------------------------------------------------------------------------- what was run
-
-
-def facts(results: Results) -> dict[str, str]:
-    """What was run, in a few lines; the whole recipe is on the page, too."""
-    recipe, tasks = results.recipe, results.tasks
-    missing = titles(task for task in recipe.tasks if task not in tasks)
-    data, multi = recipe.data, recipe.training
-    source = data.path or data.hub
-    if data.kind == "toy":
-        source = f"the embedded toy benchmark, seed {data.seed}, scale {data.scale:g}"
-    limit = f", at most {data.limit:,} training examples a task" if data.limit else ""
-    encoders = dict.fromkeys([recipe.encoder, *recipe.candidates.encoders])
-    return {
-        "Runs": f"{len(results.records)} of {len(results.runs)} finished",
-        "Seeds": ", ".join(map(str, recipe.seeds)),
-        "Data": source + limit,
-        "Tasks": titles(tasks) + (f"; not in the data: {missing}" if missing else ""),
-        "Encoders": "; ".join(f"{e}: {origin(recipe.encoders[e])}" for e in encoders),
-        "Training": f"{counted(multi.epochs, 'epoch')} on all tasks, then "
-        f"{counted(recipe.finetuning.epochs, 'epoch')} of fine-tuning on each",
-        "Teachers": f"the best {recipe.teachers.choose} multi-task models by the dev scores of "
-        f"{titles(selection_tasks(recipe, tasks))}; soft targets for "
-        f"{titles(results.teacher_tasks) or 'no task'}",
-    }
-
-
-def titles(tasks: Iterable[str]) -> str:
-    return ", ".join(map(task_title, tasks))
-
-
-def origin(source: EncoderSource) -> str:
-    if source.pretrain:
-        return "pre-trained by the kit"
-    return source.hub or source.package or "from a folder"
 
 
 def deviations(path: Path) -> Markup | None:

@@ -110,7 +110,7 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) ->
             number = f"{tables.cell(row, signed=True)} points, n = {row['n']}"
             said.append(f"{words}: {verdict} ({number}).")
     kept = tables.find_row(gains, STUDENT, tables.OURS, tables.RECOVERED)
-    if kept:
+    if kept and kept["n"] >= MIN_SEEDS:
         share = tables.cell(kept, signed=False, percent=True)
         said.append(f"Of the ensemble's gain the student keeps {share}.")
     return said

@@ -17,7 +17,7 @@ from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.metrics import glue_score
 from mtkd.data.tasks import GLUE, Examples, scored_as
 from mtkd.experiments.records import Record, Score, collect
-from mtkd.experiments.systems import slices as auxiliary
+from mtkd.experiments.systems import metal_slices as auxiliary
 from mtkd.experiments.systems.metal import mean_outputs
 
 TEXT = st.text("ab c?", max_size=30)

@@ -1,27 +1,29 @@
 """What the README shows is what the committed results say."""
 
 import re
+import shutil
 
-from mtkd.app.gallery import CAPTIONS, gallery, readme_block
+from mtkd.app.gallery import update_pages
 from mtkd.common import paths
+from mtkd.common.files import write_text
 from mtkd.experiments import recipes
 from mtkd.experiments.plans import expand
 from mtkd.experiments.runs import NOTEBOOKS
 from mtkd.experiments.studies.registry import named
 
 README = (paths.home() / "README.md").read_text(encoding="utf-8")
-DEMO = paths.REFERENCE / "demo"
 
 
-def test_table_and_figure_are_those_of_the_committed_results():
-    assert readme_block(DEMO) in README
-
-
-def test_gallery_is_that_of_the_committed_results():
-    page = paths.home() / "results" / "README.md"
-    assert page.read_text(encoding="utf-8") == gallery(DEMO)
-    assert {path.stem for path in (DEMO / "figures").glob("*.svg")} <= set(CAPTIONS)
-    for target in re.findall(r"\]\(([^)#]+)\)", gallery(DEMO)):
+def test_pages_are_those_of_the_committed_results(tmp_path):
+    page = tmp_path / "results" / "README.md"
+    write_text(tmp_path / "README.md", README)
+    shutil.copytree(paths.REFERENCE, tmp_path / "results" / "reference")
+    update_pages(tmp_path, tmp_path / "results" / "reference")
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == README
+    found = page.read_text(encoding="utf-8")
+    assert found == (paths.home() / "results" / "README.md").read_text(encoding="utf-8")
+    assert all(f"## `{folder.name}`" in found for folder in paths.REFERENCE.iterdir())
+    for target in re.findall(r"\]\(([^)#]+)\)", found):
         assert (page.parent / target).is_file(), target
 
 

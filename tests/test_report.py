@@ -13,14 +13,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mtkd.analysis import calibration, evaluations, tables
+from mtkd.analysis.main_views import INTERVALS, PAPER_NOTE, headline_view, main_views
+from mtkd.analysis.paper import PAPER
+from mtkd.analysis.recipe_views import run_views
 from mtkd.analysis.results import Results
-from mtkd.app import report, report_parts
+from mtkd.app import report
 from mtkd.app.publish import publish
-from mtkd.app.report_parts import Cell
 from mtkd.common.errors import MtkdError
+from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import load_recipe
@@ -41,9 +45,6 @@ STAGES = {
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-
-
-# ---------------------------------------------------------------------------- made-up results
 
 
 def write_glue(root: Path) -> None:
@@ -76,23 +77,13 @@ def finished(run: Run, systems: Sequence[str]) -> Record:
     if run.stage == "teachers":
         chosen = {"encoder": "cased", "dropout": 0.1, "score": 71.0}
         details |= {"ranking": [chosen] * 2, "members": [(run.run_id, "ensemble")]}
-    return Record(
-        run.run_id,
-        run.config_id,
-        "smoke",
-        run.stage,
-        run.variant,
-        run.seed,
-        {parent.run_id: "" for parent in run.parents},
-        {"distillation": {"hard_weight": 0.5}},
-        "",
-        scores=scores,
-        details=details,
-        wall_seconds=61.0,
-        training_seconds=30.0,
-        peak_memory_mib=512.0,
-        environment={"python": ATTACK, "commit": None, "packages": {"torch": "2"}},
+    parents = {parent.run_id: "" for parent in run.parents}
+    settings = {"distillation": {"hard_weight": 0.5}}
+    record = Record(
+        run.run_id, run.config_id, "smoke", run.stage, run.variant, run.seed, parents, settings, ""
     )
+    environment = {"python": ATTACK, "commit": None, "packages": {"torch": "2"}}
+    return replace(record, scores=scores, details=details, environment=environment)
 
 
 def predict(folder: Path, run: Run, system: str) -> None:
@@ -101,17 +92,10 @@ def predict(folder: Path, run: Run, system: str) -> None:
     for task in TASKS:
         for split in ("train", "dev") if system == "ensemble" else ("dev",):
             values = random.normal(size=(SIZE, max(len(GLUE[task].labels), 1)))
-            targets.write_predictions(
-                prediction_file(folder, run.run_id, system, task, split),
-                targets.Predictions(
-                    task,
-                    split,
-                    GLUE[task].labels,
-                    np.arange(SIZE),
-                    values.astype(np.float32),
-                    run.run_id,
-                ),
-            )
+            path = prediction_file(folder, run.run_id, system, task, split)
+            logits = values.astype(np.float32)
+            stored = (task, split, GLUE[task].labels, np.arange(SIZE), logits, run.run_id)
+            targets.write_predictions(path, targets.Predictions(*stored))
 
 
 @pytest.fixture(scope="module")
@@ -154,73 +138,104 @@ class Elements(HTMLParser):
         self.text += data
 
 
-# ---------------------------------------------------------------------------- the page
-
-
-def test_every_part_is_there(page: str) -> None:
+def test_every_view_is_there(made: Results, page: str) -> None:
     elements = Elements(page)
     ids = {given["id"] for _, given in elements.found if "id" in given}
-    assert ids >= {"run", "results", "gain", "learning", "teachers", "tasks", "calibration"}
-    assert ids >= {"cost", "environment", "deviations", "task-stsb", "task-rte"}
+    written = {path.stem for path in made.folder.glob("[tf]*/*.*")}  # tables, figures
+    assert written - {"headline"} <= ids and {"cost", "environment", "deviations"} <= ids
     linked = {given["href"] for tag, given in elements.found if tag == "a"}
     assert {href[1:] for href in linked if href and href.startswith("#")} <= ids
-    assert page.count("<h2>MT-DNN-KD</h2>") == 1 and "71.5" in page  # 60 + 10 + 1.5
-    assert "training example" in elements.text and "Confusion matrix of MT-DNN-KD on RTE" in page
+    assert page.count("<h3>MT-DNN-KD</h3>") == 1 and "71.5" in page  # 60 + 10 + 1.5
+    pictures = [given for tag, given in elements.found if tag == "img"]
+    assert len(pictures) == len(list((made.folder / "figures").glob("*.svg")))
+    assert all(given["alt"] for given in pictures)
+    markdown = (made.folder / "report.md").read_text(encoding="utf-8")
+    assert all(f"(figures/{path.name})" in markdown for path in made.folder.glob("figures/*.svg"))
+    # What many views say is said once.
+    assert elements.text.count(INTERVALS) == elements.text.count(PAPER_NOTE) == 1
 
 
 def test_same_records_same_bytes(made: Results, page: str) -> None:
-    assert publish(made)[-1].read_text(encoding="utf-8") == page
+    before = {path: path.read_bytes() for path in publish(made)}
+    assert {path: path.read_bytes() for path in publish(made)} == before
+    assert before[made.folder / "report.html"].decode() == page
 
 
-def test_text_from_data_is_escaped(page: str) -> None:
+def test_text_from_data_is_escaped(made: Results, page: str) -> None:
     elements = Elements(page)
     assert ATTACK not in page and html.escape(ATTACK) in page
     assert page.count(html.escape(ATTACK)) >= 3  # the recipe, the environment, the examples
     assert [tag for tag, _ in elements.found].count("script") == 1
+    assert ATTACK not in (made.folder / "tables" / "doubted_labels.md").read_text(encoding="utf-8")
     assert not any(name.startswith("on") for _, given in elements.found for name in given)
 
 
-def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+def test_nothing_is_loaded_from_elsewhere_and_it_can_be_dark(page: str) -> None:
     for tag, given in Elements(page).found:
         for name in ("src", "srcset", "href", "data", "poster"):
             if name in given and tag != "a":
                 assert (given[name] or "").startswith("data:"), (tag, given[name])
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|import\(", page)
+    assert "prefers-color-scheme: dark" in page and 'content="light dark"' in page
 
 
-def test_pictures_say_what_they_show(page: str) -> None:
-    pictures = [given for tag, given in Elements(page).found if tag == "img"]
-    assert len(pictures) > 3 * len(TASKS) + len(GAIN)
-    assert all(given["alt"] for given in pictures)
+def test_the_toy_benchmark_is_named(made: Results, page: str) -> None:
+    toy = report.render(replace(made, recipe=replace(made.recipe, data=DataSource())), [])
+    heading = re.compile("<title>.*</title>")
+    assert "toy benchmark" in heading.findall(toy)[0] and "GLUE" not in heading.findall(toy)[0]
+    assert 'class="badge"' in toy and 'class="badge"' not in page
 
 
-def test_cells_split_at_the_interval() -> None:
-    assert report_parts.split_cell("81.2 [80.1, 82.3]") == Cell("81.2", "[80.1, 82.3]")
-    assert report_parts.split_cell("86.9 (87.1/86.7)") == Cell("86.9", "(87.1/86.7)")
-    assert report_parts.split_cell("a [b] (c)") == Cell("a", "[b] (c)")
-    assert report_parts.split_cell("-") == Cell("-")
-
-
-def test_paper_rows_are_marked(made: Results) -> None:
-    rows = report_parts.sheet(tables.printed(tables.score_values(made.scores)), "dev").rows
-    assert [row.paper for row in rows].count(True) == 4
+def test_tables_are_laid_out_by_what_they_hold() -> None:
+    ours = ["A", "81.2 [80.1, 82.3]", "a [b] (c)", "-"]
+    papers = [f"A ({PAPER})", "-", "-", "56 % [-9, 91]"]
+    found = report.sheet(pd.DataFrame([ours, papers], columns=["System", "x", "y", "z"]))
+    assert found.text == (True, False, True, False) and found.published == (False, True)
+    assert found.rows[0] == (("A", ""), ("81.2", "[80.1, 82.3]"), ("a [b] (c)", ""), ("-", ""))
+    assert found.rows[1][0] == ("A", f"({PAPER})") and found.rows[1][3] == ("56 %", "[-9, 91]")
 
 
 @pytest.mark.parametrize("stage", ["baselines", "mtdnn", "distill", "candidates"])
-def test_some_of_the_runs_are_a_page_too(made: Results, stage: str) -> None:
+def test_some_of_the_runs_are_a_page_too(made: Results, page: str, stage: str) -> None:
+    some = [record for record in made.records if record.stage == stage]
     if stage == "candidates":
         run = next(run for run in made.runs if run.stage == "mtdnn")
         score = Score("candidate-cased-d0.1", "rte", "dev", "accuracy", 60.0, SIZE)
         some = [replace(finished(run, ()), scores=(score,))]
-    else:
-        some = [record for record in made.records if record.stage == stage]
-    page = report.render(replace(made, records=tuple(some)))
-    assert 'id="task-rte"' in page and 'id="teachers"' not in page
+    partial = replace(made, records=tuple(some))
+    found = report.render(partial, [*main_views(partial).values(), *run_views(partial)])
+    assert 'id="recipe"' in found and 'id="teacher_knowledge"' not in found and page != found
 
 
 def test_a_missing_prediction_is_named(made: Results, tmp_path: Path) -> None:
     with pytest.raises(MtkdError, match="no stored predictions"):
-        report.render(replace(made, folder=tmp_path))
+        publish(replace(made, folder=tmp_path))
+
+
+def test_degenerate_predictions_are_counted_at_the_top(made: Results) -> None:
+    first = made.records[0]
+    broken = (replace(first.scores[0], degenerate=True), *first.scores[1:])
+    records = (replace(first, scores=broken), *made.records[1:])
+    note = main_views(replace(made, records=records))["headline"].notes[-1]
+    assert note.startswith("Degenerate") and "predictions of 1 of" in note
+
+
+def test_verdicts_are_those_of_the_numbers() -> None:
+    gains = {"mtdnn": (0, 0, 0), "ensemble": (3, 3.1, 3.2), "mtdnn-kd": (-1, 0, 1.2)}
+    gains["no-teacher"] = (0, 1, 2.2)  # one point above the student, whatever the seed
+    rows = [
+        {"system": system, "task": "rte", "split": "dev", "metric": "accuracy"}
+        | {"value": 60.0 + gain, "seed": seed}
+        for system, found in gains.items()
+        for seed, gain in enumerate(found)
+    ]
+    scores = pd.DataFrame(rows)
+    dev, gain = tables.score_values(scores), tables.gain_values(scores, ["mtdnn-kd"])
+    view = headline_view(scores, dev, gain, "toy benchmark", [])
+    found = [re.sub(r" \(.*", "", note.split(": ")[1]) for note in view.notes[:3]]
+    assert found == ["gain", "no clear difference", "loss"]
+    assert "-1.0 [-1.0, -1.0] points, n = 3" in view.notes[2]
+    assert view.caption.startswith("Toy benchmark") and "toy benchmark" in view.title
 
 
 def test_deviations(tmp_path: Path) -> None:
@@ -234,40 +249,15 @@ def test_deviations(tmp_path: Path) -> None:
     assert "<script" not in found and "<img" not in found and found.count("<table>") == 1
 
 
-# ---------------------------------------------------------------------------- numbers
-
-
 def test_calibration_by_hand() -> None:
     # Confidences 0.6, 0.8, 0.8, 1.0 in five bins of 0.2: (0.4, 0.6], (0.6, 0.8] and (0.8, 1].
     probabilities = np.array([[0.6, 0.4], [0.2, 0.8], [0.8, 0.2], [1.0, 0.0]])
     found = calibration.reliability(probabilities, np.array([1, 1, 1, 0]), bins=5)
     assert found.count.tolist() == [0, 0, 1, 2, 1]
-    np.testing.assert_allclose(found.confidence[2:], [0.6, 0.8, 1.0])
-    np.testing.assert_allclose(found.accuracy[2:], [0.0, 0.5, 1.0])
-    assert np.isnan(found.accuracy[:2]).all()
     # (1 * |0 - 0.6| + 2 * |0.5 - 0.8| + 1 * |1 - 1|) / 4
     assert calibration.calibration_error(found) == pytest.approx(0.3)
     assert calibration.mean_confidence(found) == pytest.approx(0.8)
     assert calibration.mean_accuracy(found) == pytest.approx(0.5)
-
-
-def test_a_sure_and_right_classifier_is_calibrated() -> None:
-    found = calibration.reliability(np.eye(3), np.arange(3))
-    assert calibration.calibration_error(found) == 0 and len(found.count) == calibration.BINS
-
-
-@pytest.mark.parametrize(("rows", "labels"), [(2, 3), (0, 0)])
-def test_calibration_refuses(rows: int, labels: int) -> None:
-    with pytest.raises(MtkdError, match=f"for {labels} labels"):
-        calibration.reliability(np.full((rows, 2), 0.5), np.zeros(labels))
-
-
-def test_confusion_is_the_mean_over_seeds() -> None:
-    label = np.array([0, 0, 1])
-    right = np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0]])
-    seeds = [evaluations.Outputs("rte", 1, right, label)]
-    seeds.append(evaluations.Outputs("rte", 2, right[:, ::-1], label))
-    assert evaluations.confusion(seeds).tolist() == [[1, 1], [0.5, 0.5]]
 
 
 def test_tasks_of_two_and_three_labels_are_pooled() -> None:
@@ -280,35 +270,22 @@ def test_tasks_of_two_and_three_labels_are_pooled() -> None:
     assert evaluations.pooled_reliability([other]) is None
 
 
-# ---------------------------------------------------------------------------- in a browser
-
-BEFORE = """<script>
-window.problems = [];
-addEventListener("error", (event) => problems.push(String(event.message || event.target)), true);
-console.error = (...words) => problems.push(words.join(" "));
-</script>"""
-AFTER = """<script>
+# A window of Chromium is at least 500 pixels wide, so the page is looked at in a frame. The probe
+# sorts the first table by its second column, three times.
+PROBE = """<script>
 addEventListener("load", () => {
   const table = document.querySelector("#results table");
   const header = table.tHead.rows[0].cells[1];
   const column = () => [...table.tBodies[0].rows].map((row) => parseFloat(row.cells[1].innerText));
-  const states = [[header.getAttribute("aria-sort"), column()]];
+  const states = [column()];
   for (let click = 0; click < 3; click++) {
     header.querySelector("button").click();
-    states.push([header.getAttribute("aria-sort"), column()]);
+    states.push(column());
   }
-  const pictures = [...document.images];
-  parent.postMessage({
-    problems,
-    states,
-    pictures: pictures.length,
-    missing: pictures.filter((one) => !one.complete || !one.naturalWidth).length,
-    window: innerWidth,
-    width: document.documentElement.scrollWidth,
-  }, "*");
+  const missing = [...document.images].filter((one) => !one.complete || !one.naturalWidth).length;
+  parent.postMessage([states, missing, document.documentElement.scrollWidth], "*");
 });
 </script>"""
-# A window of Chromium is at least 500 pixels wide, so the page is looked at in a frame.
 FRAME = """<!doctype html><body><iframe src="page.html" width="390" height="800"
 style="border: 0"></iframe><script>
 addEventListener("message", (event) => {
@@ -321,21 +298,17 @@ addEventListener("message", (event) => {
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on the PATH")
 def test_in_a_browser_as_wide_as_a_phone(page: str, tmp_path: Path) -> None:
-    probed = page.replace("<head>", "<head>" + BEFORE).replace("</body>", AFTER + "</body>")
-    (tmp_path / "page.html").write_text(probed, encoding="utf-8")
+    (tmp_path / "page.html").write_text(page.replace("</body>", PROBE + "</body>"), "utf-8")
     (tmp_path / "frame.html").write_text(FRAME, encoding="utf-8")
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
     command += ["--virtual-time-budget=10000", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [*command, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=180
     )
     answer = re.search(r"<pre>(.*?)</pre>", done.stdout, re.S)
     assert answer, done.stderr[-2000:]
-    seen = json.loads(html.unescape(answer[1]))
-    assert seen["problems"] == []
-    assert seen["pictures"] > 0 and seen["missing"] == 0
-    assert seen["window"] == 390 and seen["width"] <= 390
-    names, columns = zip(*seen["states"], strict=True)
-    assert names == ("none", "ascending", "descending", "none")
-    assert columns[1] == sorted(columns[0]) and columns[2] == sorted(columns[0], reverse=True)
-    assert columns[3] == columns[0] and len(set(columns[0])) > 2
+    (first, up, down, again), missing, width = json.loads(html.unescape(answer[1]))
+    assert missing == 0 and width <= 390
+    assert up == sorted(first) and down == sorted(first, reverse=True)
+    assert again == first and len(set(first)) > 2

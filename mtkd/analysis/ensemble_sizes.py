@@ -45,6 +45,7 @@ def ensemble_views(results: Results) -> list[View]:
             table=printed(values, MEASURES, names=sizes, first="Teachers"),
             values=values,
             figure=lines_figure(points, "teachers in the ensemble", "ensemble's score, points"),
+            section="studies",
         )
     ]
 

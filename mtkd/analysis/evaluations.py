@@ -95,18 +95,6 @@ def dev_slices(results: Results, task: str, gold: Gold) -> dict[str, np.ndarray]
     return slices_of(*(load_examples(results.recipe.data, GLUE[task], one) for one in splits))
 
 
-def confusion(outputs: Sequence[Outputs]) -> np.ndarray:
-    """Predictions by gold label (rows) and predicted label (columns), mean counts over seeds.
-
-    `outputs` are of one classification task, one item per seed; returns float64 (C, C).
-    """
-    classes = len(GLUE[outputs[0].task].labels)
-    total = np.zeros((classes, classes))
-    for one in outputs:
-        np.add.at(total, (one.label.astype(np.int64), one.values.argmax(axis=1)), 1)
-    return total / len(outputs)
-
-
 def pooled_reliability(outputs: Sequence[Outputs]) -> Reliability | None:
     """Reliability of all class predictions together; None if there are none."""
     classes = [one for one in outputs if GLUE[one.task].labels]

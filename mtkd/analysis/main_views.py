@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from mtkd.analysis import baseline_tables, figures, tables
 from mtkd.analysis.evaluations import slice_values
+from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.paper import PAPER, RELEASED
 from mtkd.analysis.results import Results, teacher_knowledge
-from mtkd.analysis.statistics import MIN_SEEDS
-from mtkd.analysis.systems import STILTS, system_title, task_title
+from mtkd.analysis.statistics import MIN_SEEDS, estimate, mean_score, paired, score_matrix
+from mtkd.analysis.systems import (
+    ENSEMBLE,
+    NO_TEACHER,
+    REFERENCE,
+    STILTS,
+    STUDENT,
+    system_title,
+    task_title,
+)
 from mtkd.analysis.views import View
+from mtkd.data.loading import DataSource
 from mtkd.data.tasks import is_dev
 from mtkd.experiments.records import Record
 
+STORY = ("bert", REFERENCE, ENSEMBLE, STUDENT, NO_TEACHER)  # the paper's, and the control
 INTERVALS = (
-    "Mean over seeds with the 95 % interval of Student's t in brackets; below "
-    f"{MIN_SEEDS} seeds the single seeds are in parentheses."
+    "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), below "
+    f"{MIN_SEEDS} seeds the single seeds in parentheses."
 )
 PAPER_NOTE = (
     f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per "
@@ -33,9 +44,11 @@ def main_views(results: Results) -> dict[str, View]:
     """
     scores, records = results.main_scores, results.records
     dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
+    broken = degenerate_note(records, dev)
     found = [
+        headline_view(scores, dev, gains, data_title(results.recipe.data), broken),
         summary_view(dev, gains),
-        *dev_views(dev, degenerate_note(records, dev)),
+        *dev_views(dev, broken),
         test_view(tables.score_values(scores, "test")),
         *gain_views(gains, results.teacher_tasks),
         *baseline_views(results),
@@ -46,6 +59,61 @@ def main_views(results: Results) -> dict[str, View]:
         for view in found
         if view.figure is not None or (view.table is not None and len(view.table))
     }
+
+
+def data_title(source: DataSource) -> str:
+    """What the scores are of, in the words of a title."""
+    return "toy benchmark" if source.kind == "toy" else "GLUE"
+
+
+def headline_view(
+    scores: pd.DataFrame, dev: pd.DataFrame, gains: pd.DataFrame, data: str, broken: list[str]
+) -> View:
+    """The paper's four systems and the control, with what their differences say."""
+    systems = [name for name in STORY if tables.find_row(dev, name, tables.OURS, "mean")]
+    table, title = [], tables.mean_title(tables.tasks_of(dev))
+    for system in systems:
+        own = tables.find_row(dev, system, tables.OURS, "mean")
+        gain, paper = (
+            tables.find_row(gains, system, source, "mean") for source in (tables.OURS, PAPER)
+        )
+        line = {"System": system_title(system), title: tables.cell(own, signed=False)}
+        line |= {"Gain over MT-DNN": tables.cell(gain, signed=True)}
+        line |= {"Paper's gain": tables.cell(paper, signed=True)}
+        table.append(line | {"n": str(own["n"]) if own else NOTHING})
+    return View(
+        "headline",
+        f"Single models, ensemble, student: {data}",
+        f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. "
+        f"{INTERVALS} The paper's gains are of BERT-large on GLUE: compare directions, not levels.",
+        (*verdicts(scores, gains, tables.tasks_of(dev)), *broken),
+        pd.DataFrame(table),
+        dev[dev["system"].isin(systems) & (dev["task"] == "mean")],
+    )
+
+
+def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
+    """What the ensemble and the student gain, and over what: one sentence each."""
+    means = [mean_score(score_matrix(scores, name), tasks) for name in (STUDENT, NO_TEACHER)]
+    control = tables.row_of(STUDENT, tables.OURS, "mean", estimate(paired(*means)))
+    ensemble, student = (
+        tables.find_row(gains, name, tables.OURS, "mean") for name in (ENSEMBLE, STUDENT)
+    )
+    said = []
+    for words, row in (
+        ("The ensemble against a single MT-DNN", ensemble),
+        ("The student against MT-DNN", student),
+        ("The student against the identical student without teachers", control),
+    ):
+        if row and row["n"]:
+            verdict = tables.verdict(row) or "too few seeds for a verdict"
+            number = f"{tables.cell(row, signed=True)} points, n = {row['n']}"
+            said.append(f"{words}: {verdict} ({number}).")
+    kept = tables.find_row(gains, STUDENT, tables.OURS, tables.RECOVERED)
+    if kept and kept["n"] >= MIN_SEEDS:
+        share = tables.cell(kept, signed=False, percent=True)
+        said.append(f"Of the ensemble's gain the student keeps {share}.")
+    return said
 
 
 def summary_view(dev: pd.DataFrame, gains: pd.DataFrame) -> View:
@@ -60,7 +128,7 @@ def summary_view(dev: pd.DataFrame, gains: pd.DataFrame) -> View:
 def dev_views(dev: pd.DataFrame, broken: list[str]) -> list[View]:
     notes = [mean_note(dev), INTERVALS, PAPER_NOTE, *broken]
     if "glue" in set(dev["task"]):
-        notes.append("GLUE: mean over nine tasks, with WNLI answered by its majority class.")
+        notes.append("Mean of 9: with WNLI answered by its majority class.")
     if set(STILTS) & set(dev["system"]):
         notes.append(
             f"{RELEASED[0].upper()}{RELEASED[1:]}: github.com/zphang/bert_on_stilts, "
@@ -119,10 +187,10 @@ def test_view(test: pd.DataFrame) -> View:
         "Every system on the test sets, the paper's row under ours, published rows last.",
         (
             mean_note(test),
-            "GLUE: the leaderboard's mean over nine tasks, with WNLI answered by its majority "
-            "class, as it is in an upload. AX: three-class Matthews, not in any mean.",
-            "Paper: Table 2 of arXiv:1904.09482, the leaderboard in 2019, GLUE as printed. Rows "
-            "marked (paper) without one of ours above are published numbers only.",
+            "Mean of 9: the leaderboard's mean, with WNLI answered by its majority class, as it "
+            "is in an upload. AX: three-class Matthews, not in any mean.",
+            "Paper: Table 2 of arXiv:1904.09482, the leaderboard in 2019, its mean as printed. "
+            "Rows marked (paper) without one of ours above are published numbers only.",
             INTERVALS,
         ),
         tables.printed(test),
@@ -137,6 +205,7 @@ def gain_views(gains: pd.DataFrame, teacher_tasks: tuple[str, ...]) -> list[View
         "MT-DNN-KD less MT-DNN, paired by seed. Right of the line the student is better. Shaded "
         "tasks have a teacher; the others can gain through the shared encoder only.",
         figure=figures.gain(gains, teacher_tasks),
+        section="gain",
     )
     ablation = View(
         "ablation",
@@ -153,6 +222,7 @@ def gain_views(gains: pd.DataFrame, teacher_tasks: tuple[str, ...]) -> list[View
         tables.printed_gains(gains),
         gains,
         figures.ablation(gains),
+        "gain",
     )
     return [plot, ablation]
 
@@ -169,6 +239,7 @@ def baseline_views(results: Results) -> list[View]:
             (INTERVALS,),
             tables.printed_gains(stilts),
             stilts,
+            section="baselines",
         ),
         View(
             "qnli",
@@ -182,6 +253,7 @@ def baseline_views(results: Results) -> list[View]:
                 first="QNLI, single task",
             ),
             qnli,
+            section="baselines",
         ),
         View(
             "slices",
@@ -190,6 +262,7 @@ def baseline_views(results: Results) -> list[View]:
             (INTERVALS,),
             tables.printed(slices, {task: task for task in slices["task"]}),
             slices,
+            section="baselines",
         ),
     ]
 
@@ -203,6 +276,7 @@ def training_views(results: Results) -> list[View]:
             "Mean dev score by epoch of the multi-task trainings. Thin lines are seeds, thick ones "
             "their mean.",
             figure=figures.learning_curves(results.records),
+            section="gain",
         ),
     ]
     if knowledge:
@@ -212,6 +286,7 @@ def training_views(results: Results) -> list[View]:
             "Entropy of the soft targets of training examples, where the given label is right and "
             "where it is wrong (the toy benchmark knows). Mass on the right means no idea.",
             figure=figures.teacher_knowledge(knowledge),
+            section="teachers",
         )
         views.insert(1, plot)
     return views

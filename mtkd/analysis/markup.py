@@ -8,6 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 NOTHING = "-"  # an empty cell
+TEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+)
 
 
 def values_csv(values: pd.DataFrame) -> str:
@@ -30,6 +34,11 @@ def markdown(frame: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     """A text frame as a Markdown table, first column left and the others right; notes below."""
     names = [str(name) for name in frame.columns]
     rule = [":--", *["--:"] * (len(names) - 1)]
-    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
+    rows = [[_plain(str(cell)) for cell in row] for row in frame.to_numpy()]
     table = "".join(f"| {' | '.join(row)} |\n" for row in [names, rule, *rows])
     return table + "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
+
+
+def _plain(cell: str) -> str:
+    """Text as one cell: no other column, line or element of HTML."""
+    return " ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;")

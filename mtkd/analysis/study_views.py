@@ -46,13 +46,15 @@ def study_view(results: Results, study: Study) -> View | None:
         title=study.title,
         caption=f"{study.question} {study.see}",
         notes=(
-            f"{READING} Scores are means over the dev sets of {tasks}.",
+            READING,
+            f"Scores are means over the dev sets of {tasks}.",
             study.budget,
             SELECTION,
         ),
         table=study_table(study, values, costs),
         values=values,
         figure=curves(study, values, costs) if study.curve else forest(study, values),
+        section="studies",
     )
 
 

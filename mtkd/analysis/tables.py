@@ -43,7 +43,7 @@ from mtkd.data.tasks import DIAGNOSTIC, TASKS
 OURS = "this run"
 VALUES = ["system", "source", "task", "value", "low", "high", "n", "points"]
 RECOVERED = "recovered"
-BESIDE = {"mean": "Mean", "glue": "GLUE", RECOVERED: "Ensemble's gain kept"}  # of the tasks
+BESIDE = {"mean": "Mean", "glue": "Mean of 9", RECOVERED: "Ensemble's gain kept"}  # of the tasks
 GAIN, LOSS, UNCLEAR = "gain", "loss", "no clear difference"
 AS_PAPER, AGAINST_PAPER = "as in the paper", "other than in the paper"
 
@@ -230,7 +230,7 @@ def columns_of(values: pd.DataFrame) -> dict[str, str]:
     """Titles of a table's columns: the tasks, their mean, and what else there is."""
     tasks, present = tasks_of(values), set(values["task"])
     titles = {task: task_title(task) for task in tasks} | {"mean": mean_title(tasks)}
-    others = {DIAGNOSTIC: task_title(DIAGNOSTIC), "glue": "GLUE", RECOVERED: BESIDE[RECOVERED]}
+    others = {DIAGNOSTIC: task_title(DIAGNOSTIC)} | {t: BESIDE[t] for t in ("glue", RECOVERED)}
     return titles | {task: title for task, title in others.items() if task in present}
 
 
@@ -279,18 +279,6 @@ def direction(ours: Mapping[Any, Any], paper: float) -> str:
     if found not in (GAIN, LOSS):
         return found
     return AS_PAPER if (found == GAIN) == (paper > 0) else AGAINST_PAPER
-
-
-def directions(gains: pd.DataFrame) -> list[str]:
-    """Which mean gains over MT-DNN go the paper's way, in lines; `gains` of `gain_values`."""
-    found: dict[str, list[str]] = {}
-    for system in dict.fromkeys(gains["system"]):
-        ours, paper = (find_row(gains, system, source, "mean") for source in (OURS, PAPER))
-        if ours and paper and (word := direction(ours, paper["value"])):
-            here = f"{cell(ours, signed=True)} points (n = {ours['n']})"
-            numbers = f"paper {decimal(paper['value'], 1, True)}, here {here}"
-            found.setdefault(word, []).append(f"{system_title(system)} ({numbers})")
-    return [f"Mean gain over MT-DNN, {word}: {'; '.join(names)}." for word, names in found.items()]
 
 
 def seed_counts(counts: pd.Series) -> str:

@@ -7,11 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mtkd.analysis.calibration import calibration_error
+from mtkd.analysis.calibration import calibration_error, mean_accuracy, mean_confidence
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
-from mtkd.analysis.results import Results, finished_teachers, training_targets
+from mtkd.analysis.markup import NOTHING
+from mtkd.analysis.results import (
+    Results,
+    finished_teachers,
+    open_teachers,
+    surprising_examples,
+    training_targets,
+)
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
 from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
@@ -25,14 +32,17 @@ NOISE = {
 HABITS = {
     "agreement": "Answers as the ensemble, % of dev examples",
     "calibration": "Calibration error, %",
+    "too_sure": "Confidence less accuracy, %",
 }
+DOUBTS = 3  # examples shown of each task
 
 
 def teacher_views(results: Results) -> list[View]:
-    """What the soft targets say of wrong labels, and what the systems have of the ensemble."""
+    """Who teaches, what the soft targets say of labels, what the systems have of the ensemble."""
     noise, habits = label_noise(results), system_habits(results)
     tasks = {task: task_title(task) for task in noise["system"]}
     systems = {system: system_title(system) for system in habits["system"]}
+    shown = {name: HABITS[name] for name in ("agreement", "calibration")}
     views = [
         View(
             name="label_noise",
@@ -44,19 +54,77 @@ def teacher_views(results: Results) -> list[View]:
             table=printed(noise, NOISE, names=tasks, first="Task"),
             values=noise,
             figure=rows_figure(noise, tasks, NOISE, hues=dict.fromkeys(tasks, BLUE)),
+            section="teachers",
         ),
         View(
             name="agreement",
             title="Does the student answer as its teachers do?",
             caption="How many dev examples a system answers as the ensemble does (mean over "
             "classification tasks), and whether its probabilities mean what they say.",
-            notes=("Calibration error is the expected one (ECE) of all class predictions.",),
-            table=printed(habits, HABITS),
+            notes=(
+                "Calibration error is the expected one (ECE, arXiv:1706.04599) of all class "
+                "predictions. Confidence is the mean probability of the answer: above the "
+                "accuracy a system is too sure of itself.",
+            ),
+            table=printed(habits, HABITS, signed=("too_sure",)),
             values=habits,
-            figure=rows_figure(habits, systems, HABITS),
+            figure=rows_figure(habits, systems, shown),
+            section="teachers",
         ),
     ]
-    return [view for view in views if view.values is not None and len(view.values)]
+    found = [view for view in views if view.values is not None and len(view.values)]
+    return [*chosen_teachers(results), *doubted_labels(results), *found]
+
+
+def chosen_teachers(results: Results) -> list[View]:
+    """The candidates that teach, by seed; empty before any teachers are finished."""
+    choose = results.recipe.teachers.choose
+    rows = []
+    for record in results.records:
+        if ranking := record.details.get("ranking", [])[:choose]:
+            models = {
+                str(place): f"{one['encoder']}, dropout {one['dropout']:g} ({one['score']:.1f})"
+                for place, one in enumerate(ranking, 1)
+            }
+            rows.append({"Seed": str(record.seed)} | models)
+    if not rows:
+        return []
+    return [
+        View(
+            name="chosen_teachers",
+            title="Which models teach",
+            caption=f"The best {choose} multi-task models of each seed, in parentheses the mean "
+            "dev score that they were chosen by.",
+            table=pd.DataFrame(rows),
+            section="teachers",
+        )
+    ]
+
+
+def doubted_labels(results: Results) -> list[View]:
+    """Training examples whose given label the teachers of the first seed doubt most."""
+    opened, rows = open_teachers(results), []
+    for task in results.teacher_tasks if opened else ():
+        labels, columns = GLUE[task].labels, GLUE[task].columns
+        found = surprising_examples(results, task, DOUBTS) if labels else pd.DataFrame()
+        for line in found.to_dict("records"):
+            soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
+            words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}
+            words |= {"Given": line["gold"], "Right": line.get("true", NOTHING)}
+            rows.append(words | {"Soft target": ", ".join(soft)})
+    if not rows:
+        return []
+    return [
+        View(
+            name="doubted_labels",
+            title="Labels that the teachers doubt most",
+            caption="Training examples with the lowest probability of the label that training "
+            "sees (given), from the teachers of the first seed; the label before annotator noise "
+            "(right) is known of the toy benchmark alone.",
+            table=pd.DataFrame(rows),
+            section="teachers",
+        )
+    ]
 
 
 def label_noise(results: Results) -> pd.DataFrame:
@@ -93,8 +161,12 @@ def system_habits(results: Results) -> pd.DataFrame:
             teachers = [one for one in found.get(ENSEMBLE, []) if one.seed == seed]
             bins = pooled_reliability(mine)
             alike = np.nan if system == ENSEMBLE else agreement(mine, teachers)
-            error = np.nan if bins is None else 100 * calibration_error(bins)
-            rows += [(system, "agreement", alike), (system, "calibration", error)]
+            error = sure = np.nan
+            if bins is not None:
+                error = 100 * calibration_error(bins)
+                sure = 100 * (mean_confidence(bins) - mean_accuracy(bins))
+            found_here = {"agreement": alike, "calibration": error, "too_sure": sure}
+            rows += [(system, measure, value) for measure, value in found_here.items()]
     return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 

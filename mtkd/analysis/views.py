@@ -13,6 +13,16 @@ from mtkd.analysis.markup import markdown, values_csv
 from mtkd.analysis.plotting import Plot, image, save
 from mtkd.common.files import write_text
 
+SECTIONS = {  # what belongs together on a page, in its order
+    "results": "Results",
+    "gain": "Gain and ablation",
+    "teachers": "What the teachers know",
+    "studies": "Studies",
+    "baselines": "Baselines taken apart",
+    "recipe": "What was run",
+    "cost": "What it cost",
+}
+
 
 @dataclass(frozen=True)
 class View:
@@ -25,6 +35,7 @@ class View:
     table: pd.DataFrame | None = None  # as printed
     values: pd.DataFrame | None = None  # as numbers
     figure: Plot | None = None
+    section: str = "results"  # one of SECTIONS
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{html.escape(self.title)}</h4><p>{html.escape(self.caption)}</p>"]

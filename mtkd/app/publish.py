@@ -1,34 +1,33 @@
-"""What a recipe shows: scores.csv, tables, figures and report.html, from its finished runs."""
+"""What a recipe shows: scores.csv, tables, figures and report, from its finished runs."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from mtkd.analysis.ensemble_sizes import ensemble_views
 from mtkd.analysis.main_views import main_views
+from mtkd.analysis.recipe_views import run_views
 from mtkd.analysis.results import Results
 from mtkd.analysis.study_views import study_views
 from mtkd.analysis.teacher_analysis import teacher_views
 from mtkd.analysis.views import View, write
+from mtkd.app.gallery import write_gallery
 from mtkd.app.report import write_report
 from mtkd.common.files import write_text
 
 
-def publish(results: Results, shown: Mapping[str, View] | None = None) -> list[Path]:
-    """Write scores.csv, tables/, figures/ and report.html of a recipe; returns the files.
+def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Path]:
+    """Write what a recipe shows into its results folder; returns the files, report.html last.
 
-    `shown` are its `main_views`, where they are there already. Raises MtkdError where stored
+    These are scores.csv, tables/, figures/, and all views together as report.md and report.html.
+    `main` are its `main_views`, where they are there already. Raises MtkdError where stored
     predictions are missing.
     """
-    scores, folder = results.scores, results.folder
-    text = io.StringIO()
-    scores.round({"value": 6}).to_csv(text, index=False, lineterminator="\n")
-    written = [folder / "scores.csv"]
-    write_text(written[0], text.getvalue())
-    shown = main_views(results) if shown is None else shown
-    more = [*study_views(results), *ensemble_views(results), *teacher_views(results)]
-    for view in [*shown.values(), *more]:
-        written += write(view, folder)
-    return [*written, write_report(results, shown, written, more)]
+    scores, folder = results.scores.round({"value": 6}), results.folder
+    write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
+    views = [*(main_views(results) if main is None else main).values(), *run_views(results)]
+    views += [*teacher_views(results), *study_views(results), *ensemble_views(results)]
+    written = [path for view in views for path in write(view, folder)]
+    pages = [write_gallery(results, views), write_report(results, views)]
+    return [folder / "scores.csv", *written, *pages]

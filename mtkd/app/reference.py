@@ -38,5 +38,5 @@ def renew_reference(name: str) -> Path:
             shutil.copy(file, copy)
         for note in target.glob("README.md"):
             shutil.copy(note, part)
-    update_pages(paths.CHECKOUT, paths.REFERENCE / "demo")
+    update_pages(paths.CHECKOUT, paths.REFERENCE)
     return target

@@ -1,99 +1,60 @@
-"""The report of a recipe: one HTML page that needs nothing beside it."""
+"""The report of a recipe: its views on one HTML page that needs nothing beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from mtkd.analysis import tables
-from mtkd.analysis.calibration import BINS
-from mtkd.analysis.evaluations import Outputs, confusion, dev_labels, dev_outputs
-from mtkd.analysis.main_views import main_views
-from mtkd.analysis.markup import NOTHING
-from mtkd.analysis.results import Results, open_teachers, times
-from mtkd.analysis.statistics import task_order
-from mtkd.analysis.systems import system_order, system_title, task_title
-from mtkd.analysis.views import View
-from mtkd.app import report_figures
-from mtkd.app.report_parts import (
-    Picture,
-    Sheet,
-    calibrations,
-    chosen_teachers,
-    cost,
-    cost_facts,
-    doubts,
-    environment,
-    facts,
-    headline,
-    metric_names,
-    picture,
-    sheet,
-    sizes,
-)
+from mtkd.analysis.main_views import data_title
+from mtkd.analysis.paper import SOURCES
+from mtkd.analysis.plotting import colour
+from mtkd.analysis.recipe_views import cost_views
+from mtkd.analysis.results import Results
+from mtkd.analysis.views import SECTIONS, View
 from mtkd.common import paths
 from mtkd.common.files import write_text
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.recipes import as_yaml
 
-PLOTS = {
-    "dev_scores": "Dev score of the main systems on every task, this run left and the paper right",
-    "gain": "Gain of MT-DNN-KD over MT-DNN on every task, this run left and the paper right",
-    "ablation": "Mean difference of every system from MT-DNN, this run and the paper",
-    "learning_curves": "Mean dev score by epoch of the multi-task trainings, a line per seed",
-    "teacher_knowledge": "Histograms of the entropy of the teachers' soft targets, by task",
-}
+FOLDED = {"studies", "cost"}  # sections whose views open with a click
+PUBLISHED = tuple(f"({source})" for cells in SOURCES.values() for source in cells.values())
+NUMBER = re.compile(r"[+-]?\d[\d.,]*( %)?( [\[(].*| to \d+)?|-")  # a cell that is no text
 
 
 @dataclass(frozen=True)
-class TaskPart:
-    """One task's section."""
+class Sheet:
+    """A table as the page lays it out: a cell is what counts and what stands small below it."""
 
-    name: str
-    title: str
-    about: str
-    scores: Picture
-    curve: Picture
-    judged: Picture | None  # confusion matrix, or predicted against gold similarity
-    judged_caption: str
+    headers: tuple[str, ...]
+    text: tuple[bool, ...]  # columns of words, which are set left
+    rows: tuple[tuple[tuple[str, str], ...], ...]
+    published: tuple[bool, ...]  # rows of the papers, set apart from ours
 
 
-def write_report(
-    results: Results,
-    shown: Mapping[str, View],
-    drawn: Sequence[Path],
-    views: Sequence[View] = (),
-) -> Path:
-    """Write report.html in the recipe's results folder, with the figures `drawn` for it
-    and its studies.
-
-    Raises MtkdError where stored predictions are missing.
-    """
+def write_report(results: Results, views: Sequence[View]) -> Path:
+    """Write report.html of views whose figures are written already; returns its path."""
     path = results.folder / "report.html"
-    write_text(path, render(results, shown, drawn, views))
+    write_text(path, render(results, views))
     return path
 
 
-def render(
-    results: Results,
-    shown: Mapping[str, View] | None = None,
-    drawn: Sequence[Path] = (),
-    views: Sequence[View] = (),
-) -> str:
-    """The page as HTML. The same records, predictions and figures give the same text."""
-    scores, gold = results.main_scores, dev_labels(results)
-    shown = main_views(results) if shown is None else shown
-    outputs = {system: dev_outputs(results, system, gold) for system in system_order(scores)}
-    teachers = open_teachers(results)
-    doubted = {task_title(t): found for t in results.teacher_tasks if (found := doubts(results, t))}
+def render(results: Results, views: Sequence[View]) -> str:
+    """The page as HTML. The same views and records give the same text."""
+    recipe = results.recipe
+    headline = [view for view in views if view.name == "headline"]
+    rest = [*(view for view in views if view.name != "headline"), *cost_views(results)]
+    repeated = repeated_notes(rest)
+    top = " ".join(text for view in headline for text in (view.caption, *view.notes))
     templates = Environment(
         loader=PackageLoader("mtkd.app"),
         autoescape=True,
@@ -101,42 +62,22 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["sheet"] = sheet
+    templates.filters["picture"] = partial(picture, results.folder)
     return templates.get_template("report.html.j2").render(
-        nothing=NOTHING,
         style=own_file("report.css"),
         script=own_file("report.js"),
-        recipe=results.recipe,
-        facts=facts(results),
-        sizes=sizes(results),
-        headline=headline(scores, shown, results.taught),
-        mean_title=tables.mean_title(task_order(scores)),
-        summary=view_sheet(shown, "summary"),
-        dev=view_sheet(shown, "glue_dev"),
-        ablation=view_sheet(shown, "ablation"),
-        notes=shown["glue_dev"].notes if "glue_dev" in shown else (),
-        differences=shown["ablation"].notes[0] if "ablation" in shown else "",
-        studies=[study_part(view) for view in views],
-        plots=main_plots(drawn),
-        teacher_seed=teachers.run.seed if teachers else None,
-        chosen=chosen_teachers(results),
-        doubts=doubted,
-        truth_known=any(b.true for found in doubted.values() for d in found for b in d.bars),
-        tasks=task_parts(results, scores, shown, outputs),
-        calibration=calibrations(outputs),
-        bins=BINS,
-        cost=cost(times(results)),
-        cost_facts=cost_facts(results.records),
-        environment=environment(results.records),
-        settings=as_yaml(results.recipe),
+        recipe=recipe,
+        data=data_title(recipe.data),
+        toy=recipe.data.kind == "toy",
+        headline=headline,
+        hues=[colour(name) for view in headline for name in systems_of(view)],
+        shared=[note for note in repeated if note not in top],
+        said={*repeated, *(note for view in headline for note in view.notes)},
+        sections=sections(rest),
+        folded=FOLDED,
+        settings=as_yaml(replace(recipe, data=replace(recipe.data, path=None))),
         deviations=deviations(paths.home() / "DEVIATIONS.md"),
-    )
-
-
-def view_sheet(shown: Mapping[str, View], name: str) -> Sheet:
-    """A view's table; an empty one where there is none."""
-    view = shown.get(name)
-    return (
-        Sheet(name, (), ()) if view is None or view.table is None else sheet(view.table, view.title)
     )
 
 
@@ -145,106 +86,49 @@ def own_file(name: str) -> Markup:
     return Markup((files("mtkd.app") / "templates" / name).read_text(encoding="utf-8"))
 
 
-def main_plots(drawn: Iterable[Path]) -> dict[str, Picture]:
-    """The figures that were written as SVG, by name."""
-    files = {path.stem: path for path in drawn if path.suffix == ".svg"}
-    return {
-        name: picture(files[name], alt, wide=True) for name, alt in PLOTS.items() if name in files
-    }
+def sections(views: Iterable[View]) -> list[tuple[str, str, list[View]]]:
+    """Name, title and views of the sections that have any, in their order."""
+    order = list(SECTIONS)
+    found = sorted(views, key=lambda view: order.index(view.section))
+    grouped = groupby(found, key=lambda view: view.section)
+    return [(name, SECTIONS[name], list(members)) for name, members in grouped]
 
 
-# ---------------------------------------------------------------------------- studies
+def repeated_notes(views: Iterable[View]) -> list[str]:
+    """Notes of more than one view, which the page says once."""
+    notes = [note for view in views for note in view.notes]
+    return [note for note in dict.fromkeys(notes) if notes.count(note) > 1]
 
 
-@dataclass(frozen=True)
-class StudyPart:
-    """One study's section."""
-
-    view: View
-    sheet: Sheet
-    picture: Picture
+def systems_of(view: View) -> list[str]:
+    return [] if view.values is None else list(dict.fromkeys(view.values["system"]))
 
 
-def study_part(view: View) -> StudyPart:
-    assert view.table is not None and view.figure is not None
-    plot = picture(view.figure, view.title, wide=True)
-    return StudyPart(view, sheet(view.table, view.title), plot)
+def picture(folder: Path, view: View) -> str:
+    """A view's figure, as it was written, as a data URI."""
+    content = (folder / "figures" / f"{view.name}.svg").read_bytes()
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
 
 
-# ---------------------------------------------------------------------------- tasks
-
-
-def task_parts(
-    results: Results,
-    scores: pd.DataFrame,
-    shown: Mapping[str, View],
-    outputs: dict[str, list[Outputs]],
-) -> list[TaskPart]:
-    """A section for every task that has dev scores."""
-    systems = system_order(scores)
-    view = shown.get("glue_dev")
-    values = tables.frame_of([]) if view is None or view.values is None else view.values
-    named = named_system(systems, results.taught)
-    parts = []
-    for task in task_order(scores):
-        title, mine = task_title(task), [one for one in outputs.get(named, []) if one.task == task]
-        parts.append(
-            TaskPart(
-                name=task,
-                title=title,
-                about=about_task(task, scores),
-                scores=picture(
-                    report_figures.task_scores(values, task, systems),
-                    f"Dev scores of all systems on {title}",
-                ),
-                curve=picture(
-                    report_figures.task_curve(results.records, task),
-                    f"Dev score of MT-DNN on {title} by epoch",
-                ),
-                judged=judged_picture(task, mine, system_title(named)) if mine else None,
-                judged_caption=judged_caption(task, mine, system_title(named)),
-            )
+def sheet(table: pd.DataFrame) -> Sheet:
+    """A frame of printed cells; an interval, or single seeds, go below the number."""
+    cells = [[str(cell) for cell in row] for row in table.to_numpy().tolist()]
+    text = [not all(map(NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)]
+    published = [row[0].endswith(PUBLISHED) for row in cells]
+    rows = [
+        tuple(
+            (cell, "") if words and not paper else split_cell(cell)
+            for cell, words in zip(row, text, strict=True)
         )
-    return parts
+        for row, paper in zip(cells, published, strict=True)
+    ]
+    return Sheet(tuple(map(str, table.columns)), tuple(text), tuple(rows), tuple(published))
 
 
-def named_system(systems: list[str], taught: Collection[str]) -> str:
-    """The system whose predictions are looked at: the first student, else the last system.
-
-    "" where only candidates are finished, which are no systems of the tables.
-    """
-    students = [system for system in systems if system in taught]
-    return [*students[:1], *systems[-1:], ""][0]
-
-
-def about_task(task: str, scores: pd.DataFrame) -> str:
-    """How a task is scored, and on how many examples."""
-    rows = scores[(scores["task"] == task) & scores["split"].str.startswith("dev")]
-    count = int(rows.groupby("split")["n_examples"].max().sum())
-    sets = rows["split"].nunique()
-    many = f", {sets} dev sets together" if sets > 1 else ""
-    return f"Scored by {metric_names(task)} on {count:,} dev examples{many}."
-
-
-def judged_picture(task: str, mine: list[Outputs], system: str) -> Picture:
-    """What a system's predictions look like beside the gold labels, mean over seeds."""
-    title, labels = task_title(task), GLUE[task].labels
-    if labels:
-        plot = report_figures.confusion(confusion(mine), labels)
-        return picture(plot, f"Confusion matrix of {system} on {title}")
-    mean = np.mean([one.values[:, 0] for one in mine], axis=0)
-    plot = report_figures.similarity(mean, mine[0].label)
-    return picture(plot, f"Similarity predicted by {system} on {title} against gold")
-
-
-def judged_caption(task: str, mine: list[Outputs], system: str) -> str:
-    seeds = f"mean of {len(mine)} seeds" if len(mine) > 1 else "one seed"
-    if GLUE[task].labels:
-        return f"{system}: % of each gold label's dev examples (count), {seeds}"
-    return f"{system}: predicted against gold, {seeds}; the line is perfect"
-
-
-# ---------------------------------------------------------------------------- deviations
+def split_cell(cell: str) -> tuple[str, str]:
+    """ "81.2 [80.1, 82.3]" as 81.2 and [80.1, 82.3]; the same for parentheses."""
+    number, *detail = re.split(r" (?=[\[(])", cell, maxsplit=1)
+    return number, "".join(detail)
 
 
 def deviations(path: Path) -> Markup | None:

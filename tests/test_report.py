@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtkd.analysis import calibration, evaluations, tables
+from mtkd.analysis import evaluations, tables
 from mtkd.analysis.main_views import INTERVALS, PAPER_NOTE, headline_view, main_views
 from mtkd.analysis.paper import PAPER
 from mtkd.analysis.recipe_views import run_views
@@ -251,23 +251,14 @@ def test_deviations(tmp_path: Path) -> None:
 
 def test_calibration_by_hand() -> None:
     # Confidences 0.6, 0.8, 0.8, 1.0 in five bins of 0.2: (0.4, 0.6], (0.6, 0.8] and (0.8, 1].
-    probabilities = np.array([[0.6, 0.4], [0.2, 0.8], [0.8, 0.2], [1.0, 0.0]])
-    found = calibration.reliability(probabilities, np.array([1, 1, 1, 0]), bins=5)
-    assert found.count.tolist() == [0, 0, 1, 2, 1]
+    confidence, right = np.array([0.6, 0.8, 0.8, 1.0]), np.array([False, True, False, True])
     # (1 * |0 - 0.6| + 2 * |0.5 - 0.8| + 1 * |1 - 1|) / 4
-    assert calibration.calibration_error(found) == pytest.approx(0.3)
-    assert calibration.mean_confidence(found) == pytest.approx(0.8)
-    assert calibration.mean_accuracy(found) == pytest.approx(0.5)
-
-
-def test_tasks_of_two_and_three_labels_are_pooled() -> None:
+    assert evaluations.calibration_error(confidence, right, bins=5) == pytest.approx(0.3)
     two = evaluations.Outputs("rte", 1, np.array([[9.0, -9.0]]), np.array([0]))
     three = evaluations.Outputs("mnli", 1, np.zeros((2, 3)), np.array([0, 1]))
     other = evaluations.Outputs("stsb", 1, np.zeros((2, 1)), np.array([0.0, 1.0]))
-    found = evaluations.pooled_reliability([two, three, other])
-    assert found is not None and found.count.sum() == 3
-    assert calibration.mean_confidence(found) == pytest.approx((1 + 2 / 3) / 3, abs=1e-6)
-    assert evaluations.pooled_reliability([other]) is None
+    assert evaluations.calibration([two, three, other]) == pytest.approx((1 / 9, -1 / 9), abs=1e-6)
+    assert np.isnan(evaluations.calibration([other])).all()
 
 
 # A window of Chromium is at least 500 pixels wide, so the page is looked at in a frame. The probe

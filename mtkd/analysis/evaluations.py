@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from mtkd.analysis.calibration import Reliability, reliability
 from mtkd.analysis.results import Results
 from mtkd.analysis.systems import system_order
 from mtkd.analysis.tables import averages
@@ -95,13 +94,22 @@ def dev_slices(results: Results, task: str, gold: Gold) -> dict[str, np.ndarray]
     return slices_of(*(load_examples(results.recipe.data, GLUE[task], one) for one in splits))
 
 
-def pooled_reliability(outputs: Sequence[Outputs]) -> Reliability | None:
-    """Reliability of all class predictions together; None if there are none."""
+def calibration(outputs: Sequence[Outputs]) -> tuple[float, float]:
+    """Calibration error, and confidence less accuracy, of all class predictions; NaN without."""
     classes = [one for one in outputs if GLUE[one.task].labels]
     if not classes:
-        return None
-    # Tasks have two or three classes: a missing third one has no probability.
-    widest = max(one.values.shape[1] for one in classes)
-    rows = [softmax(one.values.astype(np.float64), axis=1) for one in classes]
-    padded = [np.pad(row, ((0, 0), (0, widest - row.shape[1]))) for row in rows]
-    return reliability(np.concatenate(padded), np.concatenate([one.label for one in classes]))
+        return float("nan"), float("nan")
+    soft = [softmax(one.values.astype(np.float64), axis=1) for one in classes]
+    confidence = np.concatenate([each.max(axis=1) for each in soft])
+    right = np.concatenate([one.values.argmax(axis=1) == one.label for one in classes])
+    return calibration_error(confidence, right), float((confidence - right).mean())
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error, 0 to 1: ECE = sum_m |B_m|/N * |acc(B_m) - conf(B_m)|.
+
+    `confidence` (N,) is the probability of the answer, `right` (N,) whether it is the label; bin m
+    of M holds ((m - 1)/M, m/M]. Guo et al. 2017 (arXiv:1706.04599), section 2.
+    """
+    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
+    return float(np.abs(np.bincount(place, confidence - right)).sum() / len(confidence))

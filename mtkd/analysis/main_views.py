@@ -8,12 +8,12 @@ import pandas as pd
 
 from mtkd.analysis import baseline_tables, figures, tables
 from mtkd.analysis.evaluations import slice_values
-from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.paper import PAPER, RELEASED
 from mtkd.analysis.results import Results, teacher_knowledge
 from mtkd.analysis.statistics import MIN_SEEDS, estimate, mean_score, paired, score_matrix
 from mtkd.analysis.systems import (
     ENSEMBLE,
+    MAJORITY,
     NO_TEACHER,
     REFERENCE,
     STILTS,
@@ -71,23 +71,13 @@ def headline_view(
 ) -> View:
     """The paper's four systems and the control, with what their differences say."""
     systems = [name for name in STORY if tables.find_row(dev, name, tables.OURS, "mean")]
-    table, title = [], tables.mean_title(tables.tasks_of(dev))
-    for system in systems:
-        own = tables.find_row(dev, system, tables.OURS, "mean")
-        gain, paper = (
-            tables.find_row(gains, system, source, "mean") for source in (tables.OURS, PAPER)
-        )
-        line = {"System": system_title(system), title: tables.cell(own, signed=False)}
-        line |= {"Gain over MT-DNN": tables.cell(gain, signed=True)}
-        line |= {"Paper's gain": tables.cell(paper, signed=True)}
-        table.append(line | {"n": str(own["n"]) if own else NOTHING})
     return View(
         "headline",
         f"Single models, ensemble, student: {data}",
         f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. "
         f"{INTERVALS} The paper's gains are of BERT-large on GLUE: compare directions, not levels.",
         (*verdicts(scores, gains, tables.tasks_of(dev)), *broken),
-        pd.DataFrame(table),
+        tables.summary(dev, gains, systems),
         dev[dev["system"].isin(systems) & (dev["task"] == "mean")],
     )
 
@@ -117,11 +107,12 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) ->
 
 
 def summary_view(dev: pd.DataFrame, gains: pd.DataFrame) -> View:
+    systems = [name for name in dict.fromkeys(dev["system"]) if name != MAJORITY]
     return View(
         "summary",
         "The systems in short",
         "Mean dev score in points, and gain over MT-DNN paired by seed, beside the paper's.",
-        table=tables.summary(dev, gains),
+        table=tables.summary(dev, gains, systems),
     )
 
 
@@ -278,15 +269,13 @@ def training_views(results: Results) -> list[View]:
             figure=figures.learning_curves(results.records),
             section="gain",
         ),
-    ]
-    if knowledge:
-        plot = View(
+        View(
             "teacher_knowledge",
             "How sure the teachers are",
             "Entropy of the soft targets of training examples, where the given label is right and "
             "where it is wrong (the toy benchmark knows). Mass on the right means no idea.",
             figure=figures.teacher_knowledge(knowledge),
             section="teachers",
-        )
-        views.insert(1, plot)
-    return views
+        ),
+    ]
+    return views if knowledge else views[:1]

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 NOTHING = "-"  # an empty cell
-TEX = str.maketrans(
-    {sign: f"\\{sign}" for sign in "&%_#${}"}
-    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-)
 
 
 def values_csv(values: pd.DataFrame) -> str:
@@ -20,14 +15,6 @@ def values_csv(values: pd.DataFrame) -> str:
         points = [" ".join(f"{point:.4f}" for point in found) for found in values["points"]]
         values = values.assign(points=points)
     return str(values.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
-
-
-def read_values(path: Path) -> pd.DataFrame:
-    """A frame of numbers from its CSV file."""
-    values = pd.read_csv(path, dtype={"points": str})
-    texts = values["points"].fillna("")
-    values["points"] = texts.map(lambda text: tuple(map(float, text.split())))
-    return values
 
 
 def markdown(frame: pd.DataFrame, notes: Sequence[str] = ()) -> str:

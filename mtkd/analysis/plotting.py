@@ -78,10 +78,6 @@ def task_colour(task: str) -> str:
 # ---------------------------------------------------------------------------- marks
 
 
-def system_rows(values: pd.DataFrame, system: str) -> list[dict[Any, Any]]:
-    return values[values["system"] == system].to_dict("records")
-
-
 def draw_estimate(axes: Axes, row: Mapping[Any, Any], y: float, hue: str) -> None:
     """Seeds as fine ticks, the interval as a bar, the mean as a mark; published ones are hollow."""
     if row["source"] != OURS:

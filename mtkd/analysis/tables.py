@@ -8,7 +8,7 @@ figures are made from such frames.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,23 +168,22 @@ def find_row(
 # ---------------------------------------------------------------------------- as printed
 
 
-def summary(dev: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
-    """One row per system: mean dev score, and gain over MT-DNN beside the paper's."""
-    tasks = tasks_of(dev)
-    table = []
-    for system in (name for name in dict.fromkeys(dev["system"]) if name != MAJORITY):
-        line = {"System": system_title(system)}
-        line[mean_title(tasks)] = cell(find_row(dev, system, OURS, "mean"), signed=False)
-        for task in ("mean", *(task for task in tasks if task == "rte")):
-            word = BESIDE.get(task) or task_title(task)
-            for source, after in ((OURS, ""), (PAPER, ", paper")):
-                gain = find_row(gains, system, source, task)
-                line[f"{word} gain{after}"] = cell(gain, signed=True)
-        kept = find_row(gains, system, OURS, RECOVERED)
-        line[BESIDE[RECOVERED]] = cell(kept, signed=False, percent=True)
-        line["Seeds"] = seed_counts(dev.loc[dev["system"] == system, "n"].dropna())
-        table.append(line)
-    return pd.DataFrame(table)
+def summary(dev: pd.DataFrame, gains: pd.DataFrame, systems: Iterable[str]) -> pd.DataFrame:
+    """One row per system: mean dev score, gain over MT-DNN beside the paper's, fraction kept."""
+    title = mean_title(tasks_of(dev))
+    return pd.DataFrame(
+        {
+            "System": system_title(system),
+            title: cell(find_row(dev, system, OURS, "mean"), signed=False),
+            "Gain over MT-DNN": cell(find_row(gains, system, OURS, "mean"), signed=True),
+            "Paper's gain": cell(find_row(gains, system, PAPER, "mean"), signed=True),
+            BESIDE[RECOVERED]: cell(
+                find_row(gains, system, OURS, RECOVERED), signed=False, percent=True
+            ),
+            "Seeds": seed_counts(dev.loc[dev["system"] == system, "n"].dropna()),
+        }
+        for system in systems
+    )
 
 
 def printed(

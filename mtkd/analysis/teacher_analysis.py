@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mtkd.analysis.calibration import calibration_error, mean_accuracy, mean_confidence
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
-from mtkd.analysis.evaluations import Outputs, dev_labels, dev_outputs, pooled_reliability
+from mtkd.analysis.evaluations import Outputs, calibration, dev_labels, dev_outputs
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import (
     Results,
@@ -159,14 +158,9 @@ def system_habits(results: Results) -> pd.DataFrame:
         for seed in sorted({one.seed for one in outputs}):
             mine = [one for one in outputs if one.seed == seed]
             teachers = [one for one in found.get(ENSEMBLE, []) if one.seed == seed]
-            bins = pooled_reliability(mine)
             alike = np.nan if system == ENSEMBLE else agreement(mine, teachers)
-            error = sure = np.nan
-            if bins is not None:
-                error = 100 * calibration_error(bins)
-                sure = 100 * (mean_confidence(bins) - mean_accuracy(bins))
-            found_here = {"agreement": alike, "calibration": error, "too_sure": sure}
-            rows += [(system, measure, value) for measure, value in found_here.items()]
+            numbers = (alike, *(100 * value for value in calibration(mine)))
+            rows += [(system, name, x) for name, x in zip(HABITS, numbers, strict=True)]
     return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 

@@ -122,9 +122,9 @@ def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    runner = f"exec {shlex.quote(sys.executable)} -P -m mtkd.app.fork_server"
+    python = f"exec {shlex.quote(sys.executable)} -P -m"
     for notebook in ("06_distill", "08_ablations"):
-        assert re.search(rf"{re.escape(runner)} .*mtkd.app.runner {notebook} ", told)
+        assert f"{python} mtkd.app.runner {notebook} --results . --name" in told
 
 
 def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
@@ -209,17 +209,17 @@ def begin_and_kill(command: list[str], environment: dict[str, str], begun) -> No
 
 
 def test_kill_in_mid_run_then_the_same_command_gives_the_same_results(whole, tmp_path):
-    command, again = [*REPRODUCE, "--until", "mtdnn"], tmp_path / "smoke"
+    command, again = [*REPRODUCE, "--until", "distill"], tmp_path / "smoke"
     begin_and_kill(
-        command, environment(tmp_path), lambda: len(list(tmp_path.rglob("record.json"))) >= 5
+        command, environment(tmp_path), lambda: len(list(tmp_path.rglob("record.json"))) >= 3
     )
     subprocess.run(command, env=environment(tmp_path), check=True, capture_output=True)
-    records = list(again.glob("runs/mtdnn-*/record.json"))
+    records = list(again.glob("runs/*/record.json"))
     for path in records:
         theirs = whole / path.relative_to(again)
         results = [json.loads(record.read_text())["result"] for record in (path, theirs)]
         assert results[0] == results[1]  # digests of scores, predictions and models
-    assert len(records) == len(list(whole.glob("runs/mtdnn-*/record.json"))) >= 4
+    assert any(path.parent.name.startswith("distill") for path in records)
 
 
 def test_code_edited_between_a_kill_and_its_resume_makes_all_of_the_run_again(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,8 +47,8 @@ def altered(system: str, task: str, by: float, split: str = "dev", seeds: int = 
     return scores
 
 
-def compared(first: pd.DataFrame | None, second: pd.DataFrame | None) -> Comparison:
-    return compare.compare_two(Side("first", first), Side("second", second))
+def compared(first: pd.DataFrame, second: pd.DataFrame, name: str = "second") -> Comparison:
+    return compare.compare_two(Side("first", first), Side(name, second))
 
 
 def outcomes(one: Comparison) -> dict[tuple[str, str], str]:
@@ -104,50 +105,46 @@ def test_intervals_are_scipy_s_paired_and_welch_s() -> None:
         assert row["difference"] == pytest.approx(b.mean() - a.mean())
 
 
-def test_seeds_that_one_side_lacks_are_left_out() -> None:
-    one = compared(SCORES, SCORES[SCORES["seed"] < 5])
-    assert outcomes(one) == {} and set(one.cells["seeds"]) == {"4 paired"}
-    assert compare.agree([one]) and not compare.agree([one], exact=True)
-    assert compare.verdict_line(one).endswith("other rows of scores.csv differ")
+ONE_SEED = altered("bert", "rte", 0.1, seeds=1)
+TWO = SCORES["seed"] <= 2
+OF_MRPC = (SCORES["system"] == "bert") & (SCORES["task"] == "mrpc") & (SCORES["split"] == "dev")
+CANCELLED = SCORES["value"] + OF_MRPC * SCORES["metric"].map({"f1": 1, "accuracy": -1}).fillna(0)
 
 
-def test_metrics_that_cancel_out_still_differ() -> None:
-    scores = SCORES.copy()
-    mrpc = (scores["system"] == "bert") & (scores["task"] == "mrpc") & (scores["split"] == "dev")
-    scores.loc[mrpc & (scores["metric"] == "f1"), "value"] += 1
-    scores.loc[mrpc & (scores["metric"] == "accuracy"), "value"] -= 1
-    assert outcomes(compared(SCORES, scores)) == {("bert", "mrpc"): WITHIN}
-
-
-def test_rows_outside_of_the_cells_are_told_of() -> None:
-    one = compared(SCORES, altered("bert", "rte", 1, split="test"))
-    assert outcomes(one) == {} and compare.agree([one]) and not compare.agree([one], exact=True)
-
-
-def test_below_three_seeds_a_difference_has_no_excuse() -> None:
-    two = SCORES[SCORES["seed"] <= 2]
-    one = compared(two, altered("bert", "rte", 0.1, seeds=1).loc[two.index])
-    assert outcomes(one) == {("bert", "rte"): DIFFERS} and not compare.agree([one])
-    assert set(compare.table(one)["95 % interval"]) == {"-"}
+@pytest.mark.parametrize(
+    ("first", "second", "differing", "agrees"),
+    [
+        (SCORES, SCORES[SCORES["seed"] < 5], {}, True),  # a seed that one side lacks
+        (SCORES, altered("bert", "rte", 1, split="test"), {}, True),  # rows that are in no cell
+        (SCORES, SCORES.assign(value=CANCELLED), {("bert", "mrpc"): WITHIN}, True),
+        (SCORES[TWO], ONE_SEED[TWO], {("bert", "rte"): DIFFERS}, False),  # no interval, no excuse
+    ],
+)
+def test_what_differs_and_what_agrees(
+    first: pd.DataFrame, second: pd.DataFrame, differing: dict[Any, str], agrees: bool
+) -> None:
+    one = compared(first, second)
+    assert outcomes(one) == differing and compare.agree([one]) == agrees
+    assert not compare.agree([one], exact=True)
+    assert compare.verdict_line(one).endswith("other rows of scores.csv differ") != bool(differing)
 
 
 def test_the_paper_is_judged_by_directions() -> None:
-    one = compared(SCORES, None)
+    one = compared(SCORES, pd.DataFrame(), "paper")
     kd = cell(one, "mtdnn-kd", "rte")
     assert kd["second"] == pytest.approx(88.6 - 83.4)
     gains = tables.gain_values(SCORES)
     ours = tables.find_row(gains, "mtdnn-kd", tables.OURS, "rte")
     assert ours and (kd["first"], kd["low"]) == (ours["value"], ours["low"])
     assert kd["outcome"] == tables.direction(ours, 5.2)
-    assert compared(None, SCORES).cells["outcome"].tolist() == one.cells["outcome"].tolist()
     assert "MT-DNN" not in set(compare.table(one)["System"])
 
 
 def test_nothing_in_common() -> None:
-    parts = [SCORES[SCORES["system"] == system] for system in ("bert", "mtdnn")]
-    for pair in (parts, (None, None), (None, parts[0])):
-        with pytest.raises(MtkdError, match="first and second have no system and task in common"):
-            compared(*pair)
+    bert, other = (SCORES[SCORES["system"] == system] for system in ("bert", "mtdnn"))
+    for second, name in ((other, "second"), (pd.DataFrame(), "paper")):
+        with pytest.raises(MtkdError, match="no system and task in common"):
+            compared(bert, second, name)
 
 
 # ---------------------------------------------------------------------------- sides
@@ -163,8 +160,8 @@ def test_a_single_side_is_compared_with_the_committed_results_of_its_recipe(
     sides = compare.open_sides(["demo"])
     assert [side.label for side in sides] == ["committed", "demo"]
     assert outcomes(compare.compare(sides)[0]) == {("mtdnn", "rte"): BEYOND}
-    twice = compare.open_sides(["demo", "demo", "paper"])
-    assert [side.label for side in twice] == ["demo", "demo (2)", "paper"]
+    sides = compare.open_sides(["paper", "demo"])
+    assert [side.label for side in sides] == ["demo", "paper"], "the paper comes last"
     put(SCORES, "results/other")
     with pytest.raises(MtkdError, match=r"other: no such committed results \(there are: demo\)"):
         compare.open_sides(["other"])
@@ -203,11 +200,15 @@ def test_folders_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_a_comparison_s_files(tmp_path: Path) -> None:
-    sides = [Side("a", SCORES), Side("b", altered("mtdnn", "rte", -3)), Side("paper", None)]
+    sides = [
+        Side("a", SCORES),
+        Side("b", altered("mtdnn", "rte", -3)),
+        Side("paper", pd.DataFrame()),
+    ]
     for number, one in enumerate(compare.compare(sides), 1):
         view = compare_figures.comparison_view(one, number)
         written = {path.suffix: path for path in views.write(view, tmp_path)}
-        assert set(written) == {".csv", ".md", ".tex", ".png", ".svg"}
+        assert set(written) == {".csv", ".md", ".png", ".svg"}
         assert len(pd.read_csv(written[".csv"])) == len(one.cells)
         assert compare.verdict_line(one) in written[".md"].read_text(encoding="utf-8")
 
@@ -221,7 +222,8 @@ def test_exit_status(put: Put, tmp_path: Path, capsys: pytest.CaptureFixture[str
         printed = capsys.readouterr()
         return status, (printed.out or printed.err).strip().splitlines()[-1]
 
-    assert call(base, same, "--exact") == (0, f"same less base: {CELLS} cells: {CELLS} same")
+    line = f"{same} less {base}: {CELLS} cells: {CELLS} same"
+    assert call(base, same, "--exact") == (0, line)
     assert call(base, near)[0] == 0 and call(base, near, "--exact")[0] == 1
     status, line = call(base, near, far, "--output", tmp_path / "out")
     assert status == 1 and "bert on RTE -3.00" in line

@@ -109,17 +109,15 @@ def test_stilts_by_intermediate_task() -> None:
         for r in bert:
             own = tuple(replace(s, system=system, value=s.value + 2) for s in r.scores)
             records.append(replace(r, run_id=r.run_id + system, scores=own))
-    table = tables.printed(baseline_tables.stilts(collect(records)), signed=True)
+    table = tables.printed_gains(baseline_tables.stilts(collect(records)))
     assert table["System"].tolist() == ["BERT on STILTs, QQP", "BERT on STILTs, MNLI"]
     assert set(table["RTE"]) == set(table["Mean of 8"]) == {"+2.0 [+2.0, +2.0]"}
-    assert baseline_tables.qnli(collect(bert))["Dev"].tolist() == ["70.0 [68.0, 72.0]"]
+    (qnli,) = baseline_tables.qnli(collect(bert)).to_dict("records")
+    assert (qnli["task"], qnli["value"], qnli["n"]) == ("dev", 70, 5)
 
 
-def test_slices_are_means_over_seeds() -> None:
-    found = pd.DataFrame(
-        [("bert", seed, "rte", "negation", 40, 60.0 + seed) for seed in (1, 2, 3)]
-        + [("mtdnn", 1, "rte", "negation", 40, 70.0)],
-        columns=["system", "seed", "task", "slice", "n", "value"],
-    )
-    table = baseline_tables.slices(found)
-    assert table["RTE negation (40)"].tolist() == ["62.0 [59.5, 64.5]", "70.0"]
+def test_averages_over_seeds() -> None:
+    rows = [("bert", "RTE negation (40)", value) for value in (61.0, 62.0, 63.0, np.nan)]
+    found = tables.averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
+    table = tables.printed(found, {"RTE negation (40)": "negation"}, names={"bert": "B"}, first="?")
+    assert table.to_dict("records") == [{"?": "B", "negation": "62.0 [59.5, 64.5]", "Seeds": "3"}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -56,17 +56,23 @@ def ensembles_by_size(results: Results) -> pd.DataFrame:
     "best" are the candidates that rank highest; "any" is the mean over all ensembles of that size,
     or 20 drawn ones. Empty without finished runs of the study `ensembles`.
     """
-    gold, rows = dev_labels(results), []
+    gold, rows = dev_labels(results), list[tuple[str, str, float]]()
     for teachers in widest_teachers(results):
         record = records.read_record(run_folder(results.folder, teachers.run_id))
         chosen = record.details["members"]
         members = [read_member(results, run, system, gold) for run, system in chosen]
-        for size in range(1, len(members) + 1):
-            groups = drawn(members, size, teachers.seed)
-            rows.append((str(size), "best", ensemble_score(members[:size], gold)))
-            scores = [ensemble_score(group, gold) for group in groups]
-            rows.append((str(size), "any", float(np.mean(scores))))
+        rows += scores_by_size(members, gold, teachers.seed)
     return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
+
+
+def scores_by_size(
+    members: Sequence[Member], gold: Gold, seed: int
+) -> Iterator[tuple[str, str, float]]:
+    """Size, "best" or "any", and score of the ensembles of some members, the best member first."""
+    for size in range(1, len(members) + 1):
+        yield str(size), "best", ensemble_score(members[:size], gold)
+        scores = [ensemble_score(group, gold) for group in drawn(members, size, seed)]
+        yield str(size), "any", float(np.mean(scores))
 
 
 def widest_teachers(results: Results) -> list[Run]:

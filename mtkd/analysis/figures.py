@@ -130,7 +130,7 @@ def learning_curves(records: Iterable[Record]) -> Plot:
     axes.set(xlabel="epoch", ylabel="mean dev score, points")
     plotting.whole_epochs(axes)
     plotting.grid_lines(axes, "y")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

@@ -22,8 +22,10 @@ import pytest
 from mtkd.app import reproduce as graph
 from mtkd.app import runner
 from mtkd.common import locks, paths
+from mtkd.common.errors import MtkdError
 from mtkd.experiments.recipes import as_yaml, load_recipe
-from mtkd.experiments.records import COLUMNS
+from mtkd.experiments.records import COLUMNS, read_record
+from mtkd.method.targets import read_predictions
 
 REPRODUCE = [
     sys.executable,
@@ -74,8 +76,6 @@ def test_every_notebook_of_the_pipeline_ran_and_left_its_results(whole):
     for name in ("dev_scores", "gain", "ablation", "learning_curves", "teacher_knowledge"):
         assert {f"{name}.svg", f"{name}.png"} <= pictures
 
-
-def test_scores_are_tidy_and_cover_all_systems(whole):
     scores = pd.read_csv(whole / "scores.csv")
     assert list(scores.columns) == COLUMNS
     systems = {"bert", "stilts-mnli", "metal", "metal-ensemble", "mtdnn-noft", "mtdnn", "ensemble"}
@@ -297,17 +297,11 @@ def test_notebook_is_thin_and_clean(path):
 
 
 def test_unknown_notebook_parameter_is_refused():
-    from mtkd.app.runner import check_parameters
-    from mtkd.common.errors import MtkdError
-
     with pytest.raises(MtkdError, match="no parameter 'sead'"):
-        check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
+        runner.check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
 
 
 def test_record_of_another_schema_is_refused(whole, tmp_path):
-    from mtkd.common.errors import MtkdError
-    from mtkd.experiments.records import read_record
-
     some = next((whole / "runs").glob("*/record.json"))
     (tmp_path / "record.json").write_text(json.dumps(json.loads(some.read_text()) | {"schema": 99}))
     with pytest.raises(MtkdError, match="another version of mtkd"):
@@ -316,9 +310,6 @@ def test_record_of_another_schema_is_refused(whole, tmp_path):
 
 def compare_tuned_again(results):
     """Teachers of further text fine-tune the default candidate again: the very same outputs."""
-    from mtkd.experiments.records import read_record
-    from mtkd.method.targets import read_predictions
-
     compared = 0
     for path in (results / "runs").glob("teachers-*/record.json"):
         record = read_record(path.parent)

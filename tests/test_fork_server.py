@@ -87,17 +87,17 @@ def test_the_fork_has_the_callers_arguments_folder_environment_and_streams(serve
     assert process.returncode == 7
 
 
-def test_an_exception_is_shown_and_makes_status_one(server):
-    process = start(server, "wrong", "raise ValueError('that is wrong')")
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("raise ValueError('that is wrong')", "ValueError: that is wrong"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", ""),
+    ],
+)
+def test_a_fork_that_fails_or_is_killed_makes_status_one(server, code, shown):
+    process = start(server, "wrong", code)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, "")
-    assert "ValueError: that is wrong" in err
-
-
-def test_a_fork_that_is_killed_makes_status_one(server):
-    process = start(server, "killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert (process.returncode, out) == (1, "") and shown in err
 
 
 SLEEP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(300)"

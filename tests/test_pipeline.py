@@ -22,8 +22,10 @@ import pytest
 from mtkd.app import reproduce as graph
 from mtkd.app import runner
 from mtkd.common import locks, paths
+from mtkd.common.errors import MtkdError
 from mtkd.experiments.recipes import as_yaml, load_recipe
-from mtkd.experiments.records import COLUMNS
+from mtkd.experiments.records import COLUMNS, read_record
+from mtkd.method.targets import read_predictions
 
 REPRODUCE = [
     sys.executable,
@@ -74,8 +76,6 @@ def test_every_notebook_of_the_pipeline_ran_and_left_its_results(whole):
     for name in ("dev_scores", "gain", "ablation", "learning_curves", "teacher_knowledge"):
         assert {f"{name}.svg", f"{name}.png"} <= pictures
 
-
-def test_scores_are_tidy_and_cover_all_systems(whole):
     scores = pd.read_csv(whole / "scores.csv")
     assert list(scores.columns) == COLUMNS
     systems = {"bert", "stilts-mnli", "metal", "metal-ensemble", "mtdnn-noft", "mtdnn", "ensemble"}
@@ -122,9 +122,9 @@ def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    runner = f"exec {shlex.quote(sys.executable)} -P -m mtkd.app.fork_server"
+    python = f"exec {shlex.quote(sys.executable)} -P -m"
     for notebook in ("06_distill", "08_ablations"):
-        assert re.search(rf"{re.escape(runner)} .*mtkd.app.runner {notebook} ", told)
+        assert f"{python} mtkd.app.runner {notebook} --results . --name" in told
 
 
 def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
@@ -209,17 +209,17 @@ def begin_and_kill(command: list[str], environment: dict[str, str], begun) -> No
 
 
 def test_kill_in_mid_run_then_the_same_command_gives_the_same_results(whole, tmp_path):
-    command, again = [*REPRODUCE, "--until", "mtdnn"], tmp_path / "smoke"
+    command, again = [*REPRODUCE, "--until", "distill"], tmp_path / "smoke"
     begin_and_kill(
-        command, environment(tmp_path), lambda: len(list(tmp_path.rglob("record.json"))) >= 5
+        command, environment(tmp_path), lambda: len(list(tmp_path.rglob("record.json"))) >= 3
     )
     subprocess.run(command, env=environment(tmp_path), check=True, capture_output=True)
-    records = list(again.glob("runs/mtdnn-*/record.json"))
+    records = list(again.glob("runs/*/record.json"))
     for path in records:
         theirs = whole / path.relative_to(again)
         results = [json.loads(record.read_text())["result"] for record in (path, theirs)]
         assert results[0] == results[1]  # digests of scores, predictions and models
-    assert len(records) == len(list(whole.glob("runs/mtdnn-*/record.json"))) >= 4
+    assert any(path.parent.name.startswith("distill") for path in records)
 
 
 def test_code_edited_between_a_kill_and_its_resume_makes_all_of_the_run_again(tmp_path):
@@ -297,17 +297,11 @@ def test_notebook_is_thin_and_clean(path):
 
 
 def test_unknown_notebook_parameter_is_refused():
-    from mtkd.app.runner import check_parameters
-    from mtkd.common.errors import MtkdError
-
     with pytest.raises(MtkdError, match="no parameter 'sead'"):
-        check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
+        runner.check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
 
 
 def test_record_of_another_schema_is_refused(whole, tmp_path):
-    from mtkd.common.errors import MtkdError
-    from mtkd.experiments.records import read_record
-
     some = next((whole / "runs").glob("*/record.json"))
     (tmp_path / "record.json").write_text(json.dumps(json.loads(some.read_text()) | {"schema": 99}))
     with pytest.raises(MtkdError, match="another version of mtkd"):
@@ -316,9 +310,6 @@ def test_record_of_another_schema_is_refused(whole, tmp_path):
 
 def compare_tuned_again(results):
     """Teachers of further text fine-tune the default candidate again: the very same outputs."""
-    from mtkd.experiments.records import read_record
-    from mtkd.method.targets import read_predictions
-
     compared = 0
     for path in (results / "runs").glob("teachers-*/record.json"):
         record = read_record(path.parent)

@@ -128,11 +128,7 @@ def test_the_teachers_of_an_amount_of_text_are_shared(demo: Recipe) -> None:
         assert bool(teachers) == (variant.factors["more"] != "labels again, no teacher")
         found.setdefault(fraction, set()).update(teachers)
     # With all labels and no text they are the main table's
-    assert {fraction: len(teachers) for fraction, teachers in found.items()} == {
-        0.1: 1,
-        0.25: 1,
-        1: 2,
-    }
+    assert {fraction: len(runs) for fraction, runs in found.items()} == {0.1: 1, 0.25: 1, 1: 2}
 
 
 def test_a_study_from_outside_is_registered(demo: Recipe) -> None:

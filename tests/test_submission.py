@@ -74,14 +74,8 @@ class StandIn:
         return prediction_file(self.results, self.run.run_id, self.system, task, split)
 
     def store(self, task: str, split: str, idx: object, outputs: object) -> None:
-        stored = Predictions(
-            task,
-            split,
-            GLUE[task].labels,
-            np.asarray(idx, np.int64),
-            np.asarray(outputs, np.float32),
-            self.run.run_id,
-        )
+        rows = np.asarray(idx, np.int64), np.asarray(outputs, np.float32)
+        stored = Predictions(task, split, GLUE[task].labels, *rows, self.run.run_id)
         write_predictions(self.file(task, split), stored)
 
 

@@ -66,27 +66,12 @@ def test_a_recipe_runs_in_an_empty_folder_and_imports_nothing_from_it(
         for name in ("socket", "mtkd", "papermill", "sitecustomize", "ipykernel"):
             mark = f"open({str(tmp_path / 'imported')!r}, 'a').write({name!r})\n"
             (folder / f"{name}.py").write_text(mark)
-    done = call(
-        unpacked,
-        tmp_path,
-        *MTKD,
-        "reproduce",
-        "--recipe",
-        "smoke",
-        "--until",
-        "encoders",
-        "--jobs",
-        "2",
-    )
+    asked = ["--recipe", "smoke", "--until", "encoders", "--jobs", "2"]
+    done = call(unpacked, tmp_path, *MTKD, "reproduce", *asked)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "imported").exists()
     assert len(list(results.glob("runs/encoders-*/record.json"))) == 2
-    assert (
-        "nothing left"
-        in call(
-            unpacked, tmp_path, *MTKD, "plan", "--recipe", "smoke", "--until", "encoders"
-        ).stdout
-    )
+    assert "nothing left" in call(unpacked, tmp_path, *MTKD, "plan", *asked).stdout
     assert not list(unpacked.rglob("results"))
 
 

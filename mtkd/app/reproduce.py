@@ -159,19 +159,18 @@ def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int)
             bar = tqdm(total=round(total), unit="ex", bar_format=BAR)
         while process.poll() is None:
             time.sleep(POLL)
-            unseen = [run for run in todo if run.run_id not in seen]
-            fresh = [run for run in unseen if done_file(results, run).exists()]
-            seen |= {run.run_id for run in fresh}
+            for run in todo:
+                if run.run_id not in seen and done_file(results, run).exists():
+                    seen.add(run.run_id)
+                    place = count - len(todo) + len(seen)
+                    seconds = read_record(run_folder(results, run.run_id)).wall_seconds
+                    line = f"[{place}/{count}] {run.run_id} in {duration(seconds)}"
+                    tqdm.write(line) if bar else print(line, flush=True)
             done = sum(
                 (run.cost + KERNEL_COST) * (1.0 if run.run_id in seen else share(results, run))
                 for run in todo
             )
             spent = time.monotonic() - began
-            for run in fresh:
-                place = count - len(todo) + len(seen)
-                seconds = read_record(run_folder(results, run.run_id)).wall_seconds
-                line = f"[{place}/{count}] {run.run_id} in {duration(seconds)}"
-                tqdm.write(line) if bar else print(line, flush=True)
             if bar:
                 bar.n = round(done)
                 bar.set_postfix_str(f"{left(spent, done, total)}")

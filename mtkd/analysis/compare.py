@@ -130,8 +130,6 @@ def read_scores(path: Path) -> pd.DataFrame:
             f"{path}: columns {', '.join(map(str, scores))}; expected those of schema {SCHEMA}: "
             f"{', '.join(COLUMNS)}; reproduce with this version of mtkd"
         )
-    if scores.empty:
-        raise MtkdError(f"{path}: no scores in it; `mtkd reproduce` writes them at its end")
     broken = pd.to_numeric(scores["value"], errors="coerce").isna()
     for mask, what in ((broken, "not a number"), (scores.duplicated(KEY), "there twice")):
         if mask.any():

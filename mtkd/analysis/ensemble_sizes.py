@@ -10,14 +10,13 @@ import pandas as pd
 
 from mtkd.analysis.charts import lines_figure
 from mtkd.analysis.evaluations import Gold, dev_labels
-from mtkd.analysis.results import Results
+from mtkd.analysis.results import Results, finished
 from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
 from mtkd.data import metrics
 from mtkd.data.tasks import GLUE
-from mtkd.experiments import records
 from mtkd.experiments.plans import variant_runs
-from mtkd.experiments.records import prediction_file, run_folder
+from mtkd.experiments.records import prediction_file
 from mtkd.experiments.runs import Run
 from mtkd.experiments.studies.registry import make_study
 from mtkd.method import targets
@@ -57,11 +56,10 @@ def ensembles_by_size(results: Results) -> pd.DataFrame:
     or 20 drawn ones. Empty without finished runs of the study `ensembles`.
     """
     gold, rows = dev_labels(results), list[tuple[str, str, float]]()
-    for teachers in widest_teachers(results):
-        record = records.read_record(run_folder(results.folder, teachers.run_id))
+    for record in finished(results.folder, widest_teachers(results)):
         chosen = record.details["members"]
         members = [read_member(results, run, system, gold) for run, system in chosen]
-        rows += scores_by_size(members, gold, teachers.seed)
+        rows += scores_by_size(members, gold, record.seed)
     return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 
@@ -76,14 +74,11 @@ def scores_by_size(
 
 
 def widest_teachers(results: Results) -> list[Run]:
-    """The finished teachers runs, one per seed, that hold every candidate."""
+    """The teachers runs, one per seed, that hold every candidate."""
     study = make_study(results.recipe, "ensembles")
     widest = max(study.variants, key=lambda variant: float(variant.factors.get("teachers", 0)))
     students = variant_runs(results.recipe, study, widest)
-    found = [parent for run in students for parent in run.parents if parent.stage == "teachers"]
-    return [
-        run for run in found if (run_folder(results.folder, run.run_id) / "record.json").exists()
-    ]
+    return [parent for run in students for parent in run.parents if parent.stage == "teachers"]
 
 
 def read_member(results: Results, run_id: str, system: str, gold: Gold) -> Member:

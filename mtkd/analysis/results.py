@@ -58,19 +58,32 @@ class Results:
     def teacher_tasks(self) -> tuple[str, ...]:
         return teacher_tasks(self.recipe, self.tasks)
 
+    @property
+    def teachers(self) -> list[RunContext]:
+        """The finished teachers, one per seed."""
+        done = {record.run_id for record in self.records}
+        runs = [run for run in self.runs if run.stage == "teachers" and run.run_id in done]
+        return [RunContext(self.recipe, run, self.folder, self.tasks) for run in runs]
+
 
 def open_results(name: str) -> Results:
     """Finished runs of a recipe, by name or saved file. Raises MtkdError if there is none."""
     recipe, folder = open_recipe(name)
     runs = tuple(main_runs(recipe))
-    done = [run for run in runs if (run_folder(folder, run.run_id) / "record.json").exists()]
-    found = tuple(records.read_record(run_folder(folder, run.run_id)) for run in done)
+    found = tuple(finished(folder, runs))
     if not any(record.scores for record in found):
         raise MtkdError(
             f"{folder}: no finished run of recipe {recipe.name} has scores yet; run "
             f"`mtkd reproduce --recipe {recipe.name}`"
         )
     return Results(recipe, folder, runs, found, present_tasks(recipe))
+
+
+def finished(folder: Path, runs: Iterable[Run]) -> Iterator[Record]:
+    """The records of those runs that are done."""
+    for run in runs:
+        if (run_folder(folder, run.run_id) / "record.json").exists():
+            yield records.read_record(run_folder(folder, run.run_id))
 
 
 def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
@@ -88,31 +101,21 @@ def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(systems))
 
 
-def open_teachers(results: Results) -> RunContext | None:
-    """The teachers of the first seed, if they are finished."""
-    return next(finished_teachers(results), None)
-
-
-def finished_teachers(results: Results) -> Iterator[RunContext]:
-    """The teachers of every seed that has them."""
-    finished = {record.run_id for record in results.records}
-    for run in results.runs:
-        if run.stage == "teachers" and run.run_id in finished:
-            yield RunContext(results.recipe, run, results.folder, results.tasks)
+def labelled_targets(
+    results: Results, teachers: Iterable[RunContext]
+) -> Iterator[tuple[Examples, np.ndarray, np.ndarray]]:
+    """Training examples, their labels (N,) and the soft targets (N, C) of classification tasks."""
+    for context in teachers:
+        for task in results.teacher_tasks:
+            examples, soft = training_targets(context, task)
+            if examples.task.labels and examples.label is not None:
+                yield examples, examples.label, soft
 
 
 def teacher_knowledge(results: Results) -> Knowledge:
-    """Soft targets, training labels and (toy) clean labels of the tasks with teachers."""
-    opened = open_teachers(results)
-    if opened is None:
-        return {}
-    known: Knowledge = {}
-    for task in results.teacher_tasks:
-        if GLUE[task].labels:
-            examples, soft = training_targets(opened, task)
-            if examples.label is not None:
-                known[task] = (soft, examples.label, examples.clean)
-    return known
+    """Soft targets, training labels and (toy) clean labels, of the teachers of the first seed."""
+    found = labelled_targets(results, results.teachers[:1])
+    return {examples.task.name: (soft, label, examples.clean) for examples, label, soft in found}
 
 
 def training_targets(context: RunContext, task: str) -> tuple[Examples, np.ndarray]:
@@ -123,10 +126,9 @@ def training_targets(context: RunContext, task: str) -> tuple[Examples, np.ndarr
 
 def surprising_examples(results: Results, task: str, count: int = 8, **how: Any) -> pd.DataFrame:
     """Training examples whose gold label the teachers doubt most."""
-    opened = open_teachers(results)
-    if opened is None:
+    if not results.teachers:
         raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
-    examples, soft = training_targets(opened, task)
+    examples, soft = training_targets(results.teachers[0], task)
     return inspection.unsure_examples(examples, soft, count, **how)
 
 

@@ -19,9 +19,9 @@ from mtkd.experiments.records import Record
 
 
 @plotting.styled
-def single_curve(record: Record, system: str | None = None) -> Plot:
-    """Loss and dev score by epoch, task by task, of one run's system (its first one, if None)."""
-    system = system or next(iter(record.details.get("systems", [])), "")
+def single_curve(record: Record) -> Plot:
+    """Loss and dev score by epoch, task by task, of a run's first system."""
+    system = next(iter(record.details.get("systems", [])), "")
     histories = [
         history
         for name, history in record.details.get("histories", {}).items()

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.paper import PAPER, read_paper
-from mtkd.analysis.results import Results
+from mtkd.analysis.results import Results, finished
 from mtkd.analysis.statistics import (
     Estimate,
     estimate,
@@ -31,7 +31,7 @@ from mtkd.analysis.tables import (
 )
 from mtkd.experiments import records
 from mtkd.experiments.plans import variant_runs
-from mtkd.experiments.records import Record, run_folder
+from mtkd.experiments.records import Record
 from mtkd.experiments.studies.study import Study, Variant
 
 MEAN, GAIN, ON_TAUGHT, ON_OTHERS = "mean", "gain", "gain, taught tasks", "gain, other tasks"
@@ -45,20 +45,18 @@ COSTS = {  # of a student where it is used: title and decimals
 def study_scores(results: Results, study: Study) -> pd.DataFrame:
     """Tidy scores of a study's finished runs; `system` is the name of the variant."""
     found = []
-    for variant, record in finished(results, study):
+    for variant, record in variant_records(results, study):
         own = [s for s in record.scores if s.system == variant.system]
         scores = tuple(replace(score, system=variant.name) for score in own)
         found.append(replace(record, scores=scores))
     return records.collect(found)
 
 
-def finished(results: Results, study: Study) -> Iterator[tuple[Variant, Record]]:
+def variant_records(results: Results, study: Study) -> Iterator[tuple[Variant, Record]]:
     """The records of a study's finished runs, one per variant and seed."""
     for variant in study.variants:
-        for run in variant_runs(results.recipe, study, variant):
-            folder = run_folder(results.folder, run.run_id)
-            if (folder / "record.json").exists():
-                yield variant, records.read_record(folder)
+        runs = variant_runs(results.recipe, study, variant)
+        yield from ((variant, record) for record in finished(results.folder, runs))
 
 
 def variant_scores(study: Study, scores: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -163,7 +161,7 @@ def study_costs(results: Results, study: Study) -> pd.DataFrame:
     """
     rows = [
         {"variant": variant.name, "size": record.settings["encoder"], **found}
-        for variant, record in finished(results, study)
+        for variant, record in variant_records(results, study)
         if (found := record.details.get("deployed"))
     ]
     frame = pd.DataFrame(rows, columns=["variant", "size", *COSTS])

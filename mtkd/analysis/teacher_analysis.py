@@ -11,13 +11,7 @@ from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, calibration, dev_labels, dev_outputs
 from mtkd.analysis.markup import NOTHING
-from mtkd.analysis.results import (
-    Results,
-    finished_teachers,
-    open_teachers,
-    surprising_examples,
-    training_targets,
-)
+from mtkd.analysis.results import Results, labelled_targets, surprising_examples
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
 from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
@@ -102,8 +96,8 @@ def chosen_teachers(results: Results) -> list[View]:
 
 def doubted_labels(results: Results) -> list[View]:
     """Training examples whose given label the teachers of the first seed doubt most."""
-    opened, rows = open_teachers(results), []
-    for task in results.teacher_tasks if opened else ():
+    rows = []
+    for task in results.teacher_tasks if results.teachers else ():
         labels, columns = GLUE[task].labels, GLUE[task].columns
         found = surprising_examples(results, task, DOUBTS) if labels else pd.DataFrame()
         for line in found.to_dict("records"):
@@ -132,17 +126,14 @@ def label_noise(results: Results) -> pd.DataFrame:
     Numbers by task ("system") and measure of NOISE ("task"), in %.
     """
     rows = []
-    for opened in finished_teachers(results):
-        for task in results.teacher_tasks:
-            if not GLUE[task].labels:
-                continue
-            examples, soft = training_targets(opened, task)
-            if examples.clean is None or examples.label is None:
-                continue
-            wrong, right = examples.label != examples.clean, soft.argmax(axis=1) == examples.clean
-            if wrong.any() and not wrong.all():
-                found = (wrong.mean(), right[wrong].mean(), 1 - right[~wrong].mean())
-                rows += [(task, one, 100 * x) for one, x in zip(NOISE, found, strict=True)]
+    for examples, label, soft in labelled_targets(results, results.teachers):
+        if examples.clean is None:
+            continue
+        wrong, right = label != examples.clean, soft.argmax(axis=1) == examples.clean
+        if wrong.any() and not wrong.all():
+            found = (wrong.mean(), right[wrong].mean(), 1 - right[~wrong].mean())
+            name = examples.task.name
+            rows += [(name, one, 100 * x) for one, x in zip(NOISE, found, strict=True)]
     return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 

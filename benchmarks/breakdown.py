@@ -12,8 +12,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+import pandas as pd
 
 from mtkd.experiments.records import read_record
 
@@ -25,7 +24,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     options = parser.parse_args()
     found = breakdown(options.results, options.jobs)
-    show(found, options.jobs)
+    table = pd.DataFrame({"seconds": found})
+    table["share, %"] = 100 * table["seconds"] / (found["wall"] * options.jobs)
+    print(table.round(1).to_string())
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -69,18 +70,6 @@ def span(notebook: Path) -> tuple[float, float]:
     times = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["papermill"]
     begin, end = (datetime.fromisoformat(times[key]) for key in ("start_time", "end_time"))
     return begin.timestamp(), end.timestamp()
-
-
-def show(found: dict[str, float], jobs: int) -> None:
-    capacity = found["wall"] * jobs
-    table = Table(title=f"{found['wall']:,.0f} s on the clock, {jobs} job(s)", title_justify="left")
-    table.add_column("spent on")
-    table.add_column("seconds", justify="right")
-    table.add_column("share", justify="right")
-    for name, seconds in found.items():
-        if name != "wall":
-            table.add_row(name, f"{seconds:,.0f}", f"{100 * seconds / capacity:.1f} %")
-    Console().print(table)
 
 
 if __name__ == "__main__":

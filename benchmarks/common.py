@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from rich.table import Table
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
@@ -224,20 +223,19 @@ def conditions(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def speed_table(what: str, found: dict[str, Any]) -> Table:
-    """Each system's examples a second, how many times as fast the kit is, and the padding.
+def show_speeds(what: str, found: dict[str, Any]) -> None:
+    """Print each system's examples a second, how many times as fast the kit is, and the padding.
 
     Of the batches that it was given, and of those of all the tasks' examples.
     """
-    place = f"{found['device']}, {found['precision']}, {found['threads']} thread(s)"
-    title = f"{what}, {found['encoder']}, {place}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    speeds = found.get("examples_per_second", {})
-    table.add_column("system")
-    for column in (*(["examples/s", "mtkd is"] if speeds else []), "padding", "of all"):
-        table.add_column(column, justify="right")
-    for name in speeds or found["padding"]:
-        cells = [f"{speeds[name]:,.0f}", f"{speeds['mtkd'] / speeds[name]:.2f} x"] if speeds else []
-        shares = (found["padding"][name], found["padding_of_all"][name])
-        table.add_row(name, *cells, *(f"{share:.1%}" for share in shares))
-    return table
+    print(
+        f"\n{what}: {found['encoder']}, {found['device']}, {found['precision']}, {found['threads']} thread(s)"
+    )
+    table = (
+        pd.DataFrame({"padding, %": found["padding"], "of all, %": found["padding_of_all"]}) * 100
+    )
+    if "examples_per_second" in found:
+        speeds = pd.Series(found["examples_per_second"])
+        table.insert(0, "examples/s", speeds)
+        table.insert(1, "mtkd is, times", speeds["mtkd"] / speeds)
+    print(table.to_string(float_format="{:,.2f}".format))

@@ -39,9 +39,8 @@ from common import (
     made_up,
     padding,
     rows_of,
-    speed_table,
+    show_speeds,
 )
-from rich.console import Console
 from transformers import (
     BertForSequenceClassification,
     DataCollatorWithPadding,
@@ -73,7 +72,7 @@ def main() -> None:
         "examples_per_second": race(options),
         "machine": machine(options.device),
     }
-    Console().print(speed_table("prediction", found))
+    show_speeds("prediction", found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -20,10 +20,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from common import memory_mib
-from rich.console import Console
-from rich.table import Table
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -53,7 +52,7 @@ def main() -> None:
     for times in options.times:
         rows.append(measure(times * options.examples, options.only_open))
         print(f"{times} times: {rows[-1]}", flush=True)
-    show(rows)
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:,.2f}".format))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -139,17 +138,6 @@ def write(folder: Path, count: int) -> None:
         for length in lengths:
             text = " ".join(words[rng.integers(len(words), size=length)])
             file.write(f"{text}\t{rng.integers(2)}\n")
-
-
-def show(rows: list[dict[str, float]]) -> None:
-    table = Table(title="an example's cost by the number of examples, one thread")
-    for name in rows[0]:
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(
-            *(f"{value:,.3f}" if value < 10 else f"{value:,.0f}" for value in row.values())
-        )
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ import common
 import numpy as np
 import torch
 from common import BATCH, TASK
-from rich.console import Console
 from transformers import (
     BertForSequenceClassification,
     DataCollatorWithPadding,
@@ -75,7 +74,7 @@ def main() -> None:
     found = common.conditions(options) | paddings(racing, options)
     if not options.only_padding:
         found["examples_per_second"] = race(racing, options)
-    Console().print(common.speed_table("training", found))
+    common.show_speeds("training", found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from mtkd.analysis.statistics import estimate, mean_score, paired, score_matrix
+from mtkd.analysis.statistics import estimate, gains_over, score_matrix
 from mtkd.analysis.systems import STILTS
 from mtkd.analysis.tables import OURS, frame_of, row_of
 from mtkd.experiments.records import Record
@@ -23,9 +23,7 @@ def stilts(scores: pd.DataFrame) -> pd.DataFrame:
     base, rows = score_matrix(scores, "bert"), []
     for system in (name for name in STILTS if name in set(scores["system"])):
         matrix = score_matrix(scores, system)
-        gains = {str(task): paired(matrix[task], base[task]) for task in matrix if task in base}
-        tasks = list(gains)
-        gains["mean"] = paired(mean_score(matrix, tasks), mean_score(base, tasks))
+        gains = gains_over(matrix, base, [str(task) for task in matrix if task in base])
         rows += [row_of(system, OURS, task, estimate(gain)) for task, gain in gains.items()]
     return frame_of(rows)
 

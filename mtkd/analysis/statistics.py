@@ -145,6 +145,14 @@ def task_order(scores: pd.DataFrame, split: str = "dev") -> list[str]:
     return [task for task in TASKS if task in present] + sorted(present - set(TASKS))
 
 
+def gains_over(
+    matrix: pd.DataFrame, base: pd.DataFrame, tasks: Sequence[str]
+) -> dict[str, pd.Series]:
+    """Differences of two score matrices paired by seed: of every task of both, and the mean's."""
+    gains = {str(task): paired(matrix[task], base[task]) for task in matrix if task in base}
+    return gains | {"mean": paired(mean_score(matrix, tasks), mean_score(base, tasks))}
+
+
 def is_glue(tasks: Sequence[str]) -> bool:
     """Whether these are the eight tasks that GLUE's score is made of, beside WNLI."""
     return set(tasks) == {task.name for task in GLUE.values() if task.trained}

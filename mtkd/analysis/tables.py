@@ -20,9 +20,9 @@ from mtkd.analysis.statistics import (
     MIN_SEEDS,
     Estimate,
     estimate,
+    gains_over,
     is_glue,
     mean_score,
-    paired,
     recovered,
     score_matrix,
     task_order,
@@ -96,8 +96,7 @@ def gain_values(scores: pd.DataFrame, taught: Collection[str] = ()) -> pd.DataFr
     for system, matrix in matrices.items():
         if system == REFERENCE or matrix.index.intersection(base.index).empty:
             continue  # itself, or no seed to compare by
-        gains = {str(task): paired(matrix[task], base[task]) for task in matrix if task in base}
-        gains["mean"] = paired(means[system], means[REFERENCE])
+        gains = gains_over(matrix, base, tasks)
         rows += [row_of(system, OURS, task, estimate(gain)) for task, gain in gains.items()]
         if system in taught and ENSEMBLE in systems:
             kept = recovered(means[system], means[REFERENCE], means[ENSEMBLE])

@@ -228,12 +228,10 @@ def show_speeds(what: str, found: dict[str, Any]) -> None:
 
     Of the batches that it was given, and of those of all the tasks' examples.
     """
-    print(
-        f"\n{what}: {found['encoder']}, {found['device']}, {found['precision']}, {found['threads']} thread(s)"
-    )
-    table = (
-        pd.DataFrame({"padding, %": found["padding"], "of all, %": found["padding_of_all"]}) * 100
-    )
+    place = f"{found['device']}, {found['precision']}, {found['threads']} thread(s)"
+    print(f"\n{what}: {found['encoder']}, {place}")
+    shares = {"padding, %": found["padding"], "of all, %": found["padding_of_all"]}
+    table = 100 * pd.DataFrame(shares)
     if "examples_per_second" in found:
         speeds = pd.Series(found["examples_per_second"])
         table.insert(0, "examples/s", speeds)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mtkd.analysis.charts import lines_figure, rows_figure
 from mtkd.analysis.colours import BLUE, GREY, VERMILLION
-from mtkd.analysis.plotting import Plot, legend_mark
+from mtkd.analysis.plotting import Plot, legend_mark, styled
 from mtkd.analysis.study_tables import GAIN, MEAN, study_tasks
 from mtkd.analysis.systems import task_title
 from mtkd.experiments.studies.study import Factor, Study, Variant
@@ -16,6 +16,7 @@ from mtkd.experiments.studies.study import Factor, Study, Variant
 KINDS = {BLUE: "other variants", VERMILLION: "the paper's setting", GREY: "no teacher"}
 
 
+@styled
 def forest(study: Study, values: pd.DataFrame) -> Plot:
     """The gain of every variant over its reference, which is the line at zero."""
     found = values[values["task"] == GAIN]

@@ -12,7 +12,6 @@ from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.paper import PAPER, read_paper
 from mtkd.analysis.results import Results, finished
 from mtkd.analysis.statistics import (
-    Estimate,
     estimate,
     mean_score,
     paired,
@@ -27,6 +26,7 @@ from mtkd.analysis.tables import (
     mean_title,
     printed,
     row_of,
+    single,
     verdict,
 )
 from mtkd.experiments import records
@@ -110,7 +110,7 @@ def published_rows(variant: Variant, tasks: Sequence[str]) -> list[dict[str, obj
     paper = paper[(paper["system"] == system) & (paper["split"] == "dev")]
     known = paper.set_index("task")["value"]
     return [
-        row_of(variant.name, PAPER, task, Estimate(known[name], None, None, ())) | {"n": None}
+        single(variant.name, PAPER, task, known[name])
         for task in tasks
         if (name := f"{task}@{ending}") in known
     ]

@@ -58,15 +58,15 @@ def score_values(scores: pd.DataFrame, split: str = "dev") -> pd.DataFrame:
     nine tasks, with WNLI answered by its majority class, where the data has GLUE's tasks; "ax" is
     of the test sets. On test, systems that are published numbers only come last.
     """
-    tasks, wnli = task_order(scores, split), wnli_score(scores, split)
+    tasks, wnli = task_order(scores, split), by_seed(scores, MAJORITY, "wnli", split)
     systems, rows = system_order(scores, split), list[dict[str, Any]]()
     for system in (*majority(scores, split), *systems) if tasks else ():
         matrix = score_matrix(scores, system, split)
         mean = mean_score(matrix, tasks)
         found = {str(task): matrix[task] for task in matrix} | {"mean": mean}
-        found[DIAGNOSTIC] = diagnostic(scores, system, split)
-        if wnli is not None and is_glue(tasks):
-            found["glue"] = (len(tasks) * mean + wnli) / (len(tasks) + 1)
+        found[DIAGNOSTIC] = by_seed(scores, system, DIAGNOSTIC, split)
+        if len(wnli) and is_glue(tasks):
+            found["glue"] = (len(tasks) * mean + wnli.iloc[0]) / (len(tasks) + 1)
         rows += [row_of(system, OURS, task, estimate(values)) for task, values in found.items()]
     papers = published(split)
     for system in (*systems, *(row.name for row in PUBLISHED)) if tasks else ():
@@ -111,17 +111,10 @@ def gain_values(scores: pd.DataFrame, taught: Collection[str] = ()) -> pd.DataFr
     return frame_of(rows)
 
 
-def wnli_score(scores: pd.DataFrame, split: str) -> float | None:
-    """Score of WNLI's majority class; None where the data has no WNLI with labels."""
-    of_majority = (scores["system"] == MAJORITY) & (scores["task"] == "wnli")
-    wanted = of_majority & (scores["split"] == split)
-    return float(scores.loc[wanted, "value"].iloc[0]) if wanted.any() else None
-
-
-def diagnostic(scores: pd.DataFrame, system: str, split: str) -> pd.Series:
-    """Scores of AX by seed."""
-    wanted = (scores["task"] == DIAGNOSTIC) & (scores["system"] == system)
-    return scores[wanted & (scores["split"] == split)].groupby("seed")["value"].mean()
+def by_seed(scores: pd.DataFrame, system: str, task: str, split: str) -> pd.Series:
+    """A system's scores on one task, which may be one that is not trained."""
+    wanted = (scores["system"] == system) & (scores["task"] == task) & (scores["split"] == split)
+    return scores[wanted].groupby("seed")["value"].mean()
 
 
 def single(system: str, source: Any, task: Any, *metrics: float) -> dict[str, Any]:

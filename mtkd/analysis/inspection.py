@@ -19,11 +19,11 @@ def unsure_examples(
     count: int = 10,
     by: Literal["contradicts", "unsure"] = "contradicts",
 ) -> pd.DataFrame:
-    """The examples where the teacher contradicts the gold label most, or is least sure.
+    """The examples where the teacher contradicts the given label most, or is least sure.
 
     `soft` (N, C) are the teacher's probabilities in the order of the examples. Columns: the texts,
-    "gold", "true" (the label before annotator noise, where known), and the probability of each
-    label. Ordered by the gold label's probability, the lowest first, or by entropy, the highest
+    "given", "true" (the label before annotator noise, where known), and the probability of each
+    label. Ordered by the given label's probability, the lowest first, or by entropy, the highest
     first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
     """
     task = examples.task
@@ -32,15 +32,15 @@ def unsure_examples(
     if soft.shape != (len(examples), len(task.labels)):
         wanted = (len(examples), len(task.labels))
         raise MtkdError(f"{task.title}: soft targets of shape {soft.shape}; expected {wanted}")
-    gold = examples.label.astype(np.int64)
-    key = soft[np.arange(len(gold)), gold] if by == "contradicts" else -entropy(soft)
+    given = examples.label.astype(np.int64)
+    key = soft[np.arange(len(given)), given] if by == "contradicts" else -entropy(soft)
     rows = np.argsort(key, kind="stable")[:count]
     frame = example_frame(examples, rows).set_axis(examples.idx[rows]).rename_axis("id")
     return frame.assign(**{f"P({n})": soft[rows, i].round(3) for i, n in enumerate(task.labels)})
 
 
 def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:
-    """Some examples (row numbers) of a split: texts, gold label, the true one where it is known."""
+    """Some examples (row numbers) of a split: texts, given label, true label where it is known."""
     task = examples.task
 
     def named(values: np.ndarray) -> list[Any]:
@@ -52,7 +52,7 @@ def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:
         if texts is not None:
             columns[name] = [texts[row] for row in rows]
     if examples.label is not None:
-        columns["gold"] = named(examples.label)
+        columns["given"] = named(examples.label)
     if examples.clean is not None:
         columns["true"] = named(examples.clean)
     return pd.DataFrame(columns)

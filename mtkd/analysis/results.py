@@ -125,7 +125,7 @@ def training_targets(context: RunContext, task: str) -> tuple[Examples, np.ndarr
 
 
 def surprising_examples(results: Results, task: str, count: int = 8, **how: Any) -> pd.DataFrame:
-    """Training examples whose gold label the teachers doubt most."""
+    """Training examples whose given label the teachers doubt most."""
     if not results.teachers:
         raise MtkdError(f"{results.folder}: no teachers are finished yet; run `mtkd reproduce`")
     examples, soft = training_targets(results.teachers[0], task)

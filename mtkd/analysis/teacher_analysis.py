@@ -103,7 +103,7 @@ def doubted_labels(results: Results) -> list[View]:
         for line in found.to_dict("records"):
             soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
             words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}
-            words |= {"Given": line["gold"], "Right": line.get("true", NOTHING)}
+            words |= {"Given": line["given"], "Right": line.get("true", NOTHING)}
             rows.append(words | {"Soft target": ", ".join(soft)})
     if not rows:
         return []

@@ -50,7 +50,7 @@ def group_log_probs(scores: Tensor, groups: Tensor) -> Tensor:
 def ranking_loss(scores: Tensor, target: Tensor, groups: Tensor) -> Tensor:
     """Negative log-likelihood of the right candidate, mean over questions. MT-DNN Eq. 8.
 
-    scores (B, 1); target (B,): probability of each candidate within its group (one-hot for gold
+    scores (B, 1); target (B,): probability of each candidate within its group (one-hot for given
     labels, the teachers' for soft targets); groups (B,) as in `group_log_probs`.
     """
     log_probs = group_log_probs(scores, groups)

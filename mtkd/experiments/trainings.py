@@ -24,7 +24,7 @@ from mtkd.experiments.records import Outcome, Score, model_folder, prediction_fi
 from mtkd.method import targets
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
-from mtkd.method.settings import Distillation, HeadSpec, Training
+from mtkd.method.settings import Distillation, HeadSpec, TaskAbout, Training
 from mtkd.method.training import steps_per_epoch, train
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ def train_part(
         progress=setup.progress,
     )
     if model:
+        columns = {task: splits["train"].encoded.task.columns for task, splits in data.items()}
+        network.about |= {task: TaskAbout(found) for task, found in columns.items()}
         network.save_pretrained(model)
     if history.kept_epoch != settings.epochs or answer is not predict:
         latest.clear()  # another epoch's, or given by other means

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
 from mtkd.data.tasks import Task, check_labels
+from mtkd.method.answers import Text, answer
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout
+from mtkd.method.texts import text_outputs
 
 FORMAT = 3
 
@@ -100,6 +103,19 @@ class MultiTaskModel(nn.Module):
     def outputs(self, task: str, states: Tensor, segments: Tensor) -> Tensor:
         """Outputs (B, C) of one task's head for the encoder's states (B, T, H)."""
         return self.heads[task](states, segments).float()
+
+    def predict(self, texts: Text | Iterable[Text], task: str | None = None, top_k: int = 1) -> Any:
+        """Label names and scores for texts, of every task from one pass of the encoder.
+
+        A text is a str; a pair is a tuple, or {"text": ..., "text_pair": ...}. For one of them
+        {task: answer}, for a list a list; with `task` the answer alone. An answer is {"label",
+        "score"}, with `top_k` above 1 a list of these, best first; of several labels {"labels":
+        those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside the
+        task's range. Scores are probabilities 0 to 1 at the temperature that dev has given.
+        Pairs are answered by tasks of pairs, single texts by the others; a head that ranks answers
+        neither. Raises MtkdError for a text that no task asked for fits.
+        """
+        return answer(texts, self.described(), partial(text_outputs, self), task, top_k)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write encoder, tokenizer and all heads to `folder`, whole or not at all.

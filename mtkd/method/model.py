@@ -97,7 +97,7 @@ class MultiTaskModel(nn.Module):
         inputs = {"input_ids": tokens, "attention_mask": (segments >= 0).long()}
         if self.uses_token_types:
             # 1 from the second text on. No `cummax`, which torch cannot export to ONNX.
-            inputs["token_type_ids"] = ((segments == 2).cumsum(1) > 0).long()
+            inputs["token_type_ids"] = ((segments == 2).int().cumsum(1) > 0).long()
         return self.encoder(**inputs).last_hidden_state
 
     def outputs(self, task: str, states: Tensor, segments: Tensor) -> Tensor:

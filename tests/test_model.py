@@ -145,6 +145,25 @@ def test_head_spec_refuses_what_it_cannot_build() -> None:
         build_head(HeadSpec("linear", LABELS, options={"steps": 2}), HIDDEN)
 
 
+def test_heads_of_several_labels_and_of_a_range() -> None:
+    torch.manual_seed(0)
+    states, segments = rows()
+    plain, ranged, weighted, several = (
+        build_head(spec, HIDDEN).eval()
+        for spec in (
+            HeadSpec("similarity"),
+            HeadSpec("similarity", options={"range": [1, 5]}),
+            HeadSpec("linear", LABELS, options={"weights": [1.0, 2.0, 3.0]}),  # of the loss alone
+            HeadSpec("multilabel", LABELS),
+        )
+    )
+    ranged.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(ranged(states, segments), 1 + 4 * plain(states, segments))
+    several.load_state_dict(weighted.state_dict())
+    torch.testing.assert_close(several(states, segments), weighted(states, segments))
+    assert several.objective == "multilabel" and several(states, segments).shape == (3, 3)
+
+
 # ------------------------------------------------------------------------------------- model
 
 

@@ -21,10 +21,11 @@ def fit_temperature(outputs: np.ndarray, labels: np.ndarray, objective: str) -> 
     answer is 1.0 for other objectives, fewer than 20 examples, and outputs that are not finite.
     """
     known = objective in ("classification", "multilabel")
-    if not known or len(outputs) < FEWEST or not np.isfinite(outputs).all():
+    one = outputs.shape[1] < 2  # label: always right
+    if not known or one or len(outputs) < FEWEST or not np.isfinite(outputs).all():
         return 1.0
     several = objective == "multilabel"
-    share, count = 1 / (len(outputs) + 2), max(outputs.shape[1], 2)
+    share, count = 1 / (len(outputs) + 2), outputs.shape[1]
     logits = outputs.astype(np.float64)
     hard = labels if several else np.eye(count)[labels]
     target = (1 - share) * hard + share / (1 if several else count - 1) * (1 - hard)

@@ -19,8 +19,8 @@ from mtkd.method.texts import text_outputs
 from mtkd.runtime import Student
 
 PARITY = 1e-4  # largest difference of scores between two forms of one model
-RESAMPLES = 1000  # of the paired bootstrap
-MEAN = "mean"  # of a task's metrics: its score
+RESAMPLES = 500  # of the paired bootstrap
+MEAN = "mean"
 
 Told = Mapping[str, Any]
 Outputs = dict[str, np.ndarray]  # by task, (N, C)
@@ -28,19 +28,23 @@ Outputs = dict[str, np.ndarray]  # by task, (N, C)
 
 @dataclass(frozen=True)
 class Change:
-    """What one score of a task becomes, in points, with its 95 % interval over examples."""
+    """What one metric of a task becomes, in points, with its 95 % interval over examples."""
 
     task: str
-    metric: str
+    metric: str  # `MEAN` for that of several
     before: float
     after: float
-    low: float
+    low: float  # of the change
     high: float
     examples: int
+    is_score: bool  # whether the task is judged by it: its one metric, or the mean
 
     @property
     def change(self) -> float:
         return self.after - self.before
+
+    def __str__(self) -> str:
+        return f"{self.change:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
 
 
 def rows_of(examples: Examples) -> Rows:
@@ -121,9 +125,14 @@ def changes(examples: Examples, before: np.ndarray, after: np.ndarray) -> list[C
     drawn = [scored(after, rows) - scored(before, rows) for rows in draws]
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
     columns = (scored(before, every), scored(after, every), low, high)
-    names = (*task.metrics, MEAN)
-    found = [
-        Change(task.name, name, *(float(column[place]) for column in columns), len(labels))
+    names = (*task.metrics, MEAN) if len(task.metrics) > 1 else task.metrics
+    return [
+        Change(
+            task.name,
+            name,
+            *(float(column[place]) for column in columns),
+            examples=len(labels),
+            is_score=place == len(names) - 1,
+        )
         for place, name in enumerate(names)
     ]
-    return found[:1] if len(task.metrics) == 1 else found

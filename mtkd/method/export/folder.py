@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import remove, whole
+from mtkd.data import metrics
 from mtkd.data.tasks import Examples
 from mtkd.method.answers import Rows
 from mtkd.method.export import comparison
@@ -153,23 +153,50 @@ def write_classifiers(
 def best_int8(
     folder: Path, examples: Mapping[str, Examples], texts: Mapping[str, Rows], exact: Outputs
 ) -> tuple[str, list[Change]]:
-    """Write the graph in int8, in the way that serves dev best; the way, and what it changes.
+    """Write the graph in int8, in the way that scores best; the way, and what it changes.
 
-    Where no task has labels to tell what it costs, nothing is written.
+    Nothing is written where examples cannot tell what it costs.
     """
-    told: Mapping[str, Any] = Student(folder).tasks
-    scored = {
-        task: one
+    student = Student(folder)
+    if blind := [
+        task
         for task, one in examples.items()
-        if one.label is not None and told[task]["objective"] != "ranking"
-    }
-    if unknown := [task for task in examples if task not in scored]:
-        return f"none, for no labels tell what it costs {', '.join(unknown)}", []
+        if one.label is None or student.tasks[task]["objective"] == "ranking"
+    ]:
+        return f"none: no score of {', '.join(blind)} (no labels, or a head that ranks)", []
     few = {task: rows[:FEW] for task, rows in texts.items()}
 
     def quality(way: str) -> tuple[float, float]:
-        """Mean score, and of ways that score alike the outputs' nearness."""
+        """Mean score; of ways that score alike, how near the fp32 scores are."""
         write_int8(folder / GRAPHS["fp32"], folder / GRAPHS["int8"], way)
         found = comparison.graph_outputs(Student(folder, "int8"), few)
-        rows = np.arange(FEW)
-        ...
+        scores, distances = [], []
+        for task, outputs in found.items():
+            told, one = student.tasks[task], taken(examples[task], np.arange(len(outputs)))
+            scored = metrics.compute(one.task, outputs, one.label)
+            scores.append(metrics.task_score(one.task, scored))
+            sides = (comparison.scores_of(side, told) for side in (outputs, exact[task]))
+            ours, theirs = (side[: len(outputs)] for side in sides)
+            distances.append(float(abs(ours - theirs).mean()))
+        return float(np.mean(scores)), -float(np.mean(distances))
+
+    best = max(QUANTISED, key=quality)
+    write_int8(folder / GRAPHS["fp32"], folder / GRAPHS["int8"], best)
+    after = comparison.graph_outputs(Student(folder, "int8"), texts)
+    found = [
+        change
+        for task, one in examples.items()
+        for change in comparison.changes(one, exact[task], after[task])
+    ]
+    return f"{best}; the best of {len(QUANTISED)} ways on these examples", found
+
+
+def refuse_drop(found: list[Change], most: float) -> None:
+    """Refuse int8 that costs a task's score more than so many points."""
+    for one in found:
+        if one.is_score and -one.change > most:
+            raise MtkdError(
+                f"task {one.task}: int8 changes its score by {one} points, and at most "
+                f"{-most:+g} is allowed; nothing was written: export without int8 (--no-int8), or "
+                "allow more (--max-drop)"
+            )

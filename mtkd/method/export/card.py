@@ -60,7 +60,9 @@ def card(model: MultiTaskModel, report: Report, facts: Facts) -> str:
         or None,
     )
     given = "".join(f"## {title}\n\n{text}\n\n" for title, text in facts.sections.items())
-    return f"---\n{about.to_yaml()}\n---\n\n{body(model, report, facts.name)}{given}{limits(report)}"
+    return (
+        f"---\n{about.to_yaml()}\n---\n\n{body(model, report, facts.name)}{given}{limits(report)}"
+    )
 
 
 def body(model: MultiTaskModel, report: Report, name: str) -> str:
@@ -142,14 +144,15 @@ def eight_bits(report: Report) -> str:
 
 
 def limits(report: Report) -> str:
+    made_by = ", ".join(f"{name} {version}" for name, version in report.made_by.items())
     return f"""\
 ## Limits
 
 - Scores are of dev examples, by which epochs, temperatures and the way of int8 were chosen, too;
   on text of another kind expect less. Scores of answers are calibrated on dev alone.
-- Longer texts are cut to the encoder's length. Nothing is known of other languages than the data's.
-- Parity was checked with {", ".join(f"{n} {v}" for n, v in report.made_by.items())}, on one machine.
-  `tasks/<name>` needs fp32 or bf16: its weights are beyond fp16.
+- Longer texts are cut to the encoder's length. Only the data's language was looked at.
+- Parity was checked on one machine, with {made_by}.
+- `tasks/<name>` needs fp32 or bf16: its weights are beyond fp16.
 """
 
 

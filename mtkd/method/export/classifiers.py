@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -22,7 +23,7 @@ from mtkd.method.model import MultiTaskModel
 
 SMALL = 2.0**-40
 PASSING = ((SMALL, 0.0, 1.0), (SMALL, 0.0, 0.5), (1.0, 64.0, 1.0))  # factor, shift, slope
-PROBLEMS = {
+PROBLEMS: dict[str, Any] = {
     "classification": "single_label_classification",
     "multilabel": "multi_label_classification",
     "regression": "regression",
@@ -58,7 +59,7 @@ def write_classifier(model: MultiTaskModel, task: str, folder: Path) -> str:
         states = found.base_model(**inputs).last_hidden_state[:, 0]
         wanted = states.double() @ weight.T + bias
         for factor, shift, slope in PASSING:
-            pass_on(*layers, weight, bias, factor, shift, slope)
+            pass_on(layers[0], layers[1], weight, bias, factor, shift, slope)
             if (found(**inputs).logits - wanted).abs().max() < CLOSE:
                 with without_bars():
                     found.save_pretrained(folder)
@@ -89,7 +90,10 @@ def as_affine(head: nn.Module, hidden: int) -> tuple[Tensor, Tensor] | None:
 def empty_classifier(
     config: transformers.PreTrainedConfig, encoder: nn.Module
 ) -> tuple[transformers.PreTrainedModel | None, list[nn.Linear]]:
-    """A classifier on the encoder's weights, and its hidden and output layer; None if it has others."""
+    """A classifier on the encoder's weights, with its hidden and output layer.
+
+    None where it has other layers.
+    """
     kind = type(config)
     if kind not in transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         return None, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mtkd.method.texts import text_outputs
 from mtkd.runtime import Student
 
 PARITY = 1e-4  # largest difference of scores between two forms of one model
-RESAMPLES = 500  # of the paired bootstrap
+RESAMPLES = 300  # of the paired bootstrap
 MEAN = "mean"
 
 Told = Mapping[str, Any]
@@ -85,8 +85,8 @@ def pipeline_scores(folder: Path, rows: Rows, labels: Sequence[str]) -> np.ndarr
     found = np.zeros((len(rows), len(labels)))
     for row, texts in enumerate(rows):
         given: Any = dict(zip(("text", "text_pair"), texts, strict=False))
-        scores = pipe([given], top_k=None, truncation=True)[0]
-        named = {one["label"]: one["score"] for one in scores}
+        scores: Any = pipe([given], top_k=None, truncation=True)[0]
+        named: dict[str, float] = {one["label"]: one["score"] for one in scores}
         found[row] = [named[label] for label in labels]
     return found
 
@@ -102,7 +102,7 @@ def check_parity(
         if not distances[task] <= PARITY:  # a NaN is not
             row = int(np.nan_to_num(abs(theirs - ours), nan=np.inf).max(1).argmax())
             raise MtkdError(
-                f"task {task}: {what} gives other scores than torch, {distances[task]:.2g} apart on "
+                f"task {task}: {what} and torch give scores {distances[task]:.2g} apart on "
                 f"{texts[task][row][0]!r:.60}; expected at most {PARITY:g}, so nothing was written"
             )
     return distances
@@ -124,15 +124,14 @@ def changes(examples: Examples, before: np.ndarray, after: np.ndarray) -> list[C
     draws = (rng.integers(len(labels), size=len(labels)) for _ in range(RESAMPLES))
     drawn = [scored(after, rows) - scored(before, rows) for rows in draws]
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
-    columns = (scored(before, every), scored(after, every), low, high)
-    names = (*task.metrics, MEAN) if len(task.metrics) > 1 else task.metrics
-    return [
+    columns = zip(
+        (*task.metrics, MEAN), scored(before, every), scored(after, every), low, high, strict=True
+    )
+    found = [
         Change(
-            task.name,
-            name,
-            *(float(column[place]) for column in columns),
-            examples=len(labels),
-            is_score=place == len(names) - 1,
+            task.name, name, float(old), float(new), float(a), float(b), len(labels), name == MEAN
         )
-        for place, name in enumerate(names)
+        for name, old, new, a, b in columns
     ]
+    # One metric is its own mean.
+    return found if len(task.metrics) > 1 else [replace(found[0], is_score=True)]

@@ -77,7 +77,7 @@ def export(
         write_graph(model, part / GRAPHS["fp32"])
         exact = comparison.graph_outputs(Student(part), texts)
         parity = comparison.check_parity(exact, wanted, texts, told, "ONNX")
-        piped, refused = {}, {task: "not asked for" for task in texts}
+        piped, refused = dict[str, float](), dict.fromkeys(texts, "not asked for")
         if classifiers:
             piped, refused = write_classifiers(model, part / "tasks", texts, wanted)
         way, found = "not asked for", list[Change]()
@@ -130,7 +130,10 @@ def taken(examples: Examples, rows: np.ndarray) -> Examples:
 def write_classifiers(
     model: MultiTaskModel, folder: Path, texts: Mapping[str, Rows], wanted: Outputs
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Write `tasks/<name>` of every task; what `pipeline` makes of its texts, or why there is none."""
+    """Write `tasks/<name>` of every task.
+
+    How far `pipeline` is from torch on its texts, by task, or why there is none.
+    """
     told = model.described()
     piped, refused = dict[str, float](), dict[str, str]()
     for task, rows in texts.items():

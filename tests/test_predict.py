@@ -1,11 +1,16 @@
 """A model's answers to texts, and the temperature that makes its scores honest."""
 
 import json
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import MakeData, MakeModel
@@ -15,16 +20,19 @@ from scipy.special import expit, softmax
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from mtkd.app.cli import main
+from mtkd.app.predict import predict_file
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import collate
 from mtkd.data.loading import DataSource, load_examples
+from mtkd.data.row_files import chunks
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import Heads
 from mtkd.method.answers import in_words
 from mtkd.method.calibration import fit_temperature
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import predict
-from mtkd.method.settings import TaskAbout
+from mtkd.method.settings import HeadSpec, TaskAbout
 from mtkd.method.texts import padded
 
 SINGLE, PAIRS = ("cola", "sst2"), ("mnli", "stsb", "qnli")
@@ -208,3 +216,166 @@ def test_temperature_leaves_the_labels_alone(count: int, objective: str) -> None
     found = fit_temperature(logits, labels, objective)
     assert 0 < found <= 100 and (found == 1 or (count >= 20 and objective != "regression"))
     assert fit_temperature(logits * np.nan, labels, objective) == 1
+
+
+# ------------------------------------------------------------------------------ mtkd predict
+
+
+@pytest.fixture(scope="module")
+def folder(make_encoder: Any, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model: one task each of classes, several labels, a range, and pairs."""
+    labels = ("a", "b", "c")
+    specs = {
+        "intent": HeadSpec("linear", labels),
+        "topics": HeadSpec("multilabel", labels),
+        "urgency": HeadSpec("similarity", options={"range": [0, 10]}),
+        "same": HeadSpec("san", ("no", "yes")),
+    }
+    columns = {"topics": ("body",), "same": ("one", "other")}
+    about = {task: TaskAbout(columns.get(task, ("message",)), 1.5) for task in specs}
+    torch.manual_seed(0)
+    model = MultiTaskModel(make_encoder(), specs, tokenizer, about)
+    for parameter in model.heads.parameters():
+        torch.nn.init.normal_(parameter)  # so that answers differ
+    made = tmp_path_factory.mktemp("predict") / "model"
+    model.save_pretrained(made)
+    return made
+
+
+TEXTS = ['the "old" dog ran, far', "it ran\nand ran", "ein Hund läuft", "so", "NULL", "a, b", "1"]
+ROWS = [
+    {"id": f"q{i}", "message": text, "n": i, "intent": "a", "note": None}
+    for i, text in enumerate(TEXTS)
+]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        how: Any = {"sep": "\t", "quoting": 3} if path.suffix == ".tsv" else {}
+        pd.DataFrame(rows).to_csv(path, index=False, **how)
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    return [row for chunk in chunks(path) for _, row in chunk]
+
+
+@pytest.mark.parametrize("given", [".csv", ".tsv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("made", [".csv", ".jsonl", ".parquet"])
+def test_every_row_of_a_file_is_answered(
+    given: str, made: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtkd.data.row_files.CHUNK", 3)
+    rows = [row for row in ROWS if given != ".tsv" or "\n" not in row["message"]]
+    source, output = write_rows(tmp_path / f"in{given}", rows), tmp_path / "deep" / f"out{made}"
+    reads = predict_file(folder, source, output)
+    assert reads == {"intent": ("message",), "urgency": ("message",)}
+    found = read_rows(output)
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+    model, texts = MultiTaskModel.from_pretrained(folder), [row["message"] for row in rows]
+    told = {name: model.predict(texts, name) for name in reads}
+    as_text = given in (".csv", ".tsv") or made == ".csv"
+    for number, (row, before) in enumerate(zip(found, rows, strict=True)):
+        kept = {name: str(v) if as_text and v is not None else v for name, v in before.items()}
+        added = {name: row.pop(name) for name in row.keys() - kept.keys()}
+        assert row == kept and list(row) == list(kept)
+        # The file's own labels stay, and answers have another name.
+        assert added["intent_predicted"] == told["intent"][number]["label"]
+        scores = (added["intent_predicted_score"], added["urgency"])
+        expected = (told["intent"][number]["score"], told["urgency"][number])
+        assert tuple(map(float, scores)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_types_of_a_parquet_file_are_kept(folder: Path, tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "body": ["a dog", "it ran"],
+            "when": pa.array([1, None], pa.timestamp("ns", "UTC")),
+            "price": pa.array([Decimal("1.50"), None]),
+            "kind": pa.array(["x", "y"]).dictionary_encode(),
+            "several": pa.array([[1, 2], []], pa.list_(pa.int8())),
+            "nested": pa.array([{"a": 1.5}, None]),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    predict_file(folder, tmp_path / "in.parquet", tmp_path / "out.parquet", "topics")
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.select(table.column_names).equals(table)
+    [one, two] = MultiTaskModel.from_pretrained(folder).predict(["a dog", "it ran"], "topics")
+    assert found["topics"].to_pylist() == ["|".join(one["labels"]), "|".join(two["labels"])]
+    assert json.loads(found["topics_score"][0].as_py()) == pytest.approx(one["scores"])
+    predict_file(folder, tmp_path / "in.parquet", tmp_path / "out.jsonl", "topics")
+    assert read_rows(tmp_path / "out.jsonl")[0]["topics_score"] == pytest.approx(one["scores"])
+
+
+def test_columns_of_texts_can_be_named(folder: Path, tmp_path: Path) -> None:
+    rows = [{"text": "a dog", "left": "it ran", "right": "a dog ran"}]
+    source, output = write_rows(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
+    assert predict_file(folder, source, output) == dict.fromkeys(
+        ("intent", "topics", "urgency"), ("text",)
+    )
+    given = ("left", "right")
+    assert predict_file(folder, source, output, text=given) == {"same": given}
+    assert predict_file(folder, source, output, "intent", ["left"]) == {"intent": ("left",)}
+
+
+FINE = '{"message": "a dog"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("in.txt", FINE, {}, r"in\.txt: expected a name that ends in one of \.csv, "),
+        ("in.jsonl", FINE, {"output": "out.xls"}, r"out\.xls: expected a name that ends"),
+        ("in.jsonl", FINE, {"model": "."}, "no saved mtkd model there"),
+        ("in.jsonl", FINE, {"task": "mood"}, "--task mood: expected a task of the model, intent"),
+        ("in.jsonl", FINE, {"task": "same"}, "for same; expected 'one' and 'other', found message"),
+        ("in.jsonl", FINE, {"text": ["body"]}, "expected 'body', found message"),
+        ("in.csv", "body,n\na,1\n,2\n", {}, r"in\.csv:3: column 'body' is None; expected a text"),
+        ("in.csv", "body,n\na,1\nb\n", {}, r"in\.csv:3: 1 columns; expected 2"),
+        ("in.jsonl", FINE + "{}\n", {}, r"in\.jsonl:2: column 'message' is None"),
+        ("in.jsonl", FINE + '{"message": 5}', {}, r"in\.jsonl:2: column 'message' is 5"),
+        ("in.jsonl", FINE + "{", {}, r"in\.jsonl:2: not valid JSON"),
+        ("in.jsonl", "", {}, "found no row"),
+        ("in.parquet", "PAR1", {}, r"in\.parquet: not readable as Parquet"),
+        ("in.jsonl", '{"message": "a\\tb"}', {"output": "out.tsv"}, r"out\.tsv: a tab"),
+        (
+            "in.csv",
+            "message,intent,intent_predicted\na,b,c\n",
+            {},
+            "columns intent and intent_predicted are taken",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line(
+    name: str,
+    content: str,
+    options: dict[str, Any],
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    output = tmp_path / options.get("output", "out.csv")
+    model = tmp_path if "model" in options else folder
+    more = ["--task", options["task"]] if "task" in options else []
+    more += [word for column in options.get("text", ()) for word in ("--text", column)]
+    assert main(["predict", str(model), str(tmp_path / name), "--output", str(output), *more]) == 1
+    said = capsys.readouterr().err
+    assert re.search(message, said) and said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]  # nothing half done
+
+
+def test_the_command_says_what_it_has_done(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_rows(tmp_path / "in.csv", ROWS)
+    assert main(["predict", str(folder), str(source), "--output", str(tmp_path / "out.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "predict: 100%" in said and "intent: of message\n" in said
+    assert said.endswith(f"written: {tmp_path / 'out.csv'}\n")

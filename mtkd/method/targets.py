@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
@@ -88,6 +88,15 @@ def average(
         return np.asarray(np.mean([expit(one / temperature) for one in outputs], 0), np.float32)
     probabilities = [softmax(logits / temperature, -1) for logits in outputs]
     return np.asarray(np.mean(probabilities, 0), np.float32)
+
+
+def as_outputs(mean: np.ndarray, objective: str) -> np.ndarray:
+    """Soft targets (N, C) as outputs of a head: logarithms, log-odds of several labels, scores."""
+    if objective == "regression":
+        return mean
+    if objective == "multilabel":
+        return logit(mean.astype(np.float64).clip(1e-9, 1 - 1e-9)).astype(np.float32)
+    return np.log(mean.clip(1e-9))
 
 
 def average_predictions(

@@ -17,6 +17,8 @@ from mtkd.experiments.recipes import load_recipe as load_recipe
 from mtkd.experiments.studies.study import register_study as study  # noqa: F401
 from mtkd.experiments.systems.baselines import register_baseline as baseline  # noqa: F401
 from mtkd.method.distillation import distillation_loss as distillation_loss
+from mtkd.method.export.folder import export as export
+from mtkd.method.export.hub import push_to_hub as push_to_hub
 from mtkd.method.heads import head as head
 from mtkd.method.model import MultiTaskModel as MultiTaskModel
 from mtkd.method.prediction import evaluate as evaluate

@@ -6,7 +6,7 @@ marks that are text, broken rows (QQP), labels as names in one file and numbers 
 """
 
 import codecs
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +108,18 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     return _examples(task, split, columns, path, lambda row: f"{path}:{numbers[row]}", broken)
 
 
-def read_unlabelled(task: Task, path: Path) -> Examples:
-    """A task's lines of a file of text without labels: task, text and second text, with tabs."""
+def read_unlabelled(task: Task, path: Path, known: Collection[str] = GLUE) -> Examples:
+    """A task's lines of a file of text without labels: task, text and second text, with tabs.
+
+    The file may have lines of the tasks `known`.
+    """
     width = 1 + len(task.columns)
     rows = []
     for number, line, _ in _lines(path):
         name, *texts = line.split("\t")
-        if name not in GLUE:
+        if name not in known:
             raise MtkdError(
-                f"{path}:{number}: {name[:40]!r} is no task; expected one of {', '.join(GLUE)}, "
+                f"{path}:{number}: {name[:40]!r} is no task; expected one of {', '.join(known)}, "
                 "then its text or two texts, with tabs between them"
             )
         if name == task.name:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mtkd.method.export.folder import Report
 
 SHOWN = 12  # labels of a task that the card names
+PARITY_HEAD = ("task", "texts", "ONNX", "pipeline")
+CHANGE_HEAD = ("task", "metric", "texts", "fp32", "int8", "change")
 UNKNOWN = {"Data": "Not known: exported from a folder without the record of its run."}
 
 
@@ -106,7 +108,7 @@ padded on the right, and give `<task>_logits`: divide these by the task's `tempe
 
 Largest difference of scores from the model in torch; beyond 1e-4 there is no export.
 
-{table(("task", "texts", "ONNX", "pipeline"), parity_rows(report))}
+{table(PARITY_HEAD, parity_rows(report))}
 {eight_bits(report)}
 """
 
@@ -122,24 +124,27 @@ def task_rows(told: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 
 
 def parity_rows(report: Report) -> Iterator[Sequence[str]]:
+    """Rows under `PARITY_HEAD`."""
     for task, distance in report.parity.items():
         piped = report.pipelines.get(task)
         last = f"none: {report.no_pipeline[task]}" if piped is None else f"{piped:.0e}"
         yield task, str(report.examples[task]), f"{distance:.0e}", last
 
 
+def change_rows(report: Report) -> Iterator[Sequence[str]]:
+    """Rows under `CHANGE_HEAD`."""
+    for one in report.changes:
+        scores = (f"{one.before:.2f}", f"{one.after:.2f}", str(one))
+        yield one.task, one.metric, str(one.examples), *scores
+
+
 def eight_bits(report: Report) -> str:
     """What int8 changes, or why there is none."""
     if not report.changes:
         return f"int8: {report.int8}."
-    rows = [
-        (one.task, one.metric, f"{one.before:.2f}", f"{one.after:.2f}", str(one), str(one.examples))
-        for one in report.changes
-    ]
-    head = ("task", "metric", "fp32", "int8", "change", "texts")
     return (
-        f"int8: {report.int8}. Points on the texts above, with the change's 95 % interval (paired "
-        f"bootstrap over texts).\n\n{table(head, rows)}"
+        f"int8: {report.int8}. In points, with the change's 95 % interval (paired bootstrap over "
+        f"texts).\n\n{table(CHANGE_HEAD, change_rows(report))}"
     )
 
 

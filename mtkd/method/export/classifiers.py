@@ -99,10 +99,12 @@ def empty_classifier(
         return None, []
     with torch.random.fork_rng(devices=[]):
         found = transformers.AutoModelForSequenceClassification.from_config(config).float().eval()
-    own = {f"{found.base_model_prefix}.{name}" for name in encoder.state_dict()}
+    # A pooler of the encoder's own is nothing that the kit's heads read.
+    names = [name for name in encoder.state_dict() if not name.startswith("pooler.")]
+    own = {f"{found.base_model_prefix}.{name}" for name in names}
     known = found.state_dict().keys()
-    names = dict.fromkeys(name.rpartition(".")[0] for name in known if name not in own)
-    layers = [found.get_submodule(name) for name in names]
+    added = dict.fromkeys(name.rpartition(".")[0] for name in known if name not in own)
+    layers = [found.get_submodule(name) for name in added]
     plain = [layer for layer in layers if isinstance(layer, nn.Linear) and layer.bias is not None]
     if len(plain) != 2 or len(layers) != 2 or not own <= known:
         return None, []

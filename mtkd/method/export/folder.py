@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import remove, whole
 from mtkd.data import metrics
+from mtkd.data.loading import first_drawn
 from mtkd.data.tasks import Examples
 from mtkd.method.answers import Rows
 from mtkd.method.export import comparison
@@ -64,11 +65,11 @@ def export(
     """
     folder = Path(folder)
     refuse_other_folder(folder)
-    if missing := [task for task in model.specs if task not in examples]:
+    if missing := [task for task in model.specs if not len(examples.get(task, ()))]:
         raise MtkdError(
             f"{folder}: no texts to check {', '.join(missing)} with; expected some of every task"
         )
-    some = {task: sample(examples[task]) for task in model.specs}
+    some = {task: first_drawn(examples[task], MOST, 0) for task in model.specs}
     texts = {task: comparison.rows_of(one) for task, one in some.items()}
     wanted, told = comparison.torch_outputs(model, texts), model.described()
     with whole(folder) as part:
@@ -104,27 +105,6 @@ def refuse_other_folder(folder: Path) -> None:
     """Refuse to replace what is no export."""
     if folder.exists() and not (folder / "export.json").is_file():
         raise MtkdError(f"{folder}: there already, and no export of before; give another folder")
-
-
-def sample(examples: Examples) -> Examples:
-    """At most `MOST` of the examples, drawn with a fixed seed."""
-    if not len(examples):
-        raise MtkdError(f"{examples.task.title} {examples.split}: no text to check an export with")
-    rows = np.random.default_rng(0).permutation(len(examples))[:MOST]
-    return taken(examples, rows)
-
-
-def taken(examples: Examples, rows: np.ndarray) -> Examples:
-    """Some of the examples."""
-    second = examples.text_b
-    return replace(
-        examples,
-        idx=examples.idx[rows],
-        text_a=[examples.text_a[row] for row in rows],
-        text_b=None if second is None else [second[row] for row in rows],
-        label=None if examples.label is None else examples.label[rows],
-        clean=None,
-    )
 
 
 def write_classifiers(
@@ -167,20 +147,21 @@ def best_int8(
         if one.label is None or student.tasks[task]["objective"] == "ranking"
     ]:
         return f"none: no score of {', '.join(blind)} (no labels, or a head that ranks)", []
-    few = {task: rows[:FEW] for task, rows in texts.items()}
+    few = {task: first_drawn(one, FEW, 0) for task, one in examples.items()}
+    few_texts = {task: comparison.rows_of(one) for task, one in few.items()}
+    wanted = comparison.graph_outputs(student, few_texts)
 
     def quality(way: str) -> tuple[float, float]:
         """Mean score; of ways that score alike, how near the fp32 scores are."""
         write_int8(folder / GRAPHS["fp32"], folder / GRAPHS["int8"], way)
-        found = comparison.graph_outputs(Student(folder, "int8"), few)
+        found = comparison.graph_outputs(Student(folder, "int8"), few_texts)
         scores, distances = [], []
-        for task, outputs in found.items():
-            told, one = student.tasks[task], taken(examples[task], np.arange(len(outputs)))
-            scored = metrics.compute(one.task, outputs, one.label)
+        for task, one in few.items():
+            scored = metrics.compute(one.task, found[task], one.label)
             scores.append(metrics.task_score(one.task, scored))
-            sides = (comparison.scores_of(side, told) for side in (outputs, exact[task]))
-            ours, theirs = (side[: len(outputs)] for side in sides)
-            distances.append(float(abs(ours - theirs).mean()))
+            told = student.tasks[task]
+            sides = [comparison.scores_of(side[task], told) for side in (found, wanted)]
+            distances.append(abs(sides[0] - sides[1]).mean())
         return float(np.mean(scores)), -float(np.mean(distances))
 
     best = max(QUANTISED, key=quality)

@@ -1,0 +1,121 @@
+"""A recipe's student, or any saved model, as a folder that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtkd.analysis import tables
+from mtkd.analysis.main_views import data_title, headline_view
+from mtkd.analysis.markup import markdown
+from mtkd.analysis.results import open_results
+from mtkd.common.errors import MtkdError
+from mtkd.data.glue_files import read_unlabelled
+from mtkd.data.loading import load_examples
+from mtkd.data.tasks import Examples, Task
+from mtkd.experiments.plans import find_run
+from mtkd.experiments.recipes import open_recipe
+from mtkd.experiments.records import Record, model_folder, read_record, run_folder
+from mtkd.experiments.settings import Recipe
+from mtkd.method.export.card import Facts, Result
+from mtkd.method.export.folder import Report, export
+from mtkd.method.model import MultiTaskModel
+
+
+def student_folder(recipe_name: str, system: str, seed: int | None) -> Path:
+    """Where a recipe's student is. Raises MtkdError if there is none, or it is not trained yet."""
+    recipe, results = open_recipe(recipe_name)
+    run = find_run(recipe, "distill", system, recipe.seeds[0] if seed is None else seed)
+    folder = model_folder(results, run.run_id)
+    if not folder.is_dir():
+        raise MtkdError(f"{folder}: not trained yet; run `mtkd reproduce --recipe {recipe_name}`")
+    return folder
+
+
+def ship(folder: Path, output: Path, texts: Path | None = None, **how: Any) -> Report:
+    """Export a saved model; `how` are options of `mtkd.export`.
+
+    Where the folder lies in a recipe's results the forms are compared on its dev sets, and the card
+    tells what the run's record knows; else on `texts`: lines of task, text and second text, with
+    tabs between.
+    """
+    model = MultiTaskModel.from_pretrained(folder)
+    results = folder.resolve().parents[1]
+    if texts is not None:
+        given = given_texts(model, texts)
+        return export(model, output, given, facts=Facts(output.name), **how)
+    if folder.resolve().parent.name != "models" or not (results / "recipe.yaml").is_file():
+        raise MtkdError(
+            f"{folder}: not in a recipe's results, so no dev examples are known to check an export "
+            "on; give real texts of every task with --texts FILE"
+        )
+    saved = str(results / "recipe.yaml")
+    recipe, _ = open_recipe(saved)
+    dev = {task: load_examples(recipe.data, recipe.task(task), "dev") for task in model.specs}
+    record = read_record(run_folder(results, folder.resolve().name))
+    facts = record_facts(recipe, saved, record, dev, output.name)
+    return export(model, output, dev, facts=facts, **how)
+
+
+def given_texts(model: MultiTaskModel, path: Path) -> dict[str, Examples]:
+    """Texts of a model's tasks from a file, without labels."""
+    found = {}
+    for name, told in model.described().items():
+        columns, labels = tuple(told["columns"]) or ("text",), tuple(told["head"]["labels"])
+        task = Task(name, told["objective"], labels, columns=columns)
+        found[name] = read_unlabelled(task, path, model.specs)
+    return found
+
+
+def record_facts(
+    recipe: Recipe, saved: str, record: Record, dev: Mapping[str, Examples], name: str
+) -> Facts:
+    """What a run's record, and those of its recipe's other runs, tell about a student."""
+    return Facts(
+        name,
+        recipe.encoders[record.settings["encoder"]].hub,
+        tuple(
+            Result(one.task, one.split, one.metric, one.value)
+            for one in record.scores
+            if one.system == record.variant
+        ),
+        {
+            "Data": data_section(recipe, record, dev),
+            "Teachers": teachers_section(record),
+            "Controls": controls_section(saved),
+        },
+    )
+
+
+def data_section(recipe: Recipe, record: Record, dev: Mapping[str, Examples]) -> str:
+    """Where the examples came from, and how many decided."""
+    lines = [f"Run `{record.run_id}` of recipe `{recipe.name}`, seed {record.seed}.\n"]
+    for name, examples in dev.items():
+        own = examples.task.own
+        source = f"data of kind `{recipe.data.kind}`" if own is None else f"`{own.data}`"
+        lines.append(f"- {name}: {source}, {len(examples):,} dev examples")
+    return "\n".join(lines)
+
+
+def teachers_section(record: Record) -> str:
+    """Who taught the student, and how it listened."""
+    how = record.settings["distillation"]
+    if "teacher_tasks" not in record.settings:
+        return "None: the student learnt from the labels alone."
+    parents = ", ".join(f"`{parent}`" for parent in record.parents)
+    return (
+        f"Soft targets of {', '.join(record.settings['teacher_tasks'])}, averaged over the "
+        f"teachers of the runs {parents}. Weight of the labels {how['hard_weight']:g}, temperature "
+        f"{how['temperature']:g}, loss `{how['loss']}`."
+    )
+
+
+def controls_section(saved: str) -> str:
+    """The systems that the student is measured against, with their intervals."""
+    results = open_results(saved)
+    scores = results.main_scores
+    dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
+    view = headline_view(scores, dev, gains, data_title(results.recipe), [])
+    assert view.table is not None
+    return f"{view.caption}\n\n{markdown(view.table, view.notes)}"

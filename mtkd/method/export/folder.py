@@ -26,7 +26,6 @@ from mtkd.method.model import MultiTaskModel
 from mtkd.runtime import GRAPHS, Student
 
 MOST = 1000  # examples of a task that are compared
-FEW = 200  # of these, what the way of int8 is chosen by
 PIPED = 32  # of these, what goes through `pipeline`, one at a time
 PACKAGES = ("mtkd", "torch", "transformers", "onnx", "onnxruntime")
 
@@ -147,30 +146,28 @@ def best_int8(
         if one.label is None or student.tasks[task]["objective"] == "ranking"
     ]:
         return f"none: no score of {', '.join(blind)} (no labels, or a head that ranks)", []
-    few = {task: first_drawn(one, FEW, 0) for task, one in examples.items()}
-    few_texts = {task: comparison.rows_of(one) for task, one in few.items()}
-    wanted = comparison.graph_outputs(student, few_texts)
+    tried: dict[str, Outputs] = {}
+    for way in QUANTISED:
+        write_int8(folder / GRAPHS["fp32"], folder / GRAPHS["int8"], way)
+        tried[way] = comparison.graph_outputs(Student(folder, "int8"), texts)
 
     def quality(way: str) -> tuple[float, float]:
         """Mean score; of ways that score alike, how near the fp32 scores are."""
-        write_int8(folder / GRAPHS["fp32"], folder / GRAPHS["int8"], way)
-        found = comparison.graph_outputs(Student(folder, "int8"), few_texts)
         scores, distances = [], []
-        for task, one in few.items():
-            scored = metrics.compute(one.task, found[task], one.label)
+        for task, one in examples.items():
+            scored = metrics.compute(one.task, tried[way][task], one.label)
             scores.append(metrics.task_score(one.task, scored))
-            told = student.tasks[task]
-            sides = [comparison.scores_of(side[task], told) for side in (found, wanted)]
-            distances.append(abs(sides[0] - sides[1]).mean())
+            told, sides = student.tasks[task], (tried[way][task], exact[task])
+            found, wanted = (comparison.scores_of(side, told) for side in sides)
+            distances.append(abs(found - wanted).mean())
         return float(np.mean(scores)), -float(np.mean(distances))
 
     best = max(QUANTISED, key=quality)
     write_int8(folder / GRAPHS["fp32"], folder / GRAPHS["int8"], best)
-    after = comparison.graph_outputs(Student(folder, "int8"), texts)
     found = [
         change
         for task, one in examples.items()
-        for change in comparison.changes(one, exact[task], after[task])
+        for change in comparison.changes(one, exact[task], tried[best][task])
     ]
     return f"{best}; the best of {len(QUANTISED)} ways on these examples", found
 

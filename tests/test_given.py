@@ -197,9 +197,13 @@ def test_rows_without_ids_are_in_the_order_of_the_file(tmp_path):
     found = said(tmp_path / "said.csv", rows)
     np.testing.assert_allclose(softmax(found, 1), PROBABILITIES, atol=1e-7)
     files = {"train": write(tmp_path / "a.csv", rows), "valid": write(tmp_path / "b.csv", rows)}
-    splits = {"train": examples(INTENT), "dev": examples(INTENT, "dev")}
+    splits = {split: examples(INTENT, split) for split in ("train", "dev", "test")}
     outputs, _ = file_outputs(GivenTeacher("intent", predictions=files), splits)
+    assert set(outputs) == {"train", "dev"}  # nothing is learnt or chosen by a test split
     np.testing.assert_array_equal(outputs["train"], outputs["dev"])
+    for wrong in ({"train": files["train"]}, files | {"tset": files["train"]}):
+        with pytest.raises(MtkdError, match=r"expected `predictions: \{train: FILE, dev: FILE\}`"):
+            file_outputs(GivenTeacher("intent", predictions=wrong), splits)
 
 
 def rows_with(**change: Any) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from mtkd.data.given_values import IDS, table_outputs
 from mtkd.data.own_files import Table, read_table
 from mtkd.data.own_splits import SYNONYMS
 from mtkd.data.own_tasks import example_id
-from mtkd.data.tasks import Examples, Task
+from mtkd.data.tasks import DIAGNOSTIC, Examples, Task
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Answers:
     rows: dict[tuple[str, Any], int]  # split (or "") and id, texts or place -> row
     outputs: np.ndarray  # float32 (N, C): logits, log-probabilities or scores
 
-    def rows_of(self, examples: Examples, *, whole: bool) -> np.ndarray:
+    def rows_of(self, examples: Examples, *, whole: bool) -> np.ndarray | None:
         """The row of each example; of a `whole` file of several splits, places are the ids.
 
-        Raises MtkdError where an example has none.
+        None where it has no row of a test split at all. Raises MtkdError where an example has none.
         """
         where = f"{examples.task.title} {examples.split}"
         keys: Sequence[Any] = examples.idx.tolist()
@@ -47,7 +47,10 @@ class Answers:
                 )
         split = examples.split if next(iter(self.rows))[0] else ""
         found = [self.rows.get((split, key)) for key in keys]
-        if missing := [at for at, row in enumerate(found) if row is None]:
+        missing = [at for at, row in enumerate(found) if row is None]
+        if len(missing) == len(keys) and may_lack(examples.split):
+            return None
+        if missing:
             first = f"id {examples.idx[missing[0]]}, {examples.text_a[missing[0]][:40]!r}"
             raise MtkdError(
                 f"{self.table.source}: no row of {len(missing)} of {len(keys)} examples of "
@@ -62,7 +65,8 @@ def file_outputs(
     """A teacher's outputs float32 (N, C) for the examples of each split, and unused rows.
 
     Logits or log-probabilities in the order of the task's labels, or scores (N, 1) of a
-    regression. Raises MtkdError for anything missing or not as expected.
+    regression. Test splits that no file speaks of are left out. Raises MtkdError for anything else
+    that is missing or not as expected.
     """
     task = next(iter(splits.values())).task
     whole = isinstance(teacher.predictions, str)
@@ -71,26 +75,34 @@ def file_outputs(
     if whole:
         check_whole(next(iter(answers.values())), splits)
     outputs, used = {}, {file: set[int]() for file in answers}
-    for split, examples in splits.items():
-        file = files[split]
-        rows = answers[file].rows_of(examples, whole=whole)
-        outputs[split] = answers[file].outputs[rows]
-        used[file] |= set(rows.tolist())
+    for split, file in files.items():
+        rows = answers[file].rows_of(splits[split], whole=whole)
+        if rows is not None:
+            outputs[split] = answers[file].outputs[rows]
+            used[file] |= set(rows.tolist())
     return outputs, sum(len(one.table) - len(used[file]) for file, one in answers.items())
 
 
 def files_of(teacher: GivenTeacher, splits: Mapping[str, Examples]) -> dict[str, str]:
-    """The file of each split."""
+    """The file of each split that has one."""
     given = teacher.predictions
     if not isinstance(given, dict):
         return dict.fromkeys(splits, str(given))
     found = {our_split(split, splits): file for split, file in given.items()}
-    if missing := [split for split in splits if split not in found]:
+    needed = [split for split in splits if not may_lack(split)]
+    unknown = [split for split in found if split not in (*splits, *SYNONYMS)]
+    if unknown or not set(needed) <= found.keys():
+        wanted = ", ".join(f"{split}: FILE" for split in needed)
         raise MtkdError(
-            f"given teacher {teacher.name}: no file of {', '.join(missing)}; expected "
-            f"`predictions: {{{', '.join(f'{split}: FILE' for split in splits)}}}`"
+            f"given teacher {teacher.name}: predictions of {', '.join(given)}; expected "
+            f"`predictions: {{{wanted}}}`, and files of test splits if there are"
         )
-    return found
+    return {split: found[split] for split in splits if split in found}
+
+
+def may_lack(split: str) -> bool:
+    """Whether a teacher need not speak of a split: nothing is learnt or chosen by it."""
+    return split.startswith("test") or split == DIAGNOSTIC
 
 
 def our_split(name: str, splits: Mapping[str, Any]) -> str:

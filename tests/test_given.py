@@ -182,9 +182,7 @@ def test_one_file_of_all_splits(tmp_path):
         for split, label in (("train", "card"), ("validation", "loan"))
         for at in range(4)
     ]
-    task = Task(
-        "intent", "classification", INTENT.labels, splits={"train": "train", "dev": "dev"}
-    )
+    task = Task("intent", "classification", INTENT.labels, splits={"train": "train", "dev": "dev"})
     same = {split: examples(task, split) for split in same}
     file = write(tmp_path / "splits.csv", rows)
     outputs, unused = file_outputs(GivenTeacher("intent", predictions=file), same)
@@ -416,7 +414,9 @@ def test_long_texts_are_cut_to_what_the_model_and_the_recipe_can_read(checkpoint
     assert longest_input(model, tokenizer) == 32
     long = Examples.from_lists(INTENT, ["the card " * 100, "the card " * 200])
     for most in (512, 12):
-        found = given_predictions(GivenTeacher("intent", model=folder), {"a": long}, max_length=most)
+        found = given_predictions(
+            GivenTeacher("intent", model=folder), {"a": long}, max_length=most
+        )
         np.testing.assert_array_equal(*found["a"].logits)
 
 
@@ -448,9 +448,7 @@ def test_checkpoint_that_does_not_fit_is_refused(checkpoint, labels, more, task,
 def test_folder_that_is_no_fine_tuned_classifier_is_refused(checkpoint, tmp_path):
     def refused(folder: Path, message: str) -> None:
         with pytest.raises(MtkdError, match=message) as caught:
-            given_predictions(
-                GivenTeacher("intent", model=str(folder)), {"dev": examples(INTENT)}
-            )
+            given_predictions(GivenTeacher("intent", model=str(folder)), {"dev": examples(INTENT)})
         assert "\n" not in str(caught.value)
 
     refused(tmp_path / "absent", "cannot be loaded")

@@ -48,7 +48,7 @@ def given_views(heard: Heard) -> list[View]:
     rows = []
     for name, mine in heard.items():
         others = [one for other, one in heard.items() if other != name and one.task == mine.task]
-        alike = np.mean([agreement(mine, one) for one in others]) if others else np.nan
+        alike = float(np.mean([agreement(mine, one) for one in others] or [np.nan]))
         error, surplus = reliability(mine)
         score = task_score(mine.task, compute(mine.task, mine.values, mine.label))
         numbers = {"Dev score": score, "Calibration error, %": 100 * error}
@@ -134,8 +134,8 @@ def reliability_figure(outputs: Outputs) -> Plot:
         place = np.minimum((sure * BINS).astype(int), BINS - 1)
         counts = np.bincount(place, minlength=BINS)
         there = counts > 0
-        means = [np.bincount(place, x, BINS)[there] / counts[there] for x in (sure, right)]
-        axes.scatter(*means, s=20 + 400 * counts[there] / len(sure), color=BLUE, alpha=0.8)
+        x, y = (np.bincount(place, one, BINS)[there] / counts[there] for one in (sure, right))
+        axes.scatter(x, y, s=20 + 400 * counts[there] / len(sure), color=BLUE, alpha=0.8)
         axes.set(xlabel="confidence", ylabel="accuracy (area: how many answers)")
     draw_diagonal(axes)
     grid_lines(axes, "both")

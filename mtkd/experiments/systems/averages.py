@@ -41,5 +41,5 @@ def average_scores(
             labels = context.recipe.task(task).labels
             mean = targets.average_predictions(found, item.encoded.idx, labels, of=of)
             outputs = np.log(mean.clip(1e-9)) if labels else mean
-            scores += store(context, system, task, split, item, outputs)
+            scores += store(context, system, task, split, item.encoded, outputs)
     return scores

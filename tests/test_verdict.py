@@ -1,0 +1,194 @@
+"""The verdict on a student: its sentences from made-up answers, and from stored predictions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtkd.analysis import verdict as judged
+from mtkd.analysis.paired_examples import Difference
+from mtkd.analysis.results import Results
+from mtkd.analysis.statistics import mean_score, paired, score_matrix
+from mtkd.analysis.verdict_views import verdict_view
+from mtkd.data import metrics
+from mtkd.data.loading import load_examples
+from mtkd.experiments.plans import main_runs
+from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.records import Record, Score, prediction_file
+from mtkd.experiments.settings import Recipe, Student
+from mtkd.method import targets
+
+TASKS = ("rte", "stsb", "mnli")
+
+
+def made_up(values: Mapping[int, float], error: float, n: int = 1000) -> Difference:
+    """A difference of these values by seed, so sure over examples."""
+    return Difference({seed: (80 + value, 80.0) for seed, value in values.items()}, error, n)
+
+
+def comparison(other: str, *tasks: Difference) -> judged.Comparison:
+    mean = judged.mean_difference(tasks)
+    assert mean is not None
+    return judged.Comparison(other, dict(zip(TASKS, tasks, strict=False)), mean)
+
+
+def told(ensemble: Difference, control: Difference | None = None, margin: float = 1.0) -> str:
+    alone = comparison("no-teacher", control) if control else None
+    return str(judged.Verdict("mtdnn-kd", comparison("ensemble", ensemble), alone, margin))
+
+
+# ---------------------------------------------------------------------------- sentences
+
+
+def test_ship_keep_and_open_are_by_the_interval_and_the_margin() -> None:
+    near = made_up({1: -0.3}, 0.25)  # -0.3 +- 0.5
+    assert told(near).startswith("Ship the student. Against the ensemble it is at -0.3 [-0.8, +0.2]")
+    assert told(near, margin=0.5).startswith("The data cannot tell: about ")
+    assert told(made_up({1: -3.0}, 0.5)).startswith("Keep the ensemble. Against the ensemble the st")
+    # An interval that ends at the margin, as printed, does not leave it out.
+    assert told(near, margin=0.8).startswith("The data cannot tell")
+    # Worse for sure, and yet within the margin.
+    assert told(made_up({1: -0.5}, 0.1)).startswith("Ship the student")
+
+
+def test_how_many_more_examples_by_hand() -> None:
+    # The distance to the margin is 1 point, a standard error of 1 on 1,000 examples: (2.802)^2
+    # times as many make it 1 / 2.802, so that 6,850 more are needed.
+    words = told(made_up({1: 0.0}, 1.0), margin=1.0)
+    found = re.search(r"about ([\d,]+) more dev examples would", words)
+    assert found and int(found[1].replace(",", "")) == pytest.approx(6850, rel=0.03)
+    assert "not even 100 times as many" in told(made_up({1: -0.99}, 1.0))
+    unsteady = made_up({1: -4.0, 2: 4.0, 3: 0.0, 4: 0.5}, 0.5)
+    assert "add seeds" in told(unsteady)
+
+
+def test_what_the_teachers_added() -> None:
+    ensemble = made_up({1: -0.2, 2: -0.3, 3: -0.1}, 0.2)
+    gain = told(ensemble, made_up({1: 2.0, 2: 2.4, 3: 2.2}, 0.3))
+    assert "Its teachers added +2.2 [" in gain and "over seeds alone, +2.2 [+1.7, +2.7]" in gain
+    assert "not clear: +0.2 [" in told(ensemble, made_up({1: 0.2}, 0.3))
+    assert "Its teachers did harm" in told(ensemble, made_up({1: -2.0, 2: -2.2, 3: -2.4}, 0.3))
+    assert "same_seed_as: mtdnn-kd" in told(ensemble)
+
+
+def test_a_task_that_loses_is_named_though_the_mean_is_well() -> None:
+    tasks = made_up({1: -3.0}, 0.5), made_up({1: 2.0}, 0.5), made_up({1: 1.0}, 0.5)
+    found = judged.Verdict("mtdnn-kd", comparison("ensemble", *tasks), None, 1.0)
+    assert found.decision == judged.SHIP
+    assert "But the ensemble is better on RTE (-3.0 [-4.0, -2.0])." in str(found)
+
+
+def test_words_of_tasks_are_adjusted_for_their_number() -> None:
+    # p of 1.2, 1.1 and 1.0 points at a standard error of 0.5: 0.016, 0.028, 0.046, adjusted 0.05
+    # and more, though every interval leaves out zero.
+    found = comparison("ensemble", *(made_up({1: value}, 0.5) for value in (1.2, 1.1, 1.0)))
+    assert all(one.interval[0] > 0 for one in found.tasks.values())
+    assert [found.words[task] for task in TASKS] == ["gain", *["no clear difference"] * 2]
+
+
+# ---------------------------------------------------------------------------- stored predictions
+
+
+def outputs_of(recipe: Recipe, task: str, split: str, seed: int, wrong: float) -> np.ndarray:
+    """Outputs that are right but for a share of the examples, or for as much noise."""
+    examples = load_examples(recipe.data, recipe.task(task), split)
+    assert examples.label is not None
+    random = np.random.default_rng([seed, len(examples), round(100 * wrong)])
+    if not examples.task.labels:
+        noise = random.normal(scale=10 * wrong, size=len(examples))
+        return np.float32(examples.label + noise)[:, None]
+    count = len(examples.task.labels)
+    other = (examples.label + random.integers(1, count, len(examples))) % count
+    answer = np.where(random.random(len(examples)) < wrong, other, examples.label)
+    return np.float32(4 * np.eye(count)[answer])
+
+
+def store(results: Results, system: str, run_id: str, seed: int, wrong: float) -> tuple[Score, ...]:
+    scores = []
+    for name in results.tasks:
+        task = results.recipe.task(name)
+        for split in ("dev", "dev_mm") if name == "mnli" else ("dev",):
+            examples = load_examples(results.recipe.data, task, split)
+            outputs = outputs_of(results.recipe, name, split, seed, wrong)
+            stored = (name, split, task.labels, examples.idx, outputs, run_id)
+            path = prediction_file(results.folder, run_id, system, name, split)
+            targets.write_predictions(path, targets.Predictions(*stored))
+            found = metrics.compute(task, outputs, examples.label)
+            scores += [Score(system, name, split, m, v, len(examples)) for m, v in found.items()]
+    return tuple(scores)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Three seeds on three toy tasks: the student is near the ensemble, its twin far behind."""
+    recipe = load_recipe("smoke", ["tasks=[rte,stsb,mnli]", "seeds=[1,2,3]", "data.scale=0.5"])
+    students = {
+        "mtdnn-kd": recipe.students["mtdnn-kd"],
+        "no-teacher": Student(hard_weight=1.0, same_seed_as="mtdnn-kd"),
+    }
+    recipe = replace(recipe, students=students, baselines=("bert",))
+    folder, runs = tmp_path_factory.mktemp("verdict"), tuple(main_runs(recipe))
+    empty = Results(recipe, folder, runs, (), TASKS)
+    wrong = {"ensemble": 0.2, "mtdnn-kd": 0.22, "no-teacher": 0.4}
+    records = []
+    for run in runs:
+        system = {"teachers": "ensemble", "distill": run.variant}.get(run.stage)
+        if system in wrong:
+            scores = store(empty, system, run.run_id, run.seed, wrong[system])
+            about = (run.run_id, run.config_id, "smoke", run.stage, run.variant, run.seed)
+            records.append(Record(*about, {}, {}, "", scores=scores))
+    return replace(empty, records=tuple(records))
+
+
+def test_differences_are_those_of_the_scores(made: Results) -> None:
+    found = judged.judge(made)
+    assert found is not None and found.control is not None
+    for one, other in ((found.ensemble, "ensemble"), (found.control, "no-teacher")):
+        ours, theirs = (score_matrix(made.scores, name) for name in ("mtdnn-kd", other))
+        for task, difference in one.tasks.items():
+            assert difference.points == pytest.approx(paired(ours[task], theirs[task]).to_dict())
+        means = paired(mean_score(ours, TASKS), mean_score(theirs, TASKS)).to_dict()
+        assert one.other == other and one.mean.points == pytest.approx(means)
+    assert found.control.words["mean"] == "gain" and set(found.control.rows) == {*TASKS, "mean"}
+
+
+def test_two_dev_sets_are_as_sure_as_both_together(made: Results) -> None:
+    """MNLI's score is the mean of two sets, which are drawn from apart: half of both errors."""
+    found = judged.judge(made)
+    assert found is not None
+    mnli = found.ensemble.tasks["mnli"]
+    size = len(load_examples(made.recipe.data, made.recipe.task("mnli"), "dev"))
+    assert mnli.n == 2 * size
+    alone = judged.judge(replace(made, records=tuple(without_second(one) for one in made.records)))
+    assert alone is not None
+    assert mnli.examples == pytest.approx(alone.ensemble.tasks["mnli"].examples / 2**0.5, rel=0.25)
+
+
+def without_second(record: Record) -> Record:
+    return replace(record, scores=tuple(one for one in record.scores if one.split != "dev_mm"))
+
+
+def test_the_view_says_what_the_numbers_say(made: Results) -> None:
+    view, found = verdict_view(made), judged.judge(made)
+    assert view is not None and found is not None and view.caption == str(found)
+    assert view.table is not None and len(view.table) == 8
+    row = view.table[view.table["Task"] == "Mean of 3"].iloc[0]
+    assert row["Difference"].split(" ")[0] in view.caption
+    assert view.figure is not None and len(view.figure.axes) == 2
+    same = verdict_view(made)
+    assert same is not None and same.table is not None and same.table.equals(view.table)
+
+
+def test_without_students_teachers_or_runs_there_is_no_verdict(made: Results) -> None:
+    no_teachers = {"no-teacher": Student(hard_weight=1.0)}
+    assert judged.judge(replace(made, recipe=replace(made.recipe, students=no_teachers))) is None
+    unfinished = tuple(one for one in made.records if one.stage != "teachers")
+    assert verdict_view(replace(made, records=unfinished)) is None
+    twin = tuple(one for one in made.records if one.variant != "no-teacher")
+    found = judged.judge(replace(made, records=twin))
+    assert found is not None and found.control is None and "is not known" in str(found)

@@ -5,7 +5,10 @@ from mtkd.data.batches import tokenize as tokenize
 from mtkd.data.loading import DataSource as DataSource
 from mtkd.data.loading import load_examples as load_examples
 from mtkd.data.metrics import compute as score  # noqa: F401
+from mtkd.data.metrics import metric as metric
 from mtkd.data.metrics import task_score as task_score
+from mtkd.data.own_settings import OwnTask as OwnTask
+from mtkd.data.own_tasks import own_task as own_task
 from mtkd.data.tasks import GLUE as GLUE
 from mtkd.data.tasks import Examples as Examples
 from mtkd.data.tasks import Task as Task

@@ -56,7 +56,7 @@ def test_a_task_of_ones_own_with_teachers_and_a_student(tmp_path: Path) -> None:
     """What a user writes, in full: an encoder, a task in lists, an ensemble, a student."""
     texts = [f"the {a} dog is {b}" for a in ("old", "big", "red") for b in ("glad", "happy", "sad")]
     labels = ["good", "good", "bad"] * 3
-    task = mtkd.Task(name="mood", kind="single", labels=("bad", "good"))
+    task = mtkd.Task(name="mood", labels=("bad", "good"))
     size = mtkd.Pretraining(layers=1, hidden=16, attention_heads=2, epochs=1)
     mtkd.pretrain(texts * 4, size, tmp_path / "encoder")
     models = [
@@ -78,7 +78,7 @@ def test_a_task_of_ones_own_with_teachers_and_a_student(tmp_path: Path) -> None:
 
 
 def test_examples_that_do_not_fit_are_refused() -> None:
-    task = mtkd.Task(name="mood", kind="pair", labels=("bad", "good"))
+    task = mtkd.Task(name="mood", labels=("bad", "good"), columns=("a", "b"))
     for given, message in (
         ({"labels": ["bad"]}, "mood train: 1 labels for 2 texts"),
         ({"labels": ["bad", "fine"]}, r"label 'fine'; expected \['bad', 'good'\]"),
@@ -87,8 +87,8 @@ def test_examples_that_do_not_fit_are_refused() -> None:
         with pytest.raises(MtkdError, match=message):
             mtkd.Examples.from_lists(task, ["a", "b"], **given)
     assert mtkd.Examples.from_lists(task, ["a", "b"], [1, 0]).label.tolist() == [1, 0]
-    for kind, labels in (("pare", ("a", "b")), ("similarity", ("a", "b")), ("single", ())):
-        with pytest.raises(MtkdError, match="expected single or pair with class names"):
+    for kind, labels in (("pare", ("a", "b")), ("regression", ("a", "b")), ("classification", ())):
+        with pytest.raises(MtkdError, match="expected classification"):
             mtkd.Task(name="odd", kind=kind, labels=labels)
 
 

@@ -137,7 +137,7 @@ def test_files_as_they_are(
 ) -> None:
     task = FOLDERS[name.split("/")[0]]
     found = load_examples(write(tmp_path, name, "".join(parts)), task, split)
-    assert found.text_b is not None or task.kind == "single"
+    assert found.text_b is not None or not task.pair
     empty = [None] * len(rows)
     columns = (found.text_a, found.text_b or empty, labels(found) or empty, found.idx.tolist())
     assert list(zip(*columns, strict=True)) == rows
@@ -268,10 +268,10 @@ def test_test_sentences_or_a_file_are_text_without_labels(tmp_path: Path) -> Non
 def test_another_version_of_a_file_is_another_source(tmp_path: Path) -> None:
     source = write(tmp_path / "a", "SNLI/snli_1.0_dev.txt", f"{SNLI_HEAD}neutral|(x)|e|f|3\n")
     copy = write(tmp_path / "b", "SNLI/snli_1.0_dev.txt", f"{SNLI_HEAD}neutral|(x)|e|f|3\n")
-    before = data_identity(source, ("snli",))
-    assert data_identity(copy, ("snli",)) == before
+    before = data_identity(source, [TASKS["snli"]])
+    assert data_identity(copy, [TASKS["snli"]]) == before
     write(tmp_path / "a", "SNLI/snli_1.0_dev.txt", f"{SNLI_HEAD}neutral|(x)|e|f|4\n")
-    assert data_identity(source, ("snli",)) != before
+    assert data_identity(source, [TASKS["snli"]]) != before
 
 
 def test_missing_tasks(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     assert (settings.epochs, settings.batch_size, settings.learning_rate) == (5, 32, 5e-5)
     assert (settings.warmup, settings.clip, recipe.max_length) == (0.1, 1.0, 512)
     assert recipe.teachers.choose == 3 and recipe.teachers.selection_tasks == ("mnli", "rte")
-    assert recipe.teachers.tasks == ("mnli", "qqp", "rte", "qnli")
+    assert recipe.taught == ("mnli", "qqp", "rte", "qnli")
     assert [s.hard_weight for s in recipe.students.values()] == [0.5, 0.0]
     specs = {name: recipe.heads.spec(task) for name, task in GLUE.items()}
     assert {name: specs[name].kind for name in ("cola", "stsb", "rte", "qnli")} == {
@@ -81,7 +81,7 @@ def test_settings_override_by_dotted_key(tmp_path: Path) -> None:
         "heads.qnli=ranking",
         "about=a=b",
     )
-    assert recipe.training.epochs == 2 and recipe.tasks == ("rte",)
+    assert recipe.training.epochs == 2 and list(recipe.tasks) == ["rte"]
     assert recipe.students["mine"].temperature == 3.0 and recipe.about == "a=b"
     assert recipe.heads.spec(GLUE["qnli"]).kind == "ranking"
 

@@ -254,9 +254,9 @@ def test_calibration_by_hand() -> None:
     confidence, right = np.array([0.6, 0.8, 0.8, 1.0]), np.array([False, True, False, True])
     # (1 * |0 - 0.6| + 2 * |0.5 - 0.8| + 1 * |1 - 1|) / 4
     assert evaluations.calibration_error(confidence, right, bins=5) == pytest.approx(0.3)
-    two = evaluations.Outputs("rte", 1, np.array([[9.0, -9.0]]), np.array([0]))
-    three = evaluations.Outputs("mnli", 1, np.zeros((2, 3)), np.array([0, 1]))
-    other = evaluations.Outputs("stsb", 1, np.zeros((2, 1)), np.array([0.0, 1.0]))
+    two = evaluations.Outputs(GLUE["rte"], 1, np.array([[9.0, -9.0]]), np.array([0]))
+    three = evaluations.Outputs(GLUE["mnli"], 1, np.zeros((2, 3)), np.array([0, 1]))
+    other = evaluations.Outputs(GLUE["stsb"], 1, np.zeros((2, 1)), np.array([0.0, 1.0]))
     assert evaluations.calibration([two, three, other]) == pytest.approx((1 / 9, -1 / 9), abs=1e-6)
     assert np.isnan(evaluations.calibration([other])).all()
 

@@ -291,7 +291,11 @@ def test_ensembles_are_scored_from_stored_predictions() -> None:
         members.append(
             {("rte", "dev"): Predictions("rte", "dev", GLUE["rte"].labels, idx, logits, "")}
         )
-    found = list(ensemble_sizes.scores_by_size(members, {("rte", "dev"): (idx, gold)}, 1))
+    found = list(
+        ensemble_sizes.scores_by_size(
+            members, {("rte", "dev"): (idx, gold)}, 1, load_recipe("smoke")
+        )
+    )
     assert found[:2] == [("1", "best", 100), ("1", "any", 75)]
     # Members 0 and 1, 0 and 2, 1 and 2: 100, 100 and 75, for the sure member wins
     assert found[2:4] == [("2", "best", 100), ("2", "any", pytest.approx(275 / 3))]
@@ -300,7 +304,7 @@ def test_ensembles_are_scored_from_stored_predictions() -> None:
 
 def test_agreement_by_hand() -> None:
     def outputs(task: str, answers: list[int]) -> Outputs:
-        return Outputs(task, 1, np.eye(3, dtype=np.float32)[answers], np.zeros(len(answers)))
+        return Outputs(GLUE[task], 1, np.eye(3, dtype=np.float32)[answers], np.zeros(len(answers)))
 
     ensemble = [outputs("mnli", [0, 1, 2, 0]), outputs("rte", [0, 1])]
     mine = [outputs("mnli", [0, 1, 2, 1]), outputs("rte", [1, 1])]

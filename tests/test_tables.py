@@ -257,7 +257,7 @@ def test_the_committed_scores_give_whole_tables() -> None:
 
 def examples(task: str, labels: list[int], clean: list[int] | None = None) -> Examples:
     count = len(labels)
-    pairs = [f"b{i}" for i in range(count)] if GLUE[task].kind == "pair" else None
+    pairs = [f"b{i}" for i in range(count)] if GLUE[task].pair else None
     known = None if clean is None else np.array(clean)
     ids = np.arange(100, 100 + count)
     texts = [f"a{i}" for i in range(count)]

@@ -39,7 +39,7 @@ def test_sizes_labels_and_splits(task):
         if split == "train":
             assert len(found) == TRAIN_SIZES[task]
         assert len(set(found.idx.tolist())) == len(found)
-        assert (found.text_b is None) == (GLUE[task].kind == "single")
+        assert (found.text_b is None) == (not GLUE[task].pair)
         if GLUE[task].labels:
             assert set(found.label.tolist()) == set(range(len(GLUE[task].labels)))
         else:

@@ -14,10 +14,10 @@ from mtkd.analysis.results import Results, finished
 from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
 from mtkd.data import metrics
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.plans import variant_runs
 from mtkd.experiments.records import prediction_file
 from mtkd.experiments.runs import Run
+from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.registry import make_study
 from mtkd.method import targets
 from mtkd.method.targets import Predictions
@@ -59,17 +59,17 @@ def ensembles_by_size(results: Results) -> pd.DataFrame:
     for record in finished(results.folder, widest_teachers(results)):
         chosen = record.details["members"]
         members = [read_member(results, run, system, gold) for run, system in chosen]
-        rows += scores_by_size(members, gold, record.seed)
+        rows += scores_by_size(members, gold, record.seed, results.recipe)
     return averages(pd.DataFrame(rows, columns=["system", "task", "value"]))
 
 
 def scores_by_size(
-    members: Sequence[Member], gold: Gold, seed: int
+    members: Sequence[Member], gold: Gold, seed: int, recipe: Recipe
 ) -> Iterator[tuple[str, str, float]]:
     """Size, "best" or "any", and score of the ensembles of some members, the best member first."""
     for size in range(1, len(members) + 1):
-        yield str(size), "best", ensemble_score(members[:size], gold)
-        scores = [ensemble_score(group, gold) for group in drawn(members, size, seed)]
+        yield str(size), "best", ensemble_score(members[:size], gold, recipe)
+        scores = [ensemble_score(group, gold, recipe) for group in drawn(members, size, seed)]
         yield str(size), "any", float(np.mean(scores))
 
 
@@ -100,13 +100,12 @@ def drawn(members: Sequence[Member], size: int, seed: int) -> list[tuple[Member,
     return [groups[number] for number in picked]
 
 
-def ensemble_score(members: Sequence[Member], gold: Gold) -> float:
+def ensemble_score(members: Sequence[Member], gold: Gold, recipe: Recipe) -> float:
     """Mean over tasks of the dev score, in points, of the members' averaged probabilities."""
     scores: dict[str, list[float]] = {}
     for (task, split), (idx, label) in gold.items():
-        mean = targets.average_predictions(
-            [one[task, split] for one in members], idx, GLUE[task].labels
-        )
-        found = metrics.compute(GLUE[task], mean, label)
+        known, outputs = recipe.task(task), [one[task, split] for one in members]
+        mean = targets.average_predictions(outputs, idx, known.labels)
+        found = metrics.compute(known, mean, label)
         scores.setdefault(task, []).append(float(np.mean(list(found.values()))))
     return float(np.mean([np.mean(values) for values in scores.values()]))

@@ -14,7 +14,7 @@ from mtkd.analysis.systems import system_order
 from mtkd.analysis.tables import averages
 from mtkd.data import metrics
 from mtkd.data.loading import load_examples
-from mtkd.data.tasks import GLUE, is_dev
+from mtkd.data.tasks import Task, is_dev
 from mtkd.experiments.records import prediction_file
 from mtkd.experiments.systems.metal_slices import slices_of
 from mtkd.method import targets
@@ -26,7 +26,7 @@ Gold = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]  # (task, split) 
 class Outputs:
     """One system's outputs on all dev sets of a task, of one seed; N rows in the data's order."""
 
-    task: str
+    task: Task
     seed: int
     values: np.ndarray  # float32 (N, C): logits, or (N, 1) similarities
     label: np.ndarray  # (N,)
@@ -36,8 +36,8 @@ def dev_labels(results: Results) -> Gold:
     """Ids and gold labels of every dev set of the recipe's tasks."""
     found = {}
     for task in results.tasks:
-        for split in filter(is_dev, GLUE[task].splits):
-            examples = load_examples(results.recipe.data, GLUE[task], split)
+        for split in filter(is_dev, results.recipe.task(task).splits):
+            examples = load_examples(results.recipe.data, results.recipe.task(task), split)
             if examples.label is not None:
                 found[task, split] = (examples.idx, examples.label)
     return found
@@ -52,20 +52,21 @@ def dev_outputs(results: Results, system: str, gold: Gold) -> list[Outputs]:
     for record in results.records:
         scored = {(score.task, score.split) for score in record.scores if score.system == system}
         for task in results.tasks:
-            splits = [split for split in GLUE[task].splits if (task, split) in scored & gold.keys()]
+            known = results.recipe.task(task)
+            splits = [split for split in known.splits if (task, split) in scored & gold.keys()]
             parts = [
                 targets.align(
                     targets.read_predictions(
                         prediction_file(results.folder, record.run_id, system, task, split)
                     ),
                     gold[task, split][0],
-                    GLUE[task].labels,
+                    known.labels,
                 )
                 for split in splits
             ]
             if parts:
                 label = np.concatenate([gold[task, split][1] for split in splits])
-                found.append(Outputs(task, record.seed, np.concatenate(parts), label))
+                found.append(Outputs(known, record.seed, np.concatenate(parts), label))
     return found
 
 
@@ -80,8 +81,8 @@ def slice_values(results: Results) -> pd.DataFrame:
     rows = []
     for system in system_order(results.scores):
         for one in dev_outputs(results, system, gold):
-            task = GLUE[one.task]
-            for name, members in slices[one.task].items():
+            task = one.task
+            for name, members in slices[task.name].items():
                 found = metrics.compute(task, one.values[members], one.label[members])
                 title = f"{task.title} {name} ({len(members)})"
                 rows.append((system, title, metrics.task_score(task, found)))
@@ -90,13 +91,14 @@ def slice_values(results: Results) -> pd.DataFrame:
 
 def dev_slices(results: Results, task: str, gold: Gold) -> dict[str, np.ndarray]:
     """Rows of each slice in a task's dev sets, counted through all of them."""
-    splits = [split for split in GLUE[task].splits if (task, split) in gold]
-    return slices_of(*(load_examples(results.recipe.data, GLUE[task], one) for one in splits))
+    known = results.recipe.task(task)
+    splits = [split for split in known.splits if (task, split) in gold]
+    return slices_of(*(load_examples(results.recipe.data, known, one) for one in splits))
 
 
 def calibration(outputs: Sequence[Outputs]) -> tuple[float, float]:
     """Calibration error, and confidence less accuracy, of all class predictions; NaN without."""
-    classes = [one for one in outputs if GLUE[one.task].labels]
+    classes = [one for one in outputs if one.task.kind == "classification"]
     if not classes:
         return float("nan"), float("nan")
     soft = [softmax(one.values.astype(np.float64), axis=1) for one in classes]

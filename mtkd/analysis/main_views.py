@@ -22,9 +22,9 @@ from mtkd.analysis.systems import (
     task_title,
 )
 from mtkd.analysis.views import View
-from mtkd.data.loading import DataSource
 from mtkd.data.tasks import is_dev
 from mtkd.experiments.records import Record
+from mtkd.experiments.settings import Recipe
 
 STORY = ("bert", REFERENCE, ENSEMBLE, STUDENT, NO_TEACHER)  # the paper's, and the control
 INTERVALS = (
@@ -46,7 +46,7 @@ def main_views(results: Results) -> dict[str, View]:
     dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
     broken = degenerate_note(records, dev)
     found = [
-        headline_view(scores, dev, gains, data_title(results.recipe.data), broken),
+        headline_view(scores, dev, gains, data_title(results.recipe), broken),
         summary_view(dev, gains),
         *dev_views(dev, broken),
         test_view(tables.score_values(scores, "test")),
@@ -61,9 +61,11 @@ def main_views(results: Results) -> dict[str, View]:
     }
 
 
-def data_title(source: DataSource) -> str:
+def data_title(recipe: Recipe) -> str:
     """What the scores are of, in the words of a title."""
-    return "toy benchmark" if source.kind == "toy" else "GLUE"
+    own = [task is not None for task in recipe.tasks.values()]
+    benchmark = "toy benchmark" if recipe.data.kind == "toy" else "GLUE"
+    return "own tasks" if all(own) else f"{benchmark} and own tasks" if any(own) else benchmark
 
 
 def headline_view(

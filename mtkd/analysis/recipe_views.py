@@ -11,9 +11,10 @@ from mtkd.analysis.plotting import counted
 from mtkd.analysis.results import Results, times
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import EncoderSource
 from mtkd.experiments.task_sets import selection_tasks
+
+MANY = 6  # labels that a table names
 
 
 def run_views(results: Results) -> list[View]:
@@ -66,10 +67,12 @@ def data_view(results: Results) -> list[View]:
         counts: dict[str, int] = {}
         for split, count in found[0][task].items():
             counts[split.split("_")[0]] = counts.get(split.split("_")[0], 0) + count
+        known = results.recipe.task(task)
+        names = ", ".join(known.labels[:MANY]) or "a similarity"
         about = {
             "Task": task_title(task),
-            "Labels": ", ".join(GLUE[task].labels) or "a similarity",
-            "Scored by": " and ".join(GLUE[task].metrics),
+            "Labels": names + (f", ... ({len(known.labels)})" if len(known.labels) > MANY else ""),
+            "Scored by": " and ".join(known.metrics),
         }
         numbers = {s.capitalize(): f"{counts.get(s, 0):,}" for s in ("train", "dev", "test")}
         rows.append(about | numbers)

@@ -15,7 +15,7 @@ from mtkd.analysis import inspection
 from mtkd.analysis.systems import with_headline
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import load_examples
-from mtkd.data.tasks import GLUE, Examples
+from mtkd.data.tasks import Examples
 from mtkd.experiments import records
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import main_runs
@@ -120,7 +120,7 @@ def teacher_knowledge(results: Results) -> Knowledge:
 
 def training_targets(context: RunContext, task: str) -> tuple[Examples, np.ndarray]:
     """A task's training examples and the teachers' soft targets (N, C) for them."""
-    examples = load_examples(context.recipe.data, GLUE[task], "train")
+    examples = load_examples(context.recipe.data, context.recipe.task(task), "train")
     return examples, soft_targets(context, task, examples.idx)
 
 

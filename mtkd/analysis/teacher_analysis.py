@@ -15,7 +15,6 @@ from mtkd.analysis.results import Results, labelled_targets, surprising_examples
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
 from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
-from mtkd.data.tasks import GLUE
 
 NOISE = {
     "noisy": "Wrong labels, % of all",
@@ -98,7 +97,8 @@ def doubted_labels(results: Results) -> list[View]:
     """Training examples whose given label the teachers of the first seed doubt most."""
     rows = []
     for task in results.teacher_tasks if results.teachers else ():
-        labels, columns = GLUE[task].labels, GLUE[task].columns
+        known = results.recipe.task(task)
+        labels, columns = known.labels, known.columns
         found = surprising_examples(results, task, DOUBTS) if labels else pd.DataFrame()
         for line in found.to_dict("records"):
             soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
@@ -157,10 +157,14 @@ def system_habits(results: Results) -> pd.DataFrame:
 
 def agreement(outputs: Sequence[Outputs], others: Sequence[Outputs]) -> float:
     """Mean over classification tasks of the examples, in %, that both answer alike; or NaN."""
-    answers = {one.task: one.values.argmax(axis=1) for one in others if GLUE[one.task].labels}
+    answers = {
+        one.task.name: one.values.argmax(axis=1)
+        for one in others
+        if one.task.kind == "classification"
+    }
     shares = [
-        100 * float(np.mean(one.values.argmax(axis=1) == answers[one.task]))
+        100 * float(np.mean(one.values.argmax(axis=1) == answers[one.task.name]))
         for one in outputs
-        if one.task in answers
+        if one.task.name in answers
     ]
     return float(np.mean(shares)) if shares else float("nan")

@@ -25,7 +25,7 @@ FILES = {  # of a folder of committed results
 
 def write_gallery(results: Results, views: Sequence[View]) -> Path:
     """Write report.md of views whose figures are written already; returns its path."""
-    parts = [f"# Recipe `{results.recipe.name}`, {data_title(results.recipe.data)}"]
+    parts = [f"# Recipe `{results.recipe.name}`, {data_title(results.recipe)}"]
     for _, title, members in sections(views):
         parts.append(f"## {title}")
         for view in members:

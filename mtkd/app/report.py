@@ -68,7 +68,7 @@ def render(results: Results, views: Sequence[View]) -> str:
         style=own_file("report.css"),
         script=own_file("report.js"),
         recipe=recipe,
-        data=data_title(recipe.data),
+        data=data_title(recipe),
         toy=recipe.data.kind == "toy",
         headline=headline,
         hues=[colour(name) for view in headline for name in systems_of(view)],

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from mtkd.common.errors import MtkdError
 from mtkd.data import tokens
 from mtkd.data.glue_files import task_folders, tsv_name
 from mtkd.data.loading import DataSource
+from mtkd.data.own_files import HUB
+from mtkd.data.own_tasks import own_places
 from mtkd.data.tasks import Task
 
 COMMIT = re.compile("[0-9a-f]{40}")  # a branch or a tag may move
@@ -32,6 +35,14 @@ def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> 
     tokenizer's `rules` and the longest length. Not known: no files, or no commit of the hub's.
     Raises MtkdError if a file cannot be read.
     """
+    if task.own:
+        own = own_identity(task)
+        if any(isinstance(place, str) for place in own["files"].values()):
+            return None  # the hub's, of no commit
+        # What of them is taken, and of which seed, is said as for other sources.
+        own |= {"limit": source.limit, "seed": source.seed, "fraction": source.label_fraction}
+        own |= {"unlabelled": source.unlabelled_ratio}
+        return origin_digest(task, own, [], rules, max_length)
     pinned = COMMIT.fullmatch(source.revision or "") and not Path(source.hub).is_dir()
     if source.kind == "hub" and (task.hub is not None or not pinned):
         return None
@@ -44,9 +55,33 @@ def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> 
     if source.unlabelled_ratio and source.unlabelled_file is not None:
         text = Path(source.unlabelled_file).expanduser()
         files.append(["unlabelled", file_digest(text, UNLABELLED_FILE)])
+    return origin_digest(task, facts, files, rules, max_length)
+
+
+def origin_digest(
+    task: Task, facts: dict[str, Any], files: list[list[str]], rules: str, max_length: int
+) -> str:
     versions = [tokens.CACHE_LAYOUT, np.__version__, code_digest("mtkd.data.loading")]
     everything = [task.name, facts, files, versions, rules, max_length]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def own_identity(task: Task) -> dict[str, Any]:
+    """What tells the data of a task of one's own: what is said of it, and its files' content.
+
+    The place of a file is not part of it; the name of a data set of the hub is.
+    """
+    assert task.own is not None
+    said = asdict(task.own) | {"data": None}
+    said |= {"kind": task.kind, "labels": list(task.labels), "range": task.range}
+    said |= {"metrics": list(task.metrics), "weights": list(task.weights)}
+    files: dict[str, Any] = {}
+    for split, (place, part) in own_places(task).items():
+        hub = place.startswith(HUB)
+        files[split] = (
+            f"{place} {part}" if hub else [Path(place).suffix, file_digest(Path(place), "a file")]
+        )
+    return said | {"files": files}
 
 
 def source_files(source: DataSource, task: Task) -> list[Path]:

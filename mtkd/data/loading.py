@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from mtkd.common.errors import MtkdError
 from mtkd.common.settings import STRICT
 from mtkd.data.glue_files import from_table, read_folder, read_unlabelled, task_folders
+from mtkd.data.own_tasks import read_own
 from mtkd.data.tasks import GLUE, TASKS, UNLABELLED, Examples, Task
 from mtkd.data.toy.benchmark import toy_examples, toy_text
 
@@ -51,7 +52,9 @@ def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
     if split not in task.splits:
         have = ", ".join(task.splits)
         raise MtkdError(f"{task.title} has no split {split!r}; expected one of {have}")
-    if source.kind == "toy":
+    if task.own:
+        examples = read_own(task, split)
+    elif source.kind == "toy":
         examples = toy_examples(task.name, split, seed=source.seed, scale=source.scale)
     elif source.kind == "folder":
         examples = read_folder(task, split, _root(source))
@@ -67,12 +70,15 @@ def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:
 def unlabelled_examples(source: DataSource, task: Task) -> Examples:
     """Text of a task without labels, as much as `source.unlabelled_ratio` says or as there is.
 
-    Toy: written anew, in the language of the training examples. Else the lines of
-    `source.unlabelled_file`, or the sentences of the test sets. Empty where it has no such line.
+    Of a task of one's own: its file of that split. Toy: written anew, in the language of the
+    training examples. Else the lines of `source.unlabelled_file`, or the sentences of the test
+    sets. Empty where there is none.
     """
     labelled = load_examples(replace(source, label_fraction=1.0), task, "train")
     count = round(source.unlabelled_ratio * len(labelled))
-    if source.unlabelled_file is not None:
+    if task.own:
+        found = read_own(task, UNLABELLED)
+    elif source.unlabelled_file is not None:
         found = read_unlabelled(task, Path(source.unlabelled_file).expanduser())
     elif source.kind == "toy":
         found = toy_text(task.name, max(count, 1), seed=source.seed)
@@ -90,7 +96,7 @@ def joined(parts: Sequence[Examples]) -> Examples:
 
 
 def missing_tasks(source: DataSource, tasks: Sequence[str]) -> list[str]:
-    """Those of `tasks` that the source has not at all, in the order given.
+    """Those of GLUE's `tasks` that the source has not at all, in the order given.
 
     A task folder without its files is not missing: loading it says which file was expected.
     """

@@ -1,22 +1,52 @@
-"""GLUE's metrics and the GLUE score (Wang et al. 2019, arXiv:1804.07461, sections 3.1 and 3.4).
+"""Metrics of all kinds of tasks, and the GLUE score (Wang et al. 2019, arXiv:1804.07461, 3.1, 3.4).
 
 Everything is in points, 0-100 (Matthews and the correlations -100 to 100).
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from mtkd.common.errors import MtkdError
+from mtkd.data.own_settings import Kind
 from mtkd.data.tasks import GLUE, Task
 
+Metric = Callable[[np.ndarray, np.ndarray], float]
+METRICS: dict[str, Metric] = {}
+KINDS: dict[str, tuple[Kind, ...]] = {}  # of tasks that a metric is for, (): of all
 MISMATCHED = "_mm"  # "accuracy_mm" is MNLI's accuracy on the mismatched set
+
+
+def metric(name: str, *kinds: Kind) -> Callable[[Metric], Metric]:
+    """Register a function as the metric `name` of tasks of these kinds, of all without any.
+
+    It is called as `metric(labels, outputs)`: labels as `Examples` has them, outputs (N, C) logits
+    or (N, 1) scores. It returns a number that is 1 at best, which is shown as 100 points.
+    """
+
+    def register(function: Metric) -> Metric:
+        METRICS[name], KINDS[name] = function, kinds
+        return function
+
+    return register
+
+
+def check_metrics(task: Task) -> None:
+    """Refuse metrics that are not known, or are none of the task's kind."""
+    fit = [one for one in METRICS if not KINDS[one] or task.kind in KINDS[one]]
+    if unfit := [name for name in task.metrics if name not in fit]:
+        raise MtkdError(
+            f"{task.title}: metric {unfit[0]!r}; expected some of {', '.join(fit)}, which are of "
+            f"{task.kind}"
+        )
 
 
 def compute(task: Task, logits: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
     """Score one split: `{metric: points}` in the order of `task.metrics`.
 
-    `logits` is (N, C), or (N, 1) for a regression; `labels` is (N,), class indices or scores.
+    `logits` is (N, C), or (N, 1) for a regression; `labels` is (N,), class indices or scores, or
+    (N, C) of 0 and 1 where a text has several labels.
     Constant predictions give 0, never NaN, for Matthews and the correlations: ask
     `is_degenerate` for them. Raises MtkdError if shapes do not fit or there are no labels.
     """
@@ -28,22 +58,23 @@ def compute(task: Task, logits: np.ndarray, labels: np.ndarray | None) -> dict[s
         raise MtkdError(f"{task.title}: logits of shape {logits.shape}; expected {wanted}")
     if len(labels) == 0:
         raise MtkdError(f"{task.title}: no example to score; expected at least one")
-    if unknown := [name for name in task.metrics if name not in METRICS]:
-        raise MtkdError(f"{task.title}: unknown metric {unknown[0]}; known: {', '.join(METRICS)}")
-    predicted = logits.argmax(axis=1) if task.labels else logits[:, 0].astype(np.float64)
-    return {name: 100.0 * METRICS[name](labels, predicted) for name in task.metrics}
+    check_metrics(task)
+    return {name: 100.0 * METRICS[name](labels, logits) for name in task.metrics}
 
 
-def is_degenerate(logits: np.ndarray) -> bool:
+def is_degenerate(logits: np.ndarray, kind: Kind = "classification") -> bool:
     """Whether (N, C) or (N, 1) outputs hold a NaN or infinity, or predict the same for all rows.
 
-    A single row is never called constant.
+    `kind` is the task's. A single row is never called constant.
     """
     if not np.isfinite(logits).all():
         return True
     if len(logits) < 2:
         return False
-    predicted = logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=1)
+    if kind == "multilabel":
+        predicted = several(logits)
+    else:
+        predicted = logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=1)
     return bool((predicted == predicted[0]).all())
 
 
@@ -76,18 +107,83 @@ def glue_score(task_scores: Mapping[str, Mapping[str, float]]) -> float:
 # imported where they are used.
 
 
-def _accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    return float(np.mean(labels == predicted))
+@metric("accuracy", "classification", "ranking")
+def accuracy(labels: np.ndarray, outputs: np.ndarray) -> float:
+    return float(np.mean(labels == answers(outputs)))
 
 
-def _f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+@metric("f1", "classification", "ranking")
+def f1(labels: np.ndarray, outputs: np.ndarray) -> float:
     from sklearn.metrics import f1_score
 
     # GLUE's F1 is of class 1 ("equivalent", "duplicate"); 0 where the class never shows up.
-    return float(f1_score(labels, predicted, pos_label=1, zero_division=0.0))
+    return float(f1_score(labels, answers(outputs), pos_label=1, zero_division=0.0))
 
 
-def _matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
+@metric("macro_f1", "classification", "multilabel")
+def macro_f1(labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Mean of F1 over the labels that show up among the labels or the answers."""
+    return averaged_f1(labels, outputs, "macro")
+
+
+@metric("micro_f1", "classification", "multilabel")
+def micro_f1(labels: np.ndarray, outputs: np.ndarray) -> float:
+    return averaged_f1(labels, outputs, "micro")
+
+
+def averaged_f1(labels: np.ndarray, outputs: np.ndarray, average: str) -> float:
+    from sklearn.metrics import f1_score
+
+    given = several(outputs) if labels.ndim == 2 else answers(outputs)
+    return float(f1_score(labels, given, average=average, zero_division=0.0))
+
+
+@metric("exact_match", "multilabel")
+def exact_match(labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Share of the texts all of whose labels are right."""
+    return float(np.mean((several(outputs) == labels).all(axis=1)))
+
+
+@metric("balanced_accuracy", "classification")
+def balanced_accuracy(labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Mean over the classes that show up of the share of their examples that is right."""
+    right = labels == answers(outputs)
+    return float(np.mean([right[labels == one].mean() for one in np.unique(labels)]))
+
+
+@metric("average_precision", "classification", "multilabel", "ranking")
+def average_precision(labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Area under precision and recall, mean over labels; of class 1 where there are two."""
+    from sklearn.metrics import average_precision_score
+
+    return over_labels(average_precision_score, labels, outputs)
+
+
+@metric("roc_auc", "classification", "multilabel", "ranking")
+def roc_auc(labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Area under the ROC curve, mean over labels; of class 1 where there are two."""
+    from sklearn.metrics import roc_auc_score
+
+    return over_labels(roc_auc_score, labels, outputs)
+
+
+def over_labels(score: Callable[..., Any], labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Mean of a score of each label against the rest, of those that have examples of both."""
+    if labels.ndim == 1:
+        from scipy.special import softmax
+
+        outputs = softmax(outputs.astype(np.float64), axis=1)
+        labels = (labels[:, None] == np.arange(outputs.shape[1])).astype(np.float32)
+        if outputs.shape[1] == 2:
+            labels, outputs = labels[:, 1:], outputs[:, 1:]
+    both = [at for at in range(labels.shape[1]) if 0 < labels[:, at].mean() < 1]
+    values = [score(labels[:, at], outputs[:, at]) for at in both]
+    return float(np.mean(values)) if values else 0.0
+
+
+@metric("matthews", "classification", "ranking")
+def matthews(labels: np.ndarray, outputs: np.ndarray) -> float:
+    predicted = answers(outputs)
     if len(np.unique(np.concatenate([labels, predicted]))) < 2:
         return 0.0  # as scikit-learn has it, but without its warning
     from sklearn.metrics import matthews_corrcoef
@@ -95,26 +191,43 @@ def _matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
     return float(matthews_corrcoef(labels, predicted))
 
 
-def _pearson(labels: np.ndarray, predicted: np.ndarray) -> float:
+@metric("pearson", "regression")
+def pearson(labels: np.ndarray, outputs: np.ndarray) -> float:
     from scipy.stats import pearsonr
 
-    return float(pearsonr(labels, predicted).statistic) if _varies(labels, predicted) else 0.0
+    given = scores(outputs)
+    return float(pearsonr(labels, given).statistic) if varies(labels, given) else 0.0
 
 
-def _spearman(labels: np.ndarray, predicted: np.ndarray) -> float:
+@metric("spearman", "regression")
+def spearman(labels: np.ndarray, outputs: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    return float(spearmanr(labels, predicted).statistic) if _varies(labels, predicted) else 0.0
+    given = scores(outputs)
+    return float(spearmanr(labels, given).statistic) if varies(labels, given) else 0.0
 
 
-def _varies(*values: np.ndarray) -> bool:
+@metric("r2", "regression")
+def r2(labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Share of the scores' variance that is explained; below 0 if worse than their mean."""
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(labels, scores(outputs))) if varies(labels, scores(outputs)) else 0.0
+
+
+def answers(outputs: np.ndarray) -> np.ndarray:
+    """The class of each row, int64 (N,)."""
+    return outputs.argmax(axis=1)
+
+
+def several(outputs: np.ndarray) -> np.ndarray:
+    """Which labels each text has, (N, C): those of a probability of a half or more."""
+    return (outputs >= 0).astype(np.float32)
+
+
+def scores(outputs: np.ndarray) -> np.ndarray:
+    return outputs[:, 0].astype(np.float64)
+
+
+def varies(*values: np.ndarray) -> bool:
     return all(bool(np.isfinite(v).all()) and np.ptp(v) > 0 for v in values)
-
-
-METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": _accuracy,
-    "f1": _f1,
-    "matthews": _matthews,
-    "pearson": _pearson,
-    "spearman": _spearman,
-}

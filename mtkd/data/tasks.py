@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from mtkd.common.errors import MtkdError
+from mtkd.data.own_settings import Kind, OwnTask
 
 THREE_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 MNLI_SPLITS = {
@@ -29,21 +30,20 @@ NLI_LABELS = ("entailment", "neutral", "contradiction")
 ENTAILMENT = ("entailment", "not_entailment")
 F1, MATTHEWS = ("f1", "accuracy"), ("matthews",)
 DROPOUT = {"mnli": 0.3, "cola": 0.05}  # task layer, 0.1 elsewhere; MT-DNN (1901.11504) section 4.2
-KINDS = ("single", "pair", "similarity")
 
 
 @dataclass(frozen=True)
 class Task:
     """One task, whole: what its rows look like, how it is learnt and how it is scored.
 
-    A task of one's own needs a name, a kind and, unless it is a similarity, labels.
+    A task of one's own needs a name, a kind and, unless it is a regression, labels.
     """
 
     name: str  # key used everywhere: "mnli"
-    kind: str  # "single" | "pair" | "similarity", a regression
+    kind: Kind = "classification"
     labels: tuple[str, ...] = ()  # class names in the hub's order; () for a regression
     title: str = ""  # as printed: "MNLI", "SST-2"; the name, if empty
-    columns: tuple[str, ...] = TWO  # text columns as the hub names them
+    columns: tuple[str, ...] = ("sentence",)  # one text or two, as the hub names them
     metrics: tuple[str, ...] = ("accuracy",)  # of mtkd.data.metrics; their mean is the score
     splits: Mapping[str, str] = field(default_factory=dict, hash=False)  # our split -> the hub's
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)  # GLUE's today, by split
@@ -53,14 +53,31 @@ class Task:
     submission: Mapping[str, str] = field(default_factory=dict, hash=False)  # test split -> upload
     dropout: float = 0.1  # task-layer dropout
     trained: bool = True  # False for WNLI and AX
+    weights: tuple[float, ...] = ()  # of the classes in the loss; (): all the same
+    range: tuple[float, float] | None = None  # of a regression's scores, where that is known
+    own: OwnTask | None = field(default=None, hash=False)  # where a task of one's own lies
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or bool(self.labels) == (self.kind == "similarity"):
+        least = {"regression": 0, "classification": 1}.get(self.kind, 2)
+        if (
+            self.kind not in get_args(Kind)
+            or (len(self.labels) < least)
+            or bool(self.labels) == (self.kind == "regression")
+        ):
             raise MtkdError(
                 f"task {self.name!r}: kind {self.kind!r} with labels {list(self.labels)}; expected "
-                "single or pair with class names, or similarity without"
+                "classification, multilabel or ranking with label names, or regression without"
+            )
+        if len(self.columns) not in (1, 2):
+            raise MtkdError(
+                f"task {self.name!r}: columns {list(self.columns)}; expected one of text, or two"
             )
         object.__setattr__(self, "title", self.title or self.name)
+
+    @property
+    def pair(self) -> bool:
+        """Whether an example is two texts."""
+        return len(self.columns) == 2
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,9 @@ class Examples:
     idx: np.ndarray  # int64 (N,), the example's own id, unique in the split
     text_a: list[str]
     text_b: list[str] | None
-    label: np.ndarray | None  # int64 (N,) index into task.labels, or float32 (N,) score, or None
+    # int64 (N,) index into task.labels, float32 (N,) score, float32 (N, C) of 0 and 1 where a text
+    # has several labels, or None
+    label: np.ndarray | None
     clean: np.ndarray | None = None  # the label before annotator noise (toy benchmark only)
     skipped: int = 0  # broken rows left out (QQP)
     notice: str = ""  # what is odd about their file, in one line
@@ -85,15 +104,16 @@ class Examples:
         cls,
         task: Task,
         texts: Sequence[str],
-        labels: Sequence[str] | Sequence[int] | Sequence[float] | None = None,
+        labels: Sequence[Any] | None = None,
         *,
         second: Sequence[str] | None = None,
         split: str = "train",
     ) -> Examples:
         """Examples of a task of one's own, numbered from 0.
 
-        `labels` are class names or their places in `task.labels`, or the scores of a regression;
-        `second` are the second texts of pairs. Raises MtkdError where lengths or labels do not fit.
+        `labels` are class names or their places in `task.labels`, lists of these where a text has
+        several, or the scores of a regression; `second` are the second texts of pairs. Raises
+        MtkdError where lengths or labels do not fit.
         """
         where = f"{task.title} {split}"
         for name, given in (("labels", labels), ("second texts", second)):
@@ -105,11 +125,24 @@ class Examples:
         elif labels is not None:
             known: dict[object, int] = {name: place for place, name in enumerate(task.labels)}
             known |= {place: place for place in range(len(task.labels))}
-            if unknown := [given for given in labels if given not in known]:
+            several = task.kind == "multilabel"
+            every = [one for given in labels for one in (given if several else [given])]
+            if unknown := [one for one in every if one not in known]:
                 raise MtkdError(f"{where}: label {unknown[0]!r}; expected {list(task.labels)}")
-            label = np.array([known[given] for given in labels], np.int64)
+            if several:
+                label = several_hot([[known[one] for one in given] for given in labels], task)
+            else:
+                label = np.array([known[given] for given in labels], np.int64)
         idx = np.arange(len(texts), dtype=np.int64)
         return cls(task, split, idx, list(texts), None if second is None else list(second), label)
+
+
+def several_hot(places: Sequence[Sequence[int]], task: Task) -> np.ndarray:
+    """Labels of texts that have several, float32 (N, C): 1 at each of a row's places, else 0."""
+    found = np.zeros((len(places), len(task.labels)), np.float32)
+    for row, ones in enumerate(places):
+        found[row, list(ones)] = 1
+    return found
 
 
 def _glue(
@@ -122,7 +155,7 @@ def _glue(
     **others: Any,
 ) -> Task:
     """One of GLUE's tasks: three splits and one file to upload, unless `others` says otherwise."""
-    kind = "similarity" if not labels else "single" if len(columns) == 1 else "pair"
+    kind: Kind = "classification" if labels else "regression"
     usual = {"splits": THREE_SPLITS, "folder": title, "submission": {"test": f"{title}.tsv"}}
     given = usual | others
     counts = dict(zip(given["splits"], sizes, strict=True))
@@ -155,14 +188,14 @@ _GLUE = (  # name, title, columns, labels, examples of each split, metrics
 # Tasks beside GLUE, for transfer: MT-DNN's domain adaptation, section 5.5.
 _MORE = (
     Task(
-        *("snli", "pair", NLI_LABELS, "SNLI", NLI),
+        *("snli", "classification", NLI_LABELS, "SNLI", NLI),
         splits=THREE_SPLITS,
         folder="SNLI",
         file="snli_1.0_{split}.txt",
         hub="stanfordnlp/snli plain_text",
     ),
     Task(
-        *("scitail", "pair", ("entails", "neutral"), "SciTail", NLI),
+        *("scitail", "classification", ("entails", "neutral"), "SciTail", NLI),
         splits=THREE_SPLITS,
         folder="SciTail",
         file="scitail_1.0_{split}.tsv",
@@ -178,15 +211,15 @@ DIAGNOSTIC = "ax"  # has no training data: MNLI's head answers it, as one more s
 WNLI_LABEL = 0
 
 
-def check_labels(task: str, labels: Sequence[str], where: str) -> None:
-    """Refuse a head whose label names are not its task's, in that order; any for another name.
+def check_labels(task: Task, labels: Sequence[str], where: str) -> None:
+    """Refuse a head whose label names are not its task's, in that order.
 
     `where` names the head's model or run in the MtkdError.
     """
-    if task in TASKS and tuple(labels) != TASKS[task].labels:
+    if tuple(labels) != task.labels:
         raise MtkdError(
-            f"{where}: the {task} head has labels {list(labels)}; expected "
-            f"{list(TASKS[task].labels)}, as this version names them: train the model again"
+            f"{where}: the {task.name} head has labels {list(labels)}; expected "
+            f"{list(task.labels)}, as this version names them: train the model again"
         )
 
 

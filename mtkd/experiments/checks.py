@@ -20,11 +20,17 @@ def check(recipe: Recipe) -> str | None:
 
 
 def known_tasks(recipe: Recipe) -> Iterator[str]:
+    if not recipe.tasks:
+        yield "tasks: expected at least one"
+    own = [name for name, task in recipe.tasks.items() if task is not None]
+    if taken := [name for name in own if name in TASKS]:
+        yield f"tasks.{taken[0]}: a task of GLUE has that name; choose another one"
+    trainable = [*TRAINABLE, *own]
     for key, names, known in (
-        ("tasks", recipe.tasks, TRAINABLE),
-        ("teachers.tasks", recipe.teachers.tasks, TRAINABLE),
-        ("teachers.selection_tasks", recipe.teachers.selection_tasks, TRAINABLE),
-        ("intermediate", recipe.intermediate, TRAINABLE),
+        ("tasks", recipe.tasks, trainable),
+        ("teachers.tasks", recipe.taught, trainable),
+        ("teachers.selection_tasks", recipe.teachers.selection_tasks, trainable),
+        ("intermediate", recipe.intermediate, trainable),
         ("few_labels.tasks", recipe.few_labels.tasks, NEW),
     ):
         for name in names:
@@ -91,5 +97,5 @@ def ranking(recipe: Recipe) -> Iterator[str]:
         parts = "data.limit, data.label_fraction or data.unlabelled_ratio"
         yield f"heads.qnli: ranking needs whole questions: no {parts}"
     for name, student in recipe.students.items():
-        if student.temperature != 1 and "qnli" in recipe.teachers.tasks:
+        if student.temperature != 1 and "qnli" in recipe.taught:
             yield f"students.{name}.temperature: the ranking head of QNLI is distilled at 1"

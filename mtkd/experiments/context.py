@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mtkd.common.files import remove
 from mtkd.data.loading import load_examples
-from mtkd.data.tasks import TASKS, Examples
+from mtkd.data.tasks import Examples
 from mtkd.experiments.records import (
     Outcome,
     Record,
@@ -76,7 +76,7 @@ class RunContext:
 
 def read_examples(context: RunContext, task: str, split: str) -> Examples:
     """The text of one split, from the recipe's data source; prints what is odd about its file."""
-    examples = load_examples(context.recipe.data, TASKS[task], split)
+    examples = load_examples(context.recipe.data, context.recipe.task(task), split)
     if examples.notice:
         tell(examples.notice)
     return examples

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mtkd.data.digests import UNLABELLED_FILE, content, file_digest, source_files
-from mtkd.data.loading import DataSource, find_task
-from mtkd.data.tasks import GLUE
+from mtkd.data.digests import UNLABELLED_FILE, content, file_digest, own_identity, source_files
+from mtkd.data.loading import DataSource
+from mtkd.data.tasks import GLUE, Task
 from mtkd.data.toy.benchmark import TRAIN_SIZES
 
 # Training examples of GLUE today, and of SNLI and SciTail (MT-DNN's Table 4), for cost estimates
@@ -16,13 +17,18 @@ GLUE_SIZES = {name: task.sizes["train"] for name, task in GLUE.items() if task.t
 GLUE_SIZES |= {"snli": 549367, "scitail": 23596}
 
 
-def train_size(source: DataSource, task: str) -> int:
-    """Training examples of a task, about: for estimates, without reading any file."""
-    full = GLUE_SIZES[task] if source.kind != "toy" else round(TRAIN_SIZES[task] * source.scale)
+def train_size(source: DataSource, task: Task) -> int:
+    """Training examples of a task, about: for estimates, without reading a file of GLUE."""
+    if task.own:
+        full = task.sizes["train"]
+    elif source.kind == "toy":
+        full = round(TRAIN_SIZES[task.name] * source.scale)
+    else:
+        full = GLUE_SIZES[task.name]
     return round(source.label_fraction * min(full, source.limit or full))
 
 
-def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
+def data_identity(source: DataSource, tasks: Sequence[Task]) -> dict[str, Any]:
     """What tells one data source from another, wherever it lies.
 
     For a folder: names and digests of the files, so that a copy elsewhere is the same source and
@@ -31,15 +37,16 @@ def data_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
     """
     common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
     common["label_fraction"] = source.label_fraction
+    if own := {task.name: own_identity(task) for task in tasks if task.own}:
+        common["own"] = own
+    tasks = [task for task in tasks if not task.own]
     if source.kind == "toy":
         return common | {"scale": source.scale}
     if source.kind == "hub":
-        if apart := {name: hub for name in tasks if (hub := find_task(name).hub)}:
+        if apart := {task.name: task.hub for task in tasks if task.hub}:
             common["apart"] = apart
         return common | {"hub": source.hub, "revision": source.revision}
-    files = sorted(
-        content(file) for task in tasks for file in source_files(source, find_task(task))
-    )
+    files = sorted(content(file) for task in tasks for file in source_files(source, task))
     return common | {"files": files}
 
 

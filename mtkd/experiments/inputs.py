@@ -10,7 +10,7 @@ import numpy as np
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import TaskData
 from mtkd.data.digests import data_origin
-from mtkd.data.tasks import DIAGNOSTIC, TASKS, UNLABELLED, Examples
+from mtkd.data.tasks import DIAGNOSTIC, UNLABELLED, Examples
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.encoder_location import encoder_location
@@ -45,8 +45,8 @@ def load_data(
     for task in context.tasks:
         labelled = text and source.unlabelled_ratio and task in context.teacher_tasks
         more = (UNLABELLED,) if labelled else ()
-        ranking = objective_of(context.recipe.heads.spec(TASKS[task])) == "ranking"
-        names = (*TASKS[task].splits, *more)
+        ranking = objective_of(context.recipe.heads.spec(context.recipe.task(task))) == "ranking"
+        names = (*context.recipe.task(task).splits, *more)
         splits = load_splits(context, tokenizer, task, names, ranking=ranking)
         # A file of unlabelled text need not have some of every task.
         data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
@@ -70,11 +70,11 @@ def load_splits(
     """
     recipe, cache = context.recipe, context.results / "cache"
     rules = tokenizer_rules(tokenizer)
-    origin = data_origin(recipe.data, TASKS[task], rules, recipe.max_length)
+    origin = data_origin(recipe.data, recipe.task(task), rules, recipe.max_length)
 
     def load(split: str) -> TaskData:
         if origin and not ranking:  # ranking needs the text: a question's candidates
-            encoded = encoded_before(TASKS[task], split, cache, origin)
+            encoded = encoded_before(recipe.task(task), split, cache, origin)
             if encoded is not None:
                 return TaskData(encoded)
         examples = read_examples(context, task, split)
@@ -131,7 +131,7 @@ def located(context: RunContext, encoder: str) -> tuple[str, str | None]:
 
 def recipe_heads(context: RunContext, tasks: Sequence[str]) -> dict[str, HeadSpec]:
     """The heads that the recipe gives to these tasks."""
-    return {task: context.recipe.heads.spec(TASKS[task]) for task in tasks}
+    return {task: context.recipe.heads.spec(context.recipe.task(task)) for task in tasks}
 
 
 def new_model(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd.common.errors import MtkdError
-from mtkd.data.loading import missing_tasks
 from mtkd.experiments.data_identity import data_identity
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe
@@ -34,7 +33,7 @@ def outline_of(recipe: Recipe, tasks: tuple[str, ...]) -> Outline:
     """What all runs on some tasks share."""
     apart = scored_only(recipe)
     data = {
-        "data": data_identity(recipe.data, (*tasks, *apart)),
+        "data": data_identity(recipe.data, [recipe.task(name) for name in (*tasks, *apart)]),
         "tasks": list(tasks),
         "scored only": list(apart),
     }
@@ -144,9 +143,9 @@ def notices(recipe: Recipe) -> list[str]:
     """What the recipe names and the data, or its own tasks, do not have: one line each."""
     present, where = present_tasks(recipe), recipe.data.path or recipe.data.hub
     lines = []
-    if missing := missing_tasks(recipe.data, recipe.tasks):
+    if missing := [name for name in recipe.tasks if name not in present]:
         lines.append(f"not in {where} and left out: {', '.join(missing)}")
-    if absent := [task for task in recipe.teachers.tasks if task not in present]:
+    if absent := [task for task in recipe.taught if task not in present]:
         taught = ", ".join(teacher_tasks(recipe, present)) or "nothing"
         lines.append(
             f"no soft targets for {', '.join(absent)}: not a task here; teachers teach {taught}"

@@ -9,12 +9,14 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.yaml_files import read_yaml
+from mtkd.data.own_files import HUB
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.registry import study_groups
 from mtkd.experiments.validation import did_you_mean, put, validated
@@ -43,6 +45,8 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
     defaults = dataclasses.asdict(Recipe(name="defaults"))
     raw = {key: value for key, value in defaults.items() if key != "name"} | read_yaml(path)
+    if is_file:
+        raw["tasks"] = with_whole_paths(raw.get("tasks"), path.parent.resolve())
     for setting in settings:
         put(raw, setting)
     recipe = validated(raw, str(path) if is_file else f"recipe {name}")
@@ -52,6 +56,26 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     import_extensions(recipe)
     check_names(recipe)
     return recipe
+
+
+def with_whole_paths(tasks: Any, folder: Path) -> Any:
+    """A recipe's raw tasks; the files of own ones are looked for beside the recipe."""
+
+    def whole(place: Any) -> Any:
+        if isinstance(place, dict):
+            return {split: whole(file) for split, file in place.items()}
+        if isinstance(place, str) and not place.startswith(HUB):
+            return str(folder / Path(place).expanduser())
+        return place
+
+    if not isinstance(tasks, dict):
+        return tasks
+    return {
+        name: task | {"data": whole(task["data"])}
+        if isinstance(task, dict) and "data" in task
+        else task
+        for name, task in tasks.items()
+    }
 
 
 def import_extensions(recipe: Recipe) -> None:
@@ -141,4 +165,6 @@ def what_to_do(saved: Path) -> Iterator[None]:
 def as_yaml(recipe: Recipe) -> str:
     """The resolved recipe, every key written out; `load_recipe` reads it back equal."""
     plain = json.loads(json.dumps(dataclasses.asdict(recipe)))  # lists in place of tuples
+    if not any(plain["tasks"].values()):  # GLUE's alone
+        plain["tasks"] = list(plain["tasks"])
     return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)

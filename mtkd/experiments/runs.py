@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mtkd.common.code import code_digest
-from mtkd.data.tasks import TASKS
 from mtkd.experiments.data_identity import train_size
 from mtkd.experiments.settings import Recipe
 from mtkd.method.settings import Training
@@ -109,7 +108,7 @@ class Outline:
     def shared(self) -> dict[str, Any]:
         """Identity that every trained run holds."""
         recipe = self.recipe
-        heads = {task: recipe.heads.spec(TASKS[task]).as_dict() for task in self.present}
+        heads = {task: recipe.heads.spec(recipe.task(task)).as_dict() for task in self.present}
         return self.data | {"heads": heads, "max_length": recipe.max_length}
 
     @property
@@ -132,7 +131,7 @@ class Outline:
 
     def size(self, task: str) -> int:
         """Training examples of a task, about."""
-        return train_size(self.recipe.data, task)
+        return train_size(self.recipe.data, self.recipe.task(task))
 
     def examples(self, settings: Training) -> float:
         """Training examples that pass through a model when all tasks are trained."""
@@ -141,4 +140,4 @@ class Outline:
     def full_size(self, tasks: Sequence[str]) -> int:
         """Training examples of some tasks, were all labels there."""
         source = replace(self.recipe.data, label_fraction=1.0)
-        return sum(train_size(source, task) for task in tasks)
+        return sum(train_size(source, self.recipe.task(task)) for task in tasks)

@@ -10,7 +10,9 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from mtkd.common.settings import STRICT, Several
-from mtkd.data.loading import DataSource
+from mtkd.data.loading import DataSource, find_task
+from mtkd.data.own_settings import OwnTask
+from mtkd.data.own_tasks import own_task
 from mtkd.data.tasks import Task
 from mtkd.method.settings import Count, Distillation, Dropout, HeadSpec, Pretraining, Training
 
@@ -27,6 +29,8 @@ def rising_from_none(ratios: tuple[float, ...]) -> tuple[float, ...]:
     return ratios
 
 
+EIGHT = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
+PAPERS = ("mnli", "qqp", "rte", "qnli")  # tasks that the KD paper's teachers teach, section 4.1
 Name = Annotated[str, AfterValidator(folder_name)]  # becomes the name of a folder
 Layers = Annotated[int, Field(ge=1, le=1000)]
 Fraction = Annotated[float, Field(ge=1e-4, le=1)]
@@ -84,7 +88,8 @@ class Teachers:
     choose: Count = 3
     selection: Literal["best", "random"] = "best"  # which of the candidates are chosen
     selection_tasks: Several[str] = ("mnli", "rte")  # best: by the mean of their dev scores
-    tasks: Several[str] = ("mnli", "qqp", "rte", "qnli")  # tasks whose soft targets are used
+    # Tasks whose soft targets are used; none named: the paper's four, and all of one's own
+    tasks: Several[str] | None = None
     average: Literal["probabilities", "logits"] = "probabilities"
 
 
@@ -139,7 +144,8 @@ class Recipe:
     # Modules that register losses, heads, baselines or studies of one's own, by their names
     extensions: tuple[str, ...] = ()
     data: DataSource = field(default_factory=DataSource)
-    tasks: Several[str] = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
+    # Names of GLUE's tasks, or a mapping, where a task of one's own says where its examples are
+    tasks: dict[Name, OwnTask | None] = field(default_factory=lambda: dict.fromkeys(EIGHT))
     max_length: Annotated[int, Field(ge=8, le=100_000)] = 512
     encoders: dict[Name, EncoderSource] = field(default_factory=dict)
     encoder: str = "uncased"  # the default encoder: single models and students start from it
@@ -169,6 +175,21 @@ class Recipe:
     sizes: Sizes = field(default_factory=Sizes)
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
     few_labels: FewLabels = field(default_factory=FewLabels)
+
+    def task(self, name: str) -> Task:
+        """A task by its name: the recipe's own, or a known one.
+
+        Raises MtkdError if it has no such task, or the files of an own one are not as described.
+        """
+        if (own := self.tasks.get(name)) is not None:
+            return own_task(name, own)
+        return find_task(name)
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The tasks whose soft targets are used, where the data has them."""
+        own = (name for name, task in self.tasks.items() if task is not None)
+        return self.teachers.tasks or (*PAPERS, *own)
 
     @property
     def single_stage(self) -> Training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import missing_tasks
@@ -10,8 +10,10 @@ from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import Recipe
 
 
-def in_the_data(recipe: Recipe, names: Sequence[str]) -> tuple[str, ...]:
-    missing = missing_tasks(recipe.data, names)
+def in_the_data(recipe: Recipe, names: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(names)
+    others = [name for name in names if recipe.tasks.get(name) is None]  # a task of GLUE's
+    missing = missing_tasks(recipe.data, others) if others else []
     return tuple(name for name in names if name not in missing)
 
 
@@ -26,7 +28,12 @@ def present_tasks(recipe: Recipe) -> tuple[str, ...]:
 
 
 def scored_only(recipe: Recipe) -> tuple[str, ...]:
-    """GLUE's tasks that nothing is trained on, WNLI and AX, where the data source has them."""
+    """GLUE's tasks that nothing is trained on, WNLI and AX, where the data source has them.
+
+    None beside tasks of one's own alone.
+    """
+    if None not in recipe.tasks.values():
+        return ()
     return in_the_data(recipe, [name for name, task in GLUE.items() if not task.trained])
 
 
@@ -37,7 +44,7 @@ def new_tasks(recipe: Recipe) -> tuple[str, ...]:
 
 def teacher_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:
     """The tasks whose soft targets the student uses."""
-    return tuple(task for task in present if task in recipe.teachers.tasks)
+    return tuple(task for task in present if task in recipe.taught)
 
 
 def selection_tasks(recipe: Recipe, present: tuple[str, ...]) -> tuple[str, ...]:

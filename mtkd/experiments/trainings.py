@@ -17,7 +17,7 @@ from mtkd.common.progress import Progress
 from mtkd.common.seeds import derive_seed
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData
-from mtkd.data.tasks import TASKS, check_labels, is_dev, scored_as
+from mtkd.data.tasks import check_labels, is_dev, scored_as
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
 from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
@@ -230,16 +230,17 @@ def store(
     encoded = item.encoded
     run_id = context.run.run_id
     task, split = scored_as(task, split)
+    known = context.recipe.task(task)
     if labels is not None:
-        check_labels(task, labels, f"{run_id}, {system}")
+        check_labels(known, labels, f"{run_id}, {system}")
     targets.write_predictions(
         prediction_file(context.results, run_id, system, task, split),
-        targets.Predictions(task, split, TASKS[task].labels, encoded.idx, outputs, run_id),
+        targets.Predictions(task, split, known.labels, encoded.idx, outputs, run_id),
     )
     if encoded.label is None or split == "train":
         return []
-    flag = metrics.is_degenerate(outputs)
-    found = metrics.compute(TASKS[task], outputs, encoded.label)
+    flag = metrics.is_degenerate(outputs, known.kind)
+    found = metrics.compute(known, outputs, encoded.label)
     return [Score(system, task, split, m, v, len(encoded), flag) for m, v in found.items()]
 
 

@@ -21,7 +21,7 @@ from mtkd.experiments.settings import Recipe
 RECIPE = TypeAdapter(Recipe)
 EXPECTED = {  # by pydantic's type of error, where YAML has other words
     "dataclass_type": "expected `key: value` lines",
-    "dict_type": "expected `name: ...` lines",
+    "dict_type": "expected a list of names, or `name: ...` lines",
     "tuple_type": "expected a list",
 }
 
@@ -44,6 +44,7 @@ def put(raw: dict[str, Any], setting: str) -> None:
 
 def validated(raw: dict[str, Any], where: str) -> Recipe:
     """The recipe that a raw mapping says. Raises MtkdError that begins with `where`."""
+    raw = raw | {"tasks": by_name(raw.get("tasks"), where)}
     try:
         # As JSON, whose arrays and whole numbers may stand for tuples and floats, and nothing else.
         recipe = RECIPE.validate_json(json.dumps(raw, default=str))
@@ -54,6 +55,16 @@ def validated(raw: dict[str, Any], where: str) -> Recipe:
     if problem := check(recipe):
         raise MtkdError(f"{where}: {problem}")
     return recipe
+
+
+def by_name(tasks: Any, where: str) -> Any:
+    """A list of GLUE's tasks as a mapping that says nothing more of each; others as they are."""
+    if not isinstance(tasks, (list, tuple)):
+        return tasks
+    names = [name for name in tasks if isinstance(name, str)]
+    if not tasks or len(set(names)) < len(tasks):
+        raise MtkdError(f"{where}: tasks: expected different names, at least one; found {tasks}")
+    return dict.fromkeys(names)
 
 
 def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
@@ -94,6 +105,8 @@ def keys_at(path: Sequence[str | int]) -> list[str]:
     for part in path:
         fields = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
         kind = fields[str(part)] if fields else typing.get_args(kind)[-1]
+        if type(None) in typing.get_args(kind):  # of what may be left out
+            kind = typing.get_args(kind)[0]
     return [field.name for field in dataclasses.fields(kind)]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
-from mtkd.data.tasks import Task, check_labels
+from mtkd.data.tasks import TASKS, Task, check_labels
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
 from mtkd.method.heads import build_head
 from mtkd.method.settings import HeadSpec
@@ -100,7 +100,8 @@ class MultiTaskModel(nn.Module):
         folder = Path(folder)
         specs = read_specs(folder)
         for task, spec in specs.items():
-            check_labels(task, spec.labels, f"{folder}/mtkd.json")
+            if task in TASKS:
+                check_labels(TASKS[task], spec.labels, f"{folder}/mtkd.json")
         encoder = load_encoder(str(folder / "encoder"), dropout=dropout)
         model = cls(encoder, specs, load_tokenizer(str(folder / "encoder")))
         try:

@@ -20,6 +20,7 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Dropout = Annotated[float, Field(ge=0, le=0.99)]
 LearningRate = Annotated[float, Field(ge=0, le=10)]
+KINDS = {"classification": "linear", "regression": "similarity"}  # others are heads' names, too
 SAN_STEPS = 5  # of a SAN head, where its options name no other; not in the paper, code's default
 
 
@@ -36,11 +37,15 @@ class HeadSpec:
     def for_task(
         cls, task: Task, pair: str = "san", options: Mapping[str, Any] | None = None
     ) -> HeadSpec:
-        """The paper's head for a task; a sentence pair gets the kind `pair` with its `options`."""
-        if task.kind == "pair":
-            return cls(pair, task.labels, task.dropout, dict(options or {}))
-        kind = "linear" if task.labels else "similarity"
-        return cls(kind, task.labels, task.dropout)
+        """The paper's head for a task; classes of a pair get the kind `pair` with its `options`."""
+        own: dict[str, Any] = {}
+        if task.weights:
+            own["weights"] = list(task.weights)
+        if task.range:
+            own["range"] = list(task.range)
+        if task.kind == "classification" and task.pair:
+            return cls(pair, task.labels, task.dropout, dict(options or {}) | own)
+        return cls(KINDS.get(task.kind, task.kind), task.labels, task.dropout, own)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it; `HeadSpec(**found)` is the same head."""

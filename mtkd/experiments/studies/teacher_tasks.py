@@ -22,7 +22,7 @@ from mtkd.experiments.task_sets import present_tasks
 @register_study("teacher-tasks", group="ablations")
 def teacher_tasks(recipe: Recipe) -> Study:
     present = present_tasks(recipe)
-    own = tuple(task for task in recipe.teachers.tasks if task in present)
+    own = tuple(task for task in recipe.taught if task in present)
 
     def taught(name: str, title: str, tasks: Sequence[str], *changes: str) -> Variant:
         factors = {"tasks with teachers": ", ".join(tasks)}

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits
 from mtkd.experiments.records import Score, prediction_file
@@ -39,7 +38,8 @@ def average_scores(
             if split == "train":
                 continue
             found = member_predictions(context, task, split, members)
-            mean = targets.average_predictions(found, item.encoded.idx, GLUE[task].labels, of=of)
-            outputs = np.log(mean.clip(1e-9)) if GLUE[task].labels else mean
+            labels = context.recipe.task(task).labels
+            mean = targets.average_predictions(found, item.encoded.idx, labels, of=of)
+            outputs = np.log(mean.clip(1e-9)) if labels else mean
             scores += store(context, system, task, split, item, outputs)
     return scores

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, load_data, ranking_rows, total_steps
 from mtkd.experiments.records import Outcome
@@ -37,7 +36,8 @@ def train_bert(context: RunContext) -> Outcome:
         setup = Setup(context, tokenizer, progress)
         parts = [single_task(setup, "bert", task, data[task]) for task in context.tasks]
         for task, splits in ranked.items():
-            spec = HeadSpec("ranking", GLUE[task].labels, GLUE[task].dropout)
+            known = recipe.task(task)
+            spec = HeadSpec("ranking", known.labels, known.dropout)
             parts.append(single_task(setup, "qnli-ranking", task, splits, spec=spec))
     scores, details = combine(parts)
     if ranked:

@@ -15,7 +15,6 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
 from mtkd.data.loading import first_drawn
-from mtkd.data.tasks import TASKS
 from mtkd.data.tokens import encode
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, encoder_tokenizer, load_splits, total_steps
@@ -82,7 +81,8 @@ def train_transfer(context: RunContext) -> Outcome:
     with Progress(steps, f"few labels, {context.run.variant}") as progress:
         setup, parts = Setup(context, tokenizer, progress), []
         for task, share, splits in work:
-            head = HeadSpec("linear", TASKS[task].labels, TASKS[task].dropout)
+            known = context.recipe.task(task)
+            head = HeadSpec("linear", known.labels, known.dropout)
             other = settings["same_seed_as"]
             parts.append(
                 single_task(
@@ -105,7 +105,7 @@ def train_transfer(context: RunContext) -> Outcome:
 def few_splits(context: RunContext, tokenizer: Any, task: str) -> dict[float, Splits]:
     """All splits of a task, by the share of its training labels that is there."""
     recipe, cache = context.recipe, context.results / "cache"
-    others = [split for split in TASKS[task].splits if split != "train"]
+    others = [split for split in recipe.task(task).splits if split != "train"]
     found, rest = {}, load_splits(context, tokenizer, task, others)
     whole = read_examples(context, task, "train")
     for share in recipe.few_labels.fractions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtkd.data import metrics
-from mtkd.data.tasks import GLUE, WNLI_LABEL, Examples
+from mtkd.data.tasks import WNLI_LABEL, Examples
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.records import Outcome, Score
 
@@ -26,7 +26,9 @@ def describe_data(context: RunContext) -> Outcome:
     mnli = read_examples(context, "mnli", "train") if "mnli" in context.tasks else None
     for task in (*context.tasks, *context.scored_only):
         sizes[task] = {"skipped": 0}
-        splits = {split: read_examples(context, task, split) for split in GLUE[task].splits}
+        splits = {
+            split: read_examples(context, task, split) for split in context.recipe.task(task).splits
+        }
         for split, examples in splits.items():
             sizes[task][split] = len(examples)
             sizes[task]["skipped"] += examples.skipped
@@ -42,7 +44,10 @@ def majority_scores(examples: Examples, learnt: Examples) -> list[Score]:
     task = examples.task
     if examples.label is None or learnt.label is None:
         return []
-    if task.labels:
+    if task.kind == "multilabel":
+        share = learnt.label.mean(axis=0).clip(1e-6, 1 - 1e-6)
+        answer = np.log(share / (1 - share))
+    elif task.labels:
         counts = np.bincount(learnt.label.astype(np.int64), minlength=len(task.labels))
         answer = np.eye(len(task.labels))[WNLI_LABEL if task.name == "wnli" else counts.argmax()]
     else:

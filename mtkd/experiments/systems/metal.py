@@ -13,7 +13,6 @@ from scipy.special import log_softmax
 
 from mtkd.common.progress import Progress
 from mtkd.data.batches import TaskData
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, load_data, new_model, recipe_heads, total_steps
 from mtkd.experiments.records import Outcome
@@ -101,7 +100,7 @@ def experts_for(context: RunContext, data: dict[str, Splits]) -> Experts:
         specs[task] = linear[task]
         if examples.text_b is not None:
             key = f"{task}-overlap"
-            specs[key] = HeadSpec("similarity", (), GLUE[task].dropout)
+            specs[key] = HeadSpec("similarity", (), context.recipe.task(task).dropout)
             extra[key] = TaskData(replace(encoded, label=overlaps(examples)))
         found = slices_of(examples)
         slices[task] = tuple(found)
@@ -123,7 +122,7 @@ def metal_part(
             rows = slice_rows(examples, name)
             if len(rows):
                 own = predict(model, f"{task}-{name}", item)[rows]
-                outputs[rows] = mean_outputs(outputs[rows], own, bool(GLUE[task].labels))
+                outputs[rows] = mean_outputs(outputs[rows], own, outputs.shape[1] > 1)
         return outputs
 
     return train_part(

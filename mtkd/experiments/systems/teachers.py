@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtkd.common.progress import Progress
-from mtkd.data.tasks import GLUE
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.data_identity import text_identity
 from mtkd.experiments.inputs import load_data, total_steps
@@ -131,7 +130,7 @@ def soft_targets(
     return targets.average_predictions(
         member_predictions(context, task, split, members_of(context)),
         idx,
-        GLUE[task].labels,
+        context.recipe.task(task).labels,
         temperature=temperature,
         of=context.recipe.teachers.average,
     )

@@ -7,15 +7,15 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from mtkd.analysis.charts import rows_figure
-from mtkd.analysis.colours import VERMILLION
-from mtkd.analysis.plotting import Plot, colour, estimate_marks, styled
+from mtkd.analysis.colours import BLACK
+from mtkd.analysis.plotting import Plot, colour, legend_mark, styled
 from mtkd.analysis.results import Results
 from mtkd.analysis.systems import ENSEMBLE, NO_TEACHER, system_title, task_title
 from mtkd.analysis.tables import OURS, cell, decimal, mean_title, row_of
 from mtkd.analysis.verdict import MEAN, Verdict, judge, over_both, over_seeds
 from mtkd.analysis.views import View
 
-NOUNS = {ENSEMBLE: "ensemble", NO_TEACHER: "no teachers"}
+NOUNS = {ENSEMBLE: "the ensemble", NO_TEACHER: "one without teachers"}
 READING = (
     "A difference is the student less the other, in points, on the same dev examples and seeds. In "
     "brackets its 95 % interval over dev examples and seeds together: the paired bootstrap over "
@@ -27,13 +27,16 @@ TESTS = (
     "adjusted for the number of tasks (Holm). A gain or a loss is one where p is below 5 % and the "
     "interval leaves out zero."
 )
-VISIBLE = "Smallest visible: the true difference that these dev examples show in four of five cases."
+VISIBLE = (
+    "Smallest visible: the true difference that these dev examples show in four of five cases."
+)
 
 
 def verdict_view(results: Results) -> View | None:
-    """Is the student worth shipping, and what did its teachers add? None without such runs.
+    """Is the student worth shipping, and what did its teachers add? Of any recipe.
 
-    Raises MtkdError where stored predictions are missing.
+    None where student or ensemble have no finished runs. Raises MtkdError where stored predictions
+    are missing.
     """
     found = judge(results)
     if found is None:
@@ -121,8 +124,13 @@ def verdict_figure(values: pd.DataFrame, margin: float) -> Plot:
     panels = {other: f"student less {NOUNS.get(other, other)}, points" for other in present}
     names = {n: title for n, title in row_names(values).items() if n in set(values["task"])}
     figure = rows_figure(values, names, panels, row="task", panel="other", height=0.33, zero=True)
-    figure.axes[0].axvline(-margin, color=VERMILLION, linewidth=1, linestyle="--")
-    handles = estimate_marks(colour(student), system_title(student), values)
-    handles.append(Line2D([], [], color=VERMILLION, linestyle="--", label="margin"))
+    figure.axes[0].axvline(-margin, color=BLACK, linewidth=1, linestyle="--")
+    hue, seeds = colour(student), [legend_mark(colour(student), "one seed", marker="|", alpha=0.8)]
+    handles = [
+        legend_mark(hue, system_title(student)),
+        *(seeds if values["n"].max() > 1 else []),
+        Line2D([], [], color=hue, label="95 % interval"),
+        Line2D([], [], color=BLACK, linestyle="--", linewidth=1, label="margin"),
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,14 +16,16 @@ from mtkd.analysis.paired_examples import Difference
 from mtkd.analysis.results import Results
 from mtkd.analysis.statistics import mean_score, paired, score_matrix
 from mtkd.analysis.verdict_views import verdict_view
+from mtkd.app.publish import publish
 from mtkd.data import metrics
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples
 from mtkd.experiments.plans import main_runs
 from mtkd.experiments.recipes import load_recipe
-from mtkd.experiments.records import Record, Score, prediction_file
+from mtkd.experiments.records import Record, Score, prediction_file, run_folder, write_record
 from mtkd.experiments.runs import Run
-from mtkd.experiments.settings import Student
+from mtkd.experiments.settings import Recipe, Student
+from mtkd.experiments.task_sets import present_tasks
 from mtkd.method import targets
 
 TASKS = ("rte", "stsb", "mnli")
@@ -122,33 +125,43 @@ def store(
         stored = (one.task.name, one.split, one.task.labels, one.idx, outputs, run.run_id)
         path = prediction_file(folder, run.run_id, system, one.task.name, one.split)
         targets.write_predictions(path, targets.Predictions(*stored))
+        if one.split == "train":
+            continue
         found = metrics.compute(one.task, outputs, one.label)
         about = (system, one.task.name, one.split)
         scores += [Score(*about, metric, value, len(one)) for metric, value in found.items()]
     return tuple(scores)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Three seeds on three toy tasks: the student is near the ensemble, its twin far behind."""
-    recipe = load_recipe("smoke", ["tasks=[rte,stsb,mnli]", "seeds=[1,2,3]"])
-    students = {
-        "mtdnn-kd": recipe.students["mtdnn-kd"],
-        "no-teacher": Student(hard_weight=1.0, same_seed_as="mtdnn-kd"),
-    }
-    recipe = replace(recipe, students=students, baselines=("bert",))
-    folder, runs = tmp_path_factory.mktemp("verdict"), tuple(main_runs(recipe))
-    splits = [("rte", "dev"), ("stsb", "dev"), ("mnli", "dev"), ("mnli", "dev_mm")]
-    data = [load_examples(recipe.data, name, split) for name, split in splits]
-    wrong = {"ensemble": 0.2, "mtdnn-kd": 0.22, "no-teacher": 0.4}
+WRONG = {"ensemble": 0.2, "mtdnn-kd": 0.22, "no-teacher": 0.4}
+
+
+def made_of(recipe: Recipe, folder: Path) -> Results:
+    """Finished runs whose student is near the ensemble, its twin without teachers far behind."""
+    twin = Student(hard_weight=1.0, same_seed_as="mtdnn-kd")
+    students = {"mtdnn-kd": recipe.students["mtdnn-kd"], "no-teacher": twin}
+    recipe = replace(recipe, students=students)
+    runs, tasks = tuple(main_runs(recipe)), present_tasks(recipe)
+    splits = [(task, split) for task in map(recipe.task, tasks) for split in task.splits]
+    data = [load_examples(recipe.data, *one) for one in splits if not one[1].startswith("test")]
     records = []
     for run in runs:
         system = {"teachers": "ensemble", "distill": run.variant}.get(run.stage, "")
-        if system in wrong:
-            scores = store(folder, data, system, run, wrong[system])
-            about = (run.run_id, run.config_id, "smoke", run.stage, run.variant, run.seed)
-            records.append(Record(*about, {}, {}, "", scores=scores))
-    return Results(recipe, folder, runs, tuple(records), TASKS)
+        if system in WRONG:
+            scores = store(folder, data, system, run, WRONG[system])
+            about = (run.run_id, run.config_id, recipe.name, run.stage, run.variant, run.seed)
+            settings = {"distillation": {"hard_weight": 0.5}}
+            details = {"members": [(run.run_id, system)]}
+            records.append(Record(*about, {}, settings, "", scores=scores, details=details))
+            write_record(run_folder(folder, run.run_id), records[-1])
+    return Results(recipe, folder, runs, tuple(records), tasks)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Three seeds on three toy tasks."""
+    changes = ["tasks=[rte,stsb,mnli]", "seeds=[1,2,3]", "baselines=[bert]"]
+    return made_of(load_recipe("smoke", changes), tmp_path_factory.mktemp("verdict"))
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +211,43 @@ def test_without_students_teachers_or_runs_there_is_no_verdict(made: Results) ->
     twin = tuple(one for one in made.records if one.variant != "no-teacher")
     alone = judged.judge(replace(made, records=twin))
     assert alone is not None and alone.control is None and "is not known" in str(alone)
+
+
+# ---------------------------------------------------------------------------- the page
+
+RECIPE = """
+name: own
+data: {kind: toy, scale: 0.1}
+tasks:
+  colour: {data: colour.csv}
+  rating: {data: rating.csv, kind: regression, label: score}
+encoders:
+  cased: {pretrain: true, lowercase: false}
+  uncased: {pretrain: true}
+teachers: {choose: 1, selection_tasks: [colour]}
+baselines: [bert]
+seeds: [1, 2, 3]
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Three seeds on two tasks of one's own."""
+    folder, random = tmp_path_factory.mktemp("own"), np.random.default_rng(0)
+    colours, ratings = random.integers(0, 3, 900), random.integers(0, 9, 900)
+    for name, label, values in (("colour", "label", colours), ("rating", "score", ratings)):
+        words = [
+            f"text {row},{'abc'[v] if label == 'label' else v}" for row, v in enumerate(values)
+        ]
+        (folder / f"{name}.csv").write_text("\n".join([f"text,{label}", *words]), encoding="utf-8")
+    (folder / "own.yaml").write_text(RECIPE, encoding="utf-8")
+    return made_of(load_recipe(str(folder / "own.yaml")), folder)
+
+
+def test_the_page_of_own_tasks_ends_in_the_verdict(own: Results) -> None:
+    written = publish(own)
+    page, text = (path.read_text(encoding="utf-8") for path in (written[-1], written[-2]))
+    said = str(judged.judge(own))
+    sections = re.findall(r'<section id="(\w+)">', page)
+    assert sections[sections.index("verdict") + 1 :] == ["deviations", "settings"]
+    assert said in text and said in html.unescape(page)

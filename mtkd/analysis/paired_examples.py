@@ -1,12 +1,12 @@
 """Two systems on the same dev examples: how sure their difference is, and what could be seen.
 
 A difference in points depends on which examples are in the dev set and on which seeds were
-trained. Its standard error adds both: over examples by the paired bootstrap of the mean over seeds,
-over seeds by their spread; the interval is Student's t with the degrees of freedom of Satterthwaite
-1946. Examples are shared by all seeds, so that more seeds do not stand for more examples. A
-bootstrap of seeds within a bootstrap of examples, in its place, is too narrow where seeds matter:
-with three to five seeds 77 to 98 % of its 95 % intervals held the truth in simulations, of these
-93 to 99 %. With one seed the difference is one between two models, and says nothing of other seeds.
+trained. Its variance adds both: over examples by the paired bootstrap of the mean over seeds, over
+seeds by their spread; the interval is Student's t with the degrees of freedom of Satterthwaite
+1946. All seeds share the examples, so that more seeds do not stand for more examples. A bootstrap
+of seeds and of examples within them, in its place, is too narrow with few seeds: in simulations
+with three to five, as few as 77 % of its 95 % intervals held the truth, and of these 93 % or more.
+With one seed the difference is one between two models, and says nothing of other seeds.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ class Difference:
     """Score of one system less that of another, in points."""
 
     scores: Mapping[int, tuple[float, float]]  # of the two, by seed; of at least one seed
-    examples: float  # standard error from the choice of dev examples
+    examples: float  # standard error of the mean over seeds, from the choice of dev examples
     n: int  # dev examples
+    # Of the seeds' variance, in points squared, what more dev examples would take away: each seed
+    # is right by chance on other examples
+    noise: float = 0.0
     test: float | None = None  # p of McNemar's test, of a single seed's accuracy
 
     @cached_property
@@ -59,15 +62,20 @@ class Difference:
         count = len(self.points)
         return float(np.std(list(self.points.values()), ddof=1)) / sqrt(count) if count > 1 else 0.0
 
+    def variances(self, times: float = 1.0) -> tuple[float, float]:
+        """From examples and from seeds, were there so many times the dev examples."""
+        noise = min(self.noise, self.seeds**2)
+        return self.examples**2 / times, self.seeds**2 - noise * (1 - 1 / times)
+
     def error(self, times: float = 1.0) -> float:
-        """Standard error, were there so many times the dev examples."""
-        return hypot(self.examples / sqrt(times), self.seeds)
+        """Standard error."""
+        return sqrt(sum(self.variances(times)))
 
     def freedom(self, times: float = 1.0) -> float:
         """Degrees of freedom of the error (Satterthwaite 1946, Biometrics Bulletin 2:110)."""
-        of_examples = (self.examples**2 / times) ** 2 / max(times * self.n - 1, 1)
-        of_seeds = self.seeds**4 / max(len(self.points) - 1, 1)
-        return self.error(times) ** 4 / (of_examples + of_seeds)
+        examples, seeds = self.variances(times)
+        counts = max(times * self.n - 1, 1), max(len(self.points) - 1, 1)
+        return (examples + seeds) ** 2 / (examples**2 / counts[0] + seeds**2 / counts[1])
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -117,12 +125,14 @@ def difference(a: Mapping[int, Scored], b: Mapping[int, Scored]) -> Difference |
     if not pairs:
         return None
     scores = {seed: (one.score, other.score) for seed, (one, other) in pairs.items()}
-    together = np.mean([one.resampled - other.resampled for one, other in pairs.values()], axis=0)
+    drawn = np.array([one.resampled - other.resampled for one, other in pairs.values()])
+    together, alone = drawn.mean(axis=0).var(), drawn.var(axis=1).mean()
+    noise = max(float(alone - together), 0.0) / max(len(pairs) - 1, 1)
     one, other = next(iter(pairs.values()))
     test = None
     if len(pairs) == 1 and one.right is not None and other.right is not None:
         test = mcnemar(one.right, other.right)
-    return Difference(scores, hypot(float(together.std()), 100 / (one.n + 2)), one.n, test)
+    return Difference(scores, hypot(sqrt(together), 100 / (one.n + 2)), one.n, noise, test)
 
 
 def mean_difference(found: Sequence[Difference]) -> Difference | None:
@@ -142,7 +152,8 @@ def mean_difference(found: Sequence[Difference]) -> Difference | None:
         for seed in sorted(seeds)
     }
     examples = hypot(*(each.examples for each in found)) / len(found)
-    return Difference(scores, examples, sum(each.n for each in found))
+    noise = sum(each.noise for each in found) / len(found) ** 2
+    return Difference(scores, examples, sum(each.n for each in found), noise)
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> float:

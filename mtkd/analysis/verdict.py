@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor, log10, sqrt
+from math import floor, log10
 
 import numpy as np
 import pandas as pd
@@ -125,7 +125,8 @@ class Verdict:
         more = mean.more(abs(mean.value + self.margin))
         if more is not None:
             return f"about {two_digits(more):,} more dev examples would"
-        if mean.seeds > mean.examples / sqrt(MOST):
+        examples, seeds = mean.variances(MOST)
+        if seeds > examples:
             return "more dev examples alone would not, for the seeds differ too much: add seeds"
         return f"not even {MOST:g} times as many dev examples would, so near the margin is it"
 

@@ -5,8 +5,8 @@ difference rule out a loss of more than the recipe's `margin` (Piaggio et al. 20
 Against the identical student without teachers it is whether the teachers added anything.
 
 The margin's default is 1 point of the mean score. It has to be smaller than what an ensemble is
-worth, or a student that has lost all of that would pass (FDA 2016, Non-Inferiority Clinical Trials,
-on margins): in the paper's Table 3 an ensemble gains 1.4 points over a single model. And it has to
+worth, or a student that has lost all of that would pass (FDA 2016, Non-Inferiority Clinical Trials
+to Establish Effectiveness): in the paper's Table 3 an ensemble gains 1.4 points over a single model. And it has to
 be a loss that one would give for a model several times cheaper: one answer in a hundred.
 """
 
@@ -100,12 +100,12 @@ class Verdict:
 
     @property
     def against_ensemble(self) -> str:
-        found = f"Against the ensemble it is at {said(self.ensemble)}"
+        found = f"Against the ensemble the student is at {said(self.ensemble)}"
         margin = f"more than {self.margin:g} point{'s' if self.margin != 1 else ''}"
         if self.decision == OPEN:
             return f": {self.what_would}. {found}; that leaves open whether it loses {margin}."
         if self.decision == KEEP:
-            return f". {found.replace('it is', 'the student is')}, a loss of {margin}."
+            return f". {found}, a loss of {margin}."
         return f". {found}, which rules out a loss of {margin}.{self.exceptions}"
 
     @property
@@ -138,18 +138,16 @@ class Verdict:
                 "student without teachers (in the recipe: `no-teacher: {hard_weight: 1.0, "
                 f"same_seed_as: {self.student}}}`)."
             )
-        mean, word = self.control.mean, list(self.control.words.values())[-1]
-        alone, found = over_seeds(mean), said(self.control)
+        mean, alone = self.control.mean, over_seeds(self.control.mean)
+        found = said(self.control)
         if alone.low is not None:
-            found += f" and, over seeds alone, {printed(alone)}"
-        if word == GAIN:
-            return f"Its teachers added {found}."
-        if word == LOSS:
-            return f"Its teachers did harm, {found}: ship the same student without them."
-        return (
-            f"Whether its teachers added anything is not clear: {found}. A difference would have "
-            f"to be of {decimal(mean.visible(), 1, False)} points to be seen here."
-        )
+            found += f", over seeds alone {printed(alone)}"
+        return {
+            GAIN: f"Its teachers added {found}.",
+            LOSS: f"Its teachers did harm, {found}: ship the same student without them.",
+            UNCLEAR: f"Whether its teachers added anything is not clear: {found}. To be seen here, "
+            f"it would have to be {decimal(mean.visible(), 1, False)} points.",
+        }[list(self.control.words.values())[-1]]
 
 
 def said(found: Comparison) -> str:
@@ -193,13 +191,13 @@ def judge(results: Results) -> Verdict | None:
 
 def main_student(recipe: Recipe) -> tuple[str | None, str | None]:
     """The first student that has teachers, and the one that is like it but for them."""
-    name = next((name for name, one in recipe.students.items() if has_teachers(one)), None)
-    same = [
-        other
-        for other, one in recipe.students.items()
-        if name and one.same_seed_as == name and not has_teachers(one)
-    ]
-    return name, same[0] if same else None
+    students = recipe.students
+    name = next((name for name, one in students.items() if has_teachers(one)), None)
+    for other, one in students.items():
+        alike = name and (one.same_seed_as == name or students[name].same_seed_as == other)
+        if alike and not has_teachers(one):
+            return name, other
+    return name, None
 
 
 def scores_of(results: Results, system: str, gold: Gold) -> Scores:

@@ -15,7 +15,7 @@ from mtkd.analysis.tables import OURS, cell, decimal, mean_title, row_of
 from mtkd.analysis.verdict import MEAN, Verdict, judge, over_both, over_seeds
 from mtkd.analysis.views import View
 
-NOUNS = {ENSEMBLE: "the ensemble", NO_TEACHER: "one without teachers"}
+NOUNS = {ENSEMBLE: "ensemble", NO_TEACHER: "no teachers"}
 READING = (
     "A difference is the student less the other, in points, on the same dev examples and seeds. In "
     "brackets its 95 % interval over dev examples and seeds together: the paired bootstrap over "
@@ -43,8 +43,8 @@ def verdict_view(results: Results) -> View | None:
         return None
     values = verdict_values(found)
     margin = (
-        f"Margin: the student may lose {found.margin:g} points of the mean score (the recipe's "
-        "`margin`); the dashed line in the figure."
+        f"The recipe's `margin`, {found.margin:g} of the mean score, is what the student may lose "
+        "against the ensemble and still be the one to ship: the dashed line in the figure."
     )
     seeds = [SEEDS] if values["seeds_low"].notna().any() else []
     return View(

@@ -6,8 +6,9 @@ Against the identical student without teachers it is whether the teachers added 
 
 The margin's default is 1 point of the mean score. It has to be smaller than what an ensemble is
 worth, or a student that has lost all of that would pass (FDA 2016, Non-Inferiority Clinical Trials
-to Establish Effectiveness): in the paper's Table 3 an ensemble gains 1.4 points over a single model. And it has to
-be a loss that one would give for a model several times cheaper: one answer in a hundred.
+to Establish Effectiveness): in the paper's Table 3 an ensemble gains 1.4 points over a single
+model. And it has to be a loss that one would accept for a model several times cheaper: one answer
+in a hundred.
 """
 
 from __future__ import annotations

@@ -24,8 +24,9 @@ def resampled_scores(task: Task, split: str, outputs: np.ndarray, label: np.ndar
     """Scores in points on R draws, with replacement, of a split's N examples: float64 (R,).
 
     `outputs` (N, C) and `label` are those of `metrics.compute`; a score is the mean of the task's
-    metrics. Equal task, split and N give equal draws. The bootstrap of Efron and Tibshirani 1993,
-    chapter 6; for paired systems Koehn 2004 (aclanthology.org/W04-3250).
+    metrics. Equal task, split and N give equal draws. Candidates of a ranking are drawn one by one,
+    not question by question. The bootstrap of Efron and Tibshirani 1993, chapter 6; for paired
+    systems Koehn 2004 (aclanthology.org/W04-3250).
     """
     quick = (BY_SCORES if task.kind == "regression" else BY_COUNTS).keys()
     if not set(task.metrics) <= quick:

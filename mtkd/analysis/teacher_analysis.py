@@ -10,6 +10,7 @@ import pandas as pd
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, calibration, dev_labels, dev_outputs
+from mtkd.analysis.given_views import given_views, heard_in
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, labelled_targets, surprising_examples
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
@@ -65,7 +66,8 @@ def teacher_views(results: Results) -> list[View]:
         ),
     ]
     found = [view for view in views if view.values is not None and len(view.values)]
-    return [*chosen_teachers(results), *doubted_labels(results), *found]
+    given = given_views(heard_in(results))
+    return [*given, *chosen_teachers(results), *doubted_labels(results), *found]
 
 
 def chosen_teachers(results: Results) -> list[View]:
@@ -96,10 +98,9 @@ def chosen_teachers(results: Results) -> list[View]:
 def doubted_labels(results: Results) -> list[View]:
     """Training examples whose given label the teachers of the first seed doubt most."""
     rows = []
-    for task in results.teacher_tasks if results.teachers else ():
-        known = results.recipe.task(task)
-        labels, columns = known.labels, known.columns
-        found = surprising_examples(results, task, DOUBTS) if labels else pd.DataFrame()
+    for task in results.teacher_classes if results.teachers else ():
+        labels, columns = results.recipe.task(task).labels, results.recipe.task(task).columns
+        found = surprising_examples(results, task, DOUBTS)
         for line in found.to_dict("records"):
             soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
             words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}

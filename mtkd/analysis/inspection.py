@@ -42,7 +42,7 @@ def unsure_examples(
 
 
 def doubted_examples(context: RunContext, count: int = 10) -> pd.DataFrame:
-    """Training examples whose label a run's teachers contradict most, of their first classification.
+    """Training examples whose label a run's teachers contradict most, for one of their tasks.
 
     As `unsure_examples` has them; empty where the teachers know of no classes.
     """

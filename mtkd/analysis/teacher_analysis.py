@@ -10,11 +10,11 @@ import pandas as pd
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
 from mtkd.analysis.evaluations import Outputs, calibration, dev_labels, dev_outputs
-from mtkd.analysis.given_views import given_views, heard_in
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, labelled_targets, surprising_examples
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
 from mtkd.analysis.tables import averages, printed
+from mtkd.analysis.teacher_outputs import teachers_heard, teachers_table
 from mtkd.analysis.views import View
 
 NOISE = {
@@ -66,8 +66,9 @@ def teacher_views(results: Results) -> list[View]:
         ),
     ]
     found = [view for view in views if view.values is not None and len(view.values)]
-    given = given_views(heard_in(results))
-    return [*given, *chosen_teachers(results), *doubted_labels(results), *found]
+    if results.recipe.teachers.given and results.teachers:
+        found = [teachers_table(teachers_heard(results.teachers[0])), *found]
+    return [*chosen_teachers(results), *doubted_labels(results), *found]
 
 
 def chosen_teachers(results: Results) -> list[View]:

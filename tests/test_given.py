@@ -285,7 +285,7 @@ BAD_ROWS: dict[str, tuple[str, Iterable[Any], Mapping[str, Any], str]] = {
     "nothing": ("a.jsonl", [{"id": at} for at in range(4)], {}, r"a.jsonl: no column 'label'"),
     "mapping": ("a.csv", rows_with(), {"labels": {"x": "Card"}}, r"labels.x: 'Card' is no label"),
     "id column": ("a.csv", rows_with(), {"id": "key"}, r"a.csv: no column 'key' \(the ids"),
-    "rows": ("a.csv", named(PROBABILITIES[:3]), {}, r"a.csv: 3 rows without ids or texts"),
+    "rows": ("a.csv", named(PROBABILITIES[:3]), {}, r"a.csv: 3 rows, and intent train has 4; exp"),
     "texts": (
         "a.csv",
         [{"message": text, "label": "card"} for text in [*TEXTS[:3], "something else"]],
@@ -441,6 +441,7 @@ def test_long_texts_are_cut_to_what_the_model_and_the_recipe_can_read(checkpoint
         (("LABEL_0", "LABEL_1", "LABEL_2"), {}, INTENT, r"'LABEL_0' is none; write which is which"),
         (("card", "loan"), {}, INTENT, r"no 'other'; write which is which"),
         (("Card", "loan", "other"), {}, INTENT, r"labels: \{Card: card\}"),
+        (("card", "True", "my loan"), {}, INTENT, r'labels: \{"True": \.\.\., "my loan": \.\.\.\}'),
         (("card", "loan", "other", "art"), {}, INTENT, r"'art' is none"),
         (TOPICS.labels, {}, TOPICS, r"problem_type None.*'multi_label_classification'"),
         (

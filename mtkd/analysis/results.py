@@ -60,9 +60,9 @@ class Results:
 
     @property
     def teacher_classes(self) -> tuple[str, ...]:
-        """The teacher tasks whose examples have one class each."""
+        """The teacher tasks whose texts have one label each."""
         known = ((task, self.recipe.task(task)) for task in self.teacher_tasks)
-        return tuple(name for name, task in known if task.kind == "classification")
+        return tuple(name for name, task in known if task.labels and task.kind != "multilabel")
 
     @property
     def teachers(self) -> list[RunContext]:
@@ -110,7 +110,7 @@ def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
 def labelled_targets(
     results: Results, teachers: Iterable[RunContext]
 ) -> Iterator[tuple[Examples, np.ndarray, np.ndarray]]:
-    """Training examples, their labels (N,) and the soft targets (N, C) of classification tasks."""
+    """Training examples, labels (N,) and soft targets (N, C), of tasks of one label a text."""
     for context in teachers:
         for task in results.teacher_classes:
             examples, soft = training_targets(context, task)

@@ -15,6 +15,7 @@ from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they reg
 from mtkd.experiments.systems.baselines import BASELINES
 from mtkd.experiments.systems.encoders import encoder_run, used_encoders
 from mtkd.experiments.systems.few_labels import transfer_runs
+from mtkd.experiments.systems.given import given_runs
 from mtkd.experiments.systems.glue import data_run
 from mtkd.experiments.systems.mtdnn import candidate_name, candidate_runs
 from mtkd.experiments.systems.student import student_runs
@@ -46,13 +47,14 @@ def outline_of(recipe: Recipe, tasks: tuple[str, ...]) -> Outline:
 def main_runs(recipe: Recipe) -> list[Run]:
     """The runs of the main table, parents before children."""
     outline = outline_of(recipe, present_tasks(recipe))
-    runs = [data_run(outline), *outline.encoders.values()]
+    given = given_runs(outline)
+    runs = [data_run(outline), *outline.encoders.values(), *given]
     for seed in recipe.seeds:
         for name in recipe.baselines:
             baseline = BASELINES[name]
             runs += baseline.plan(outline, seed, baseline)
         models = candidate_runs(outline, seed)
-        teachers = teachers_run(outline, models, seed)
+        teachers = teachers_run(outline, models, given, seed)
         runs += [*models, teachers, *student_runs(outline, teachers, seed)]
     return runs
 
@@ -80,6 +82,10 @@ def find_run(recipe: Recipe, stage: str, variant: str | None, seed: int) -> Run:
     Raises MtkdError naming what there is.
     """
     runs = runs_of(recipe, stage)
+    if stage == "given" and not runs:
+        raise MtkdError(
+            f"recipe {recipe.name} has no given teachers; expected some under `teachers.given`"
+        )
     for run in runs:
         if run.seed == seed and variant in (None, run.variant):
             return run
@@ -161,7 +167,7 @@ def notices(recipe: Recipe) -> list[str]:
             rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
             lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
     by = selection_tasks(recipe, present)
-    if set(by) != set(recipe.teachers.selection_tasks):
+    if recipe.teachers.choose and set(by) != set(recipe.teachers.selection_tasks):
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
 

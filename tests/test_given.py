@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,13 +17,24 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+from mtkd.app.freshness import due_trainings
+from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.data.given_files import file_outputs
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import FLOOR
+from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import Examples, Task
+from mtkd.experiments.context import RunContext
+from mtkd.experiments.plans import find_run, main_runs, upto
+from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.experiments.records import Record, prediction_file
+from mtkd.experiments.settings import Recipe
+from mtkd.experiments.systems.teachers import soft_targets
+from mtkd.experiments.task_sets import present_tasks
+from mtkd.experiments.validation import changed
 from mtkd.method.given import given_predictions, longest_input
-from mtkd.method.targets import average_predictions
+from mtkd.method.targets import align, average_predictions, read_predictions
 
 INTENT = Task("intent", "classification", ("card", "loan", "other"), columns=("message",))
 TOPICS = Task("topics", "multilabel", ("art", "food", "law"), columns=("message",))
@@ -75,11 +87,12 @@ SHAPES: dict[str, Callable[[int, dict[str, float]], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
-@pytest.mark.parametrize("shape", SHAPES)
+FILES = [(shape, suffix) for shape in SHAPES for suffix in (".jsonl", ".parquet")]
+FILES += [(shape, suffix) for shape in ("columns", "text") for suffix in (".csv", ".tsv")]
+
+
+@pytest.mark.parametrize(("shape", "suffix"), FILES)
 def test_probabilities_of_any_shape_and_order_are_the_same(tmp_path, shape, suffix):
-    if shape not in ("columns", "text") and suffix in (".csv", ".tsv"):
-        pytest.skip("nested values are of JSONL and Parquet")
     rows = [SHAPES[shape](at, row) for at, row in enumerate(named(PROBABILITIES))]
     found = said(tmp_path / f"said{suffix}", reversed(rows))
     assert found.dtype == np.float32
@@ -192,8 +205,10 @@ def test_one_file_of_all_splits(tmp_path):
 
 def test_rows_without_ids_are_in_the_order_of_the_file(tmp_path):
     rows = named(PROBABILITIES)
-    found = said(tmp_path / "said.csv", rows)
-    np.testing.assert_allclose(softmax(found, 1), PROBABILITIES, atol=1e-7)
+    pipeline = [[{"label": k, "score": v} for k, v in row.items()] for row in rows]
+    for file, content in (("said.csv", rows), ("pipeline.jsonl", pipeline)):
+        found = said(tmp_path / file, content)
+        np.testing.assert_allclose(softmax(found, 1), PROBABILITIES, atol=1e-7)
     files = {"train": write(tmp_path / "a.csv", rows), "valid": write(tmp_path / "b.csv", rows)}
     splits = {split: examples(INTENT, split) for split in ("train", "dev", "test")}
     outputs, _ = file_outputs(GivenTeacher("intent", predictions=files), splits)
@@ -270,7 +285,7 @@ BAD_ROWS: dict[str, tuple[str, Iterable[Any], Mapping[str, Any], str]] = {
     "nothing": ("a.jsonl", [{"id": at} for at in range(4)], {}, r"a.jsonl: no column 'label'"),
     "mapping": ("a.csv", rows_with(), {"labels": {"x": "Card"}}, r"labels.x: 'Card' is no label"),
     "id column": ("a.csv", rows_with(), {"id": "key"}, r"a.csv: no column 'key' \(the ids"),
-    "rows": ("a.csv", named(PROBABILITIES[:3]), {}, r"a.csv: 3 rows without ids or texts"),
+    "rows": ("a.csv", named(PROBABILITIES[:3]), {}, r"a.csv: 3 rows, and intent train has 4; exp"),
     "texts": (
         "a.csv",
         [{"message": text, "label": "card"} for text in [*TEXTS[:3], "something else"]],
@@ -426,6 +441,7 @@ def test_long_texts_are_cut_to_what_the_model_and_the_recipe_can_read(checkpoint
         (("LABEL_0", "LABEL_1", "LABEL_2"), {}, INTENT, r"'LABEL_0' is none; write which is which"),
         (("card", "loan"), {}, INTENT, r"no 'other'; write which is which"),
         (("Card", "loan", "other"), {}, INTENT, r"labels: \{Card: card\}"),
+        (("card", "True", "my loan"), {}, INTENT, r'labels: \{"True": \.\.\., "my loan": \.\.\.\}'),
         (("card", "loan", "other", "art"), {}, INTENT, r"'art' is none"),
         (TOPICS.labels, {}, TOPICS, r"problem_type None.*'multi_label_classification'"),
         (
@@ -467,3 +483,189 @@ def test_folder_that_is_no_fine_tuned_classifier_is_refused(checkpoint, tmp_path
     shutil.copytree(good, untold)
     (untold / "tokenizer.json").unlink()
     refused(untold, "no tokenizer.json")
+
+
+# ------------------------------------------------------------------------------------- in a recipe
+
+RECIPE = """
+name: tiny
+data: {kind: toy, seed: 0, scale: 0.02}
+tasks: [cola, stsb, rte]
+max_length: 64
+encoders: {uncased: {pretrain: true}}
+pretraining: {layers: 1, hidden: 16, attention_heads: 2, vocabulary: 600, sentences: 200, epochs: 1}
+heads: {pair: linear}
+baselines: [bert]
+training: {epochs: 1, learning_rate: 0.002}
+finetuning: {epochs: 1, learning_rate: 0.001}
+teachers:
+  choose: 0
+  given:
+    - {task: rte, model: tiny-rte}
+    - {task: rte, predictions: llm.jsonl}
+    - {task: stsb, name: sts, predictions: {train: train.csv, validation: dev.csv, test: test.csv}}
+students: {mtdnn-kd: {hard_weight: 0.5}}
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(checkpoint, tmp_path_factory) -> Path:
+    """A recipe with a checkpoint, a language model's answers and a file of scores beside it."""
+    folder = tmp_path_factory.mktemp("recipe")
+    shutil.copytree(checkpoint(("not_entailment", "entailment")), folder / "tiny-rte")
+    source = DataSource(scale=0.02)
+    rows = []
+    for split in ("train", "dev"):
+        found = load_examples(source, "rte", split)
+        for at in found.idx.tolist():
+            rows.append({"id": at, "split": split, "label_probs": {"entailment": at % 5 / 5 + 0.1}})
+    write(folder / "llm.jsonl", [*rows, rows[0] | {"id": 10**6}])
+    for split in ("train", "dev", "test"):
+        idx = load_examples(source, "stsb", split).idx
+        write(folder / f"{split}.csv", [{"idx": at, "score": at % 6} for at in idx.tolist()])
+    (folder / "tiny.yaml").write_text(RECIPE)
+    return folder / "tiny.yaml"
+
+
+def execute(recipe: Recipe, results: Path) -> dict[str, Record]:
+    """Make the students of a recipe, and what they rest on; records by the run's name."""
+    runs = upto(main_runs(recipe), "distill")
+    return {
+        f"{run.stage} {run.variant}": RunContext(
+            recipe, run, results, present_tasks(recipe)
+        ).execute()
+        for run in runs
+    }
+
+
+@pytest.fixture(scope="module")
+def made(recipe_file, tmp_path_factory) -> tuple[Recipe, Path, dict[str, Record]]:
+    recipe, results = load_recipe(str(recipe_file)), tmp_path_factory.mktemp("results") / "tiny"
+    return recipe, results, execute(recipe, results)
+
+
+def test_given_teachers_alone_teach_the_student(made, recipe_file, tokenizer):
+    recipe, results, records = made
+    given = ["given rte-tiny-rte", "given rte-llm", "given sts"]
+    assert list(records) == ["encoders uncased", *given, "teachers given", "distill mtdnn-kd"]
+    runs = upto(main_runs(recipe), "distill")
+    assert not due_trainings(runs, results)
+    student = RunContext(recipe, runs[-1], results, present_tasks(recipe))
+    assert student.teacher_tasks == ("stsb", "rte")  # of CoLA there are labels alone
+    losses = records["distill mtdnn-kd"].details["histories"]["mtdnn-kd"]["epochs"][0]["loss"]
+    assert set(losses) == {"cola", "stsb", "rte"}
+
+    pairs = load_examples(recipe.data, "rte", "train")
+    model = BertForSequenceClassification.from_pretrained(recipe_file.parent / "tiny-rte").eval()
+    cut = {"truncation": "longest_first", "max_length": 32}
+    with torch.inference_mode():
+        logits = [
+            model(**tokenizer(a, b, return_tensors="pt", **cut)).logits[0].numpy()
+            for a, b in zip(pairs.text_a, pairs.text_b or (), strict=True)
+        ]
+    entailed = (pairs.idx % 5 / 5 + 0.1 + softmax(logits, 1)[:, 1]) / 2
+    soft = soft_targets(student, "rte", pairs.idx)
+    np.testing.assert_allclose(soft, np.stack([entailed, 1 - entailed], 1), atol=1e-6)
+    scores = load_examples(recipe.data, "stsb", "train").idx
+    np.testing.assert_array_equal(soft_targets(student, "stsb", scores)[:, 0], scores % 6)
+
+    spoken = {(score.task, score.split) for score in records["teachers given"].scores}
+    assert spoken == {("stsb", "dev"), ("stsb", "test"), ("rte", "dev")}  # not RTE's test set
+    assert records["given rte-llm"].details["unused_rows"] == 1
+
+
+def test_given_teachers_beside_a_chosen_candidate(made):
+    recipe, results, _ = made
+    changes = ["teachers.choose=1", "candidates.encoders=[uncased]", "candidates.dropout=[0.1]"]
+    both = changed(recipe, [*changes, "teachers.tasks=[rte]"])
+    record = execute(both, results)["teachers best1"]
+    (candidate,) = record.details["members"]
+    assert [task for _, _, task in record.details["given"]] == ["rte", "rte", "stsb"]
+    for task, count in (("cola", 1), ("rte", 3), ("stsb", 2)):
+        members = [candidate, *(one[:2] for one in record.details["given"] if one[2] == task)]
+        assert len(members) == count
+        found = [
+            read_predictions(prediction_file(results, run_id, system, task, "dev"))
+            for run_id, system in [*members, (record.run_id, "ensemble")]
+        ]
+        *outputs, ensemble = (align(one, found[0].idx, one.labels) for one in found)
+        if task == "stsb":
+            np.testing.assert_allclose(ensemble, np.mean(outputs, 0), atol=1e-5)
+        else:
+            wanted = np.mean([softmax(one, 1) for one in outputs], 0)
+            np.testing.assert_allclose(softmax(ensemble, 1), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("notebook", ["13_given_teachers", "05_teachers"])
+def test_notebooks_show_finished_teachers(made, recipe_file, monkeypatch, notebook):
+    _, results, _ = made
+    monkeypatch.setenv("MTKD_RESULTS", str(results.parent))
+    book = nbformat.read(paths.NOTEBOOKS / f"{notebook}.ipynb", 4)
+    shown: dict[str, Any] = {}
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, shown)  # the cell's own last line shows nothing here
+            shown["recipe"] = str(recipe_file)
+    heard = shown["teacher_outputs"].teachers_heard if notebook[:2] == "05" else None
+    rows = heard(shown["run"]) if heard else shown["heard"]
+    assert {one.teacher for one in rows} == {"rte-tiny-rte", "rte-llm", "sts"}
+
+
+def test_ids_hold_the_content_of_files_and_not_their_place(recipe_file, tmp_path):
+    before = load_recipe(str(recipe_file))
+    shutil.copytree(recipe_file.parent, tmp_path / "moved")
+    moved = load_recipe(str(tmp_path / "moved" / "tiny.yaml"))
+    assert moved.teachers.given[0].model == str(tmp_path / "moved" / "tiny-rte")
+    assert load_recipe(written(moved, tmp_path / "saved.yaml")) == moved
+    assert ids(moved) == ids(before)
+    file = tmp_path / "moved" / "llm.jsonl"
+    file.write_text(file.read_text().replace('"entailment": 0.1', '"entailment": 0.2'))
+    changed_stages = {name.split("-")[0] for name in ids(moved) - ids(before)}
+    assert changed_stages == {"given", "teachers", "distill"} and len(ids(moved) - ids(before)) == 3
+
+
+def ids(recipe: Recipe) -> set[str]:
+    return {run.run_id for run in main_runs(recipe)}
+
+
+def written(recipe: Recipe, path: Path) -> str:
+    path.write_text(as_yaml(recipe))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("teachers.given=[]", r"teachers.choose: expected 1 to 6.*0 is for given teachers alone"),
+        ("teachers.given=[{task: mnli, model: a}]", r"given\[0\].task: 'mnli' is no task"),
+        (
+            "teachers.given=[{task: rte, model: a}, {task: rte, model: b/a}]",
+            r"given\[1\]: another one is called 'rte-a'; give it a `name`",
+        ),
+        ("teachers.given=[{task: rte}]", r"given\[0\]: expected exactly one of `model` and"),
+        ("teachers.given=[{task: rte, modle: a}]", r"unknown key 'modle'; did you mean 'model'"),
+        ("teachers.given=[{task: rte, predictions: a.csv, format: p}]", r"given\[0\].format"),
+    ],
+)
+def test_recipe_with_unfit_teachers_is_refused(recipe_file, setting, message):
+    with pytest.raises(MtkdError, match=message) as caught:
+        load_recipe(str(recipe_file), [setting])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ("{task: rte, predictions: absent.csv}", r"absent.csv: No such file.*a teacher's predict"),
+        ("{task: rte, model: ./absent}", r"given teacher rte-absent: no folder .*absent"),
+    ],
+)
+def test_absent_files_are_told_before_any_work(recipe_file, teacher, message):
+    recipe = load_recipe(str(recipe_file), [f"teachers.given=[{teacher}]"])
+    with pytest.raises(MtkdError, match=message):
+        main_runs(recipe)
+
+
+def test_recipe_without_given_teachers_says_where_they_would_be():
+    with pytest.raises(MtkdError, match=r"no given teachers; expected some under `teachers.given`"):
+        find_run(load_recipe("smoke"), "given", None, 0)

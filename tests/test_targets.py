@@ -12,6 +12,7 @@ from scipy.special import expit, softmax
 from mtkd.common.errors import MtkdError
 from mtkd.method.targets import (
     Predictions,
+    as_outputs,
     average_predictions,
     read_predictions,
     write_predictions,
@@ -49,6 +50,15 @@ def test_each_of_several_labels_is_averaged_by_itself(temperature: float) -> Non
     found = average_predictions([FIRST, SECOND], IDX, LABELS, of="logits", **how)
     by_hand = expit((LOGITS + SECOND.logits) / 2 / temperature)
     np.testing.assert_allclose(found, by_hand, rtol=1e-6)
+
+
+def test_soft_targets_become_outputs_and_back() -> None:
+    first = average_predictions([FIRST, SECOND], IDX, LABELS)
+    np.testing.assert_allclose(softmax(as_outputs(first, "classification"), -1), first, rtol=1e-6)
+    several = average_predictions([FIRST, SECOND], IDX, LABELS, objective="multilabel")
+    np.testing.assert_allclose(expit(as_outputs(several, "multilabel")), several, rtol=1e-6)
+    sure = as_outputs(np.float32([[0, 1]]), "multilabel")  # no teacher is sure beyond measure
+    assert np.isfinite(sure).all() and sure[0, 0] == pytest.approx(-sure[0, 1])
 
 
 def test_examples_are_matched_by_id() -> None:

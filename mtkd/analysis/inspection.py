@@ -10,7 +10,9 @@ import pandas as pd
 from mtkd.analysis.systems import system_title, task_title
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import Examples
+from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.records import Record
+from mtkd.experiments.systems.teachers import soft_targets
 
 
 def unsure_examples(
@@ -27,7 +29,7 @@ def unsure_examples(
     first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
     """
     task = examples.task
-    if not task.labels or examples.label is None:
+    if not task.labels or task.kind == "multilabel" or examples.label is None:
         raise MtkdError(f"{task.title} {examples.split}: no class labels to disagree with")
     if soft.shape != (len(examples), len(task.labels)):
         wanted = (len(examples), len(task.labels))
@@ -39,12 +41,26 @@ def unsure_examples(
     return frame.assign(**{f"P({n})": soft[rows, i].round(3) for i, n in enumerate(task.labels)})
 
 
+def doubted_examples(context: RunContext, count: int = 10) -> pd.DataFrame:
+    """Training examples whose label a run's teachers contradict most, for one of their tasks.
+
+    As `unsure_examples` has them; empty where the teachers know of no classes.
+    """
+    for task in context.teacher_tasks:
+        if context.recipe.task(task).kind in ("classification", "ranking"):
+            examples = read_examples(context, task, "train")
+            return unsure_examples(examples, soft_targets(context, task, examples.idx), count)
+    return pd.DataFrame()
+
+
 def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:
     """Some examples (row numbers) of a split: texts, given label, true label where it is known."""
     task = examples.task
 
     def named(values: np.ndarray) -> list[Any]:
         found = [values[row] for row in rows]
+        if task.kind == "multilabel":
+            return ["|".join(task.labels[place] for place in np.flatnonzero(v)) for v in found]
         return [task.labels[int(v)] if task.labels else round(float(v), 1) for v in found]
 
     columns: dict[str, list[Any]] = {}

@@ -59,6 +59,12 @@ class Results:
         return teacher_tasks(self.recipe, self.tasks)
 
     @property
+    def teacher_classes(self) -> tuple[str, ...]:
+        """The teacher tasks whose texts have one label each."""
+        known = ((task, self.recipe.task(task)) for task in self.teacher_tasks)
+        return tuple(name for name, task in known if task.labels and task.kind != "multilabel")
+
+    @property
     def teachers(self) -> list[RunContext]:
         """The finished teachers, one per seed."""
         done = {record.run_id for record in self.records}
@@ -104,11 +110,11 @@ def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
 def labelled_targets(
     results: Results, teachers: Iterable[RunContext]
 ) -> Iterator[tuple[Examples, np.ndarray, np.ndarray]]:
-    """Training examples, their labels (N,) and the soft targets (N, C) of classification tasks."""
+    """Training examples, labels (N,) and soft targets (N, C), of tasks of one label a text."""
     for context in teachers:
-        for task in results.teacher_tasks:
+        for task in results.teacher_classes:
             examples, soft = training_targets(context, task)
-            if examples.task.labels and examples.label is not None:
+            if examples.label is not None:
                 yield examples, examples.label, soft
 
 

@@ -17,7 +17,7 @@ from mtkd.data.given_values import IDS, table_outputs
 from mtkd.data.own_files import Table, read_table
 from mtkd.data.own_splits import SYNONYMS
 from mtkd.data.own_tasks import example_id
-from mtkd.data.tasks import DIAGNOSTIC, Examples, Task
+from mtkd.data.tasks import Examples, Task
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Answers:
     rows: dict[tuple[str, Any], int]  # split (or "") and id, texts or place -> row
     outputs: np.ndarray  # float32 (N, C): logits, log-probabilities or scores
 
-    def rows_of(self, examples: Examples, *, whole: bool) -> np.ndarray | None:
-        """The row of each example; of a `whole` file of several splits, places are the ids.
+    def rows_of(self, examples: Examples, *, shared: bool) -> np.ndarray | None:
+        """The row of each example; in a file that splits share, places are the ids.
 
         None where it has no row of a test split at all. Raises MtkdError where an example has none.
         """
@@ -38,7 +38,7 @@ class Answers:
         keys: Sequence[Any] = examples.idx.tolist()
         if self.by == "text":
             keys = texts_of(examples)
-        elif self.by == "place" and not whole:
+        elif self.by == "place" and not shared:
             keys = range(len(examples))
             if len(self.table) != len(examples):
                 raise MtkdError(
@@ -68,19 +68,20 @@ def file_outputs(
     regression. Test splits that no file speaks of are left out. Raises MtkdError for anything else
     that is missing or not as expected.
     """
-    task = next(iter(splits.values())).task
-    whole = isinstance(teacher.predictions, str)
+    task, outputs, unused = next(iter(splits.values())).task, dict[str, np.ndarray](), 0
     files = files_of(teacher, splits)
-    answers = {file: read_answers(file, task, teacher) for file in set(files.values())}
-    if whole:
-        check_whole(next(iter(answers.values())), splits)
-    outputs, used = {}, {file: set[int]() for file in answers}
-    for split, file in files.items():
-        rows = answers[file].rows_of(splits[split], whole=whole)
-        if rows is not None:
-            outputs[split] = answers[file].outputs[rows]
-            used[file] |= set(rows.tolist())
-    return outputs, sum(len(one.table) - len(used[file]) for file, one in answers.items())
+    for file in dict.fromkeys(files.values()):
+        answers, used = read_answers(file, task, teacher), set[int]()
+        mine = {split: splits[split] for split, other in files.items() if other == file}
+        if len(mine) > 1:
+            check_shared(answers, mine)
+        for split, examples in mine.items():
+            rows = answers.rows_of(examples, shared=len(mine) > 1)
+            if rows is not None:
+                outputs[split] = answers.outputs[rows]
+                used |= set(rows.tolist())
+        unused += len(answers.table) - len(used)
+    return outputs, unused
 
 
 def files_of(teacher: GivenTeacher, splits: Mapping[str, Examples]) -> dict[str, str]:
@@ -102,7 +103,7 @@ def files_of(teacher: GivenTeacher, splits: Mapping[str, Examples]) -> dict[str,
 
 def may_lack(split: str) -> bool:
     """Whether a teacher need not speak of a split: nothing is learnt or chosen by it."""
-    return split.startswith("test") or split == DIAGNOSTIC
+    return split.startswith("test")
 
 
 def our_split(name: str, splits: Mapping[str, Any]) -> str:
@@ -111,8 +112,8 @@ def our_split(name: str, splits: Mapping[str, Any]) -> str:
     return name if name in splits else next(synonyms, name)
 
 
-def check_whole(answers: Answers, splits: Mapping[str, Examples]) -> None:
-    """Refuse one file of several splits whose ids do not tell them apart."""
+def check_shared(answers: Answers, splits: Mapping[str, Examples]) -> None:
+    """Refuse a file of several splits whose ids do not tell them apart."""
     if answers.by == "text" or next(iter(answers.rows))[0]:
         return
     seen: dict[int, str] = {}

@@ -36,16 +36,17 @@ class GivenTeacher:
     name: str = ""  # of its run; none: the task and the name of the folder or file
 
     def __post_init__(self) -> None:
-        if (self.model is None) == (self.predictions is None):
+        if bool(self.model) == bool(self.predictions):
             raise ValueError("expected exactly one of `model` and `predictions`")
         if self.model is not None and (self.format or self.id):
             raise ValueError("expected no `format` and no `id`: they are of `predictions`")
         if self.model is None and (self.revision or self.max_length):
             raise ValueError("expected no `revision` and no `max_length`: they are of a `model`")
         if not self.name:
-            place = self.model or self.files[0]
-            made = re.sub(r"[^\w.-]", "-", f"{self.task}-{Path(place).stem}")
-            object.__setattr__(self, "name", made)
+            own = Path(self.model).name if self.model else Path(self.files[0]).stem
+            object.__setattr__(self, "name", re.sub(r"[^\w.-]", "-", f"{self.task}-{own}"))
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ValueError("expected a `name` of letters, digits, '.', '-' and '_' only")
 
     @property
     def files(self) -> list[str]:

@@ -5,10 +5,13 @@ Every error is one line that names file and line, or row, and what was expected 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import yaml
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.given_settings import GivenTeacher
@@ -209,7 +212,7 @@ def place_of(name: str, known: Mapping[str, int], task: Task, where: str) -> int
     if place is None:
         raise MtkdError(
             f"{where}: label {name!r}; expected one of {shortened(task.labels)}, or write "
-            f"`labels: {{{name}: {guess(name, task)}}}` for this teacher"
+            f"`labels: {{{guess(name, task)}}}` for this teacher"
         )
     return place
 
@@ -222,7 +225,7 @@ def check_names(names: Sequence[str], teacher: GivenTeacher, task: Task, where: 
     if not unknown and not missing:
         return
     what = f"{unknown[0]!r} is none" if unknown else f"no {task.labels[min(missing)]!r}"
-    mapped = ", ".join(f"{name}: {guess(name, task)}" for name in (unknown or names)[:SHOWN])
+    mapped = ", ".join(guess(name, task) for name in (unknown or names)[:SHOWN])
     raise MtkdError(
         f"{where}: labels {shortened(names)}, and {task.name} has {shortened(task.labels)}: "
         f"{what}; write which is which, `labels: {{{mapped}}}`, for given teacher {teacher.name}"
@@ -230,8 +233,15 @@ def check_names(names: Sequence[str], teacher: GivenTeacher, task: Task, where: 
 
 
 def guess(name: str, task: Task) -> str:
-    """The task's label that differs in case alone, else a place to fill in."""
-    return next((one for one in task.labels if one.lower() == name.strip().lower()), "...")
+    """A line of `labels`: the task's label that differs in case alone, or a place to fill in."""
+    ours = (one for one in task.labels if one.lower() == name.strip().lower())
+    return f"{quoted(name)}: {next(map(quoted, ours), '...')}"
+
+
+def quoted(name: str) -> str:
+    """A label as a recipe may have it: in quotes where YAML would read something else."""
+    plain = re.fullmatch(r"[A-Za-z]\w*", name) and yaml.safe_load(name) == name
+    return name if plain else json.dumps(name, ensure_ascii=False)
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -146,6 +146,8 @@ def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise MtkdError(f"{path}:{number}: not valid JSON ({error})") from None
+        if isinstance(row, list):  # what a pipeline of Hugging Face gives of one text
+            row = {"scores": row}
         if not isinstance(row, dict):
             raise MtkdError(
                 f'{path}:{number}: expected an object like {{"text": ..., "label": ..}}'

@@ -55,12 +55,11 @@ def given_predictions(
     whichever is less. Raises MtkdError, one line, where the teacher does not fit the task.
     """
     outputs, _ = given_outputs(teacher, splits, max_length=max_length)
-    return {
-        split: Predictions(
-            teacher.task, split, found.task.labels, found.idx, outputs[split], run or teacher.name
-        )
-        for split, found in splits.items()
-    }
+    made = {}
+    for split, found in outputs.items():
+        task, idx = splits[split].task, splits[split].idx
+        made[split] = Predictions(task.name, split, task.labels, idx, found, run or teacher.name)
+    return made
 
 
 def given_outputs(

@@ -79,7 +79,7 @@ def hear_teacher(context: RunContext) -> Outcome:
     splits = {split: read_examples(context, task.name, split) for split in task.splits}
     if recipe.data.unlabelled_ratio:
         splits[UNLABELLED] = read_examples(context, task.name, UNLABELLED)
-    if task.name == "mnli" and DIAGNOSTIC in context.scored_only:
+    if teacher.model is not None and task.name == "mnli" and DIAGNOSTIC in context.scored_only:
         splits[DIAGNOSTIC] = read_examples(context, DIAGNOSTIC, "test")
     splits = {split: examples for split, examples in splits.items() if len(examples)}
     outputs, facts = given_outputs(teacher, splits, max_length=recipe.max_length)

@@ -1,8 +1,9 @@
-"""Given teachers before any student: their scores, calibration and agreement on the dev sets."""
+"""Teachers before any student: their scores, calibration and agreement on the dev sets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,67 +12,99 @@ from scipy.special import expit, softmax
 from scipy.stats import pearsonr
 
 from mtkd.analysis.colours import BLUE, GREY
-from mtkd.analysis.evaluations import Outputs, calibration_error, dev_labels, dev_outputs
+from mtkd.analysis.evaluations import Outputs, calibration_error
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.plotting import Plot, grid_lines, styled
-from mtkd.analysis.results import Results, finished
+from mtkd.analysis.results import finished
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
 from mtkd.data.metrics import compute, task_score
-from mtkd.experiments.context import RunContext
+from mtkd.data.tasks import is_dev
+from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.plans import runs_of
-from mtkd.experiments.systems.given import find_teacher, system_of
+from mtkd.experiments.records import prediction_file
+from mtkd.experiments.systems.teachers import members_of
+from mtkd.method.targets import align, read_predictions
 
 BINS = 10  # of confidence in the figure
-Heard = Mapping[str, Outputs]  # dev outputs by name of the given teacher
 
 
-def heard_beside(context: RunContext) -> Heard:
-    """Dev outputs of the given teachers of a run's recipe that have been heard so far."""
-    runs = tuple(runs_of(context.recipe, "given"))
-    records = tuple(finished(context.results, runs))
-    return heard_in(Results(context.recipe, context.results, runs, records, context.tasks))
+@dataclass(frozen=True)
+class Heard:
+    """A teacher of one task, and what it says on the task's dev sets."""
+
+    teacher: str
+    outputs: Outputs
 
 
-def heard_in(results: Results) -> Heard:
-    """Dev outputs of the given teachers among finished runs."""
-    names = [record.variant for record in results.records if record.stage == "given"]
-    gold = dev_labels(results) if names else {}
-    found = {}
-    for name in names:
-        found[name] = dev_outputs(results, system_of(find_teacher(results.recipe, name)), gold)[0]
-    return found
-
-
-def given_views(heard: Heard) -> list[View]:
-    """The table of the given teachers; empty where there is none."""
-    rows = []
-    for name, mine in heard.items():
-        others = [one for other, one in heard.items() if other != name and one.task == mine.task]
-        alike = float(np.mean([agreement(mine, one) for one in others] or [np.nan]))
-        error, surplus = reliability(mine)
-        score = task_score(mine.task, compute(mine.task, mine.values, mine.label))
-        numbers = {"Dev score": score, "Calibration error, %": 100 * error}
-        numbers |= {"Confidence less accuracy, %": 100 * surplus, "Answers as the others, %": alike}
-        words = {key: NOTHING if np.isnan(x) else f"{x:.1f}" for key, x in numbers.items()}
-        rows.append({"Task": task_title(mine.task.name), "Teacher": name} | words)
-    if not rows:
-        return []
+def teachers_heard(context: RunContext) -> list[Heard]:
+    """The members of a teachers run, task by task, on the tasks with soft targets."""
     return [
-        View(
-            name="given_teachers",
-            title="The given teachers",
-            caption="What teachers from elsewhere know of their tasks, on the dev sets, before any "
-            "student is trained. A teacher below the student's own score may do harm.",
-            notes=(
-                "Confidence is the mean probability of the answer, of each label by itself where a "
-                "text may have several: above the accuracy a teacher is too sure of itself. Of "
-                "scores, agreement is the correlation.",
-            ),
-            table=pd.DataFrame(rows),
-            section="teachers",
-        )
+        Heard(name_of(system), on_dev(context, run_id, system, task))
+        for task in context.teacher_tasks
+        for run_id, system in members_of(context, task)
     ]
+
+
+def given_heard(context: RunContext) -> list[Heard]:
+    """The given teachers of a run's recipe that have been heard so far, this run's first."""
+    found = finished(context.results, runs_of(context.recipe, "given"))
+    first = sorted(found, key=lambda record: record.run_id != context.run.run_id)
+    return [
+        Heard(
+            record.variant,
+            on_dev(context, record.run_id, record.details["systems"][0], record.details["task"]),
+        )
+        for record in first
+    ]
+
+
+def name_of(system: str) -> str:
+    """A member's name: of a candidate, of a given teacher, or `mtdnn`."""
+    return system.removeprefix("teacher-").removeprefix("given-")
+
+
+def on_dev(context: RunContext, run_id: str, system: str, task: str) -> Outputs:
+    """Stored outputs of a system on all dev sets of a task, beside the labels."""
+    known, values, labels = context.recipe.task(task), [], []
+    for split in filter(is_dev, known.splits):
+        examples = read_examples(context, task, split)
+        stored = read_predictions(prediction_file(context.results, run_id, system, task, split))
+        if examples.label is not None:
+            values.append(align(stored, examples.idx, known.labels))
+            labels.append(examples.label)
+    return Outputs(known, context.run.seed, np.concatenate(values), np.concatenate(labels))
+
+
+def teachers_table(heard: Sequence[Heard]) -> View:
+    """Teachers side by side."""
+    rows = []
+    for one in heard:
+        mine, task = one.outputs, one.outputs.task
+        others = [two.outputs for two in heard if two is not one and two.outputs.task == task]
+        error, surplus = reliability(mine)
+        numbers = {
+            "Dev score": task_score(task, compute(task, mine.values, mine.label)),
+            "Calibration error, %": 100 * error,
+            "Confidence less accuracy, %": 100 * surplus,
+            "Answers as the others, %": float(
+                np.mean([agreement(mine, two) for two in others] or [np.nan])
+            ),
+        }
+        words = {key: NOTHING if np.isnan(x) else f"{round(x, 1) + 0:.1f}" for key, x in numbers.items()}
+        rows.append({"Task": task_title(task.name), "Teacher": one.teacher} | words)
+    return View(
+        name="teachers_on_dev",
+        title="The teachers, one by one",
+        caption="What each teacher knows of a task, on its dev set, before any student is trained.",
+        notes=(
+            "Confidence is the mean probability of the answer, of each label by itself where a "
+            "text may have several: above the accuracy a teacher is too sure of itself. The last "
+            "column is the mean over the other teachers of the task; of scores, the correlation.",
+        ),
+        table=pd.DataFrame(rows),
+        section="teachers",
+    )
 
 
 def sure_and_right(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:

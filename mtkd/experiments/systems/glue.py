@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,12 @@ def data_run(outline: Outline) -> Run:
 
 
 def describe_data(context: RunContext) -> Outcome:
-    """Sizes of every split (Table 1 of the paper), and the scores of the majority class."""
+    """Sizes of every split (Table 1 of the paper), and the scores of the majority class.
+
+    Of tasks of one's own also how their file was divided, and how often each split has each label.
+    """
     sizes: dict[str, dict[str, Any]] = {}
+    own: dict[str, dict[str, Any]] = {}
     scores: list[Score] = []
     mnli = read_examples(context, "mnli", "train") if "mnli" in context.tasks else None
     for task in (*context.tasks, *context.scored_only):
@@ -29,6 +34,9 @@ def describe_data(context: RunContext) -> Outcome:
         splits = {
             split: read_examples(context, task, split) for split in context.recipe.task(task).splits
         }
+        if spec := context.recipe.task(task).own:
+            counts = {split: label_counts(examples) for split, examples in splits.items()}
+            own[task] = {"split": asdict(spec.split), "labels": counts}
         for split, examples in splits.items():
             sizes[task][split] = len(examples)
             sizes[task]["skipped"] += examples.skipped
@@ -36,7 +44,17 @@ def describe_data(context: RunContext) -> Outcome:
             learnt = splits.get("train") or mnli
             if split != "train" and learnt is not None:
                 scores += majority_scores(examples, learnt)
-    return scores, {"sizes": sizes}
+    return scores, {"sizes": sizes} | ({"own": own} if own else {})
+
+
+def label_counts(examples: Examples) -> dict[str, int]:
+    """How many examples have each label; empty for scores and without labels."""
+    task, label = examples.task, examples.label
+    if label is None or not task.labels:
+        return {}
+    several = label.ndim == 2
+    counts = label.sum(axis=0) if several else np.bincount(label, minlength=len(task.labels))
+    return dict(zip(task.labels, counts.astype(int).tolist(), strict=True))
 
 
 def majority_scores(examples: Examples, learnt: Examples) -> list[Score]:

@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -22,11 +22,6 @@ class Loader(yaml.SafeLoader):
     Only true and false are truth values, as in YAML 1.2: yes, no, on and off may be labels.
     """
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [rule for rule in rules if rule[0] != BOOL]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         known: list[object] = []
@@ -39,6 +34,10 @@ class Loader(yaml.SafeLoader):
         return node
 
 
+Loader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != BOOL]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 Loader.add_implicit_resolver(BOOL, re.compile("(true|True|TRUE|false|False|FALSE)$"), [*"tTfF"])
 
 

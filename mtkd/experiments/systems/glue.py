@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtkd.data import metrics
+from mtkd.data.own_tasks import own_places
 from mtkd.data.tasks import WNLI_LABEL, Examples
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.records import Outcome, Score
@@ -34,9 +35,11 @@ def describe_data(context: RunContext) -> Outcome:
         splits = {
             split: read_examples(context, task, split) for split in context.recipe.task(task).splits
         }
-        if spec := context.recipe.task(task).own:
+        known = context.recipe.task(task)
+        if known.own:
+            cut = [split for split in splits if split not in own_places(known)]
             counts = {split: label_counts(examples) for split, examples in splits.items()}
-            own[task] = {"split": asdict(spec.split), "labels": counts}
+            own[task] = {"cut": cut, "split": asdict(known.own.split), "labels": counts}
         for split, examples in splits.items():
             sizes[task][split] = len(examples)
             sizes[task]["skipped"] += examples.skipped

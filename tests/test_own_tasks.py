@@ -301,7 +301,7 @@ def test_columns_by_their_names(tmp_path: Path, columns: str, text: Any, label: 
 
 
 def test_ids(tmp_path: Path) -> None:
-    ids = [7, "7a", "007", -3, "q1", 12.0] + list(range(100, 134))
+    ids = [7, "7a", "007", -3, "q1", 12.0, *range(100, 134)]
     rows = [row | {"id": one} for row, one in zip(labelled(["a", "b"]), ids, strict=True)]
     task = make(tmp_path, rows, id="id")
     found = {text: int(one) for s in task.splits for text, one in by_text(read_own(task, s))}
@@ -425,9 +425,9 @@ def test_areas_and_r2_are_those_of_scikit_learn() -> None:
     )
     values = rng.normal(size=200).astype(np.float32)
     constant = np.full((200, 1), 0.5)
-    for given in (constant, values[:, None] * 0.5):
-        expected = sklearn.metrics.r2_score(values, given[:, 0])
-        assert score("regression", "r2", values, given) == pytest.approx([expected])
+    for outputs in (constant, values[:, None] * 0.5):
+        expected = sklearn.metrics.r2_score(values, outputs[:, 0])
+        assert score("regression", "r2", values, outputs) == pytest.approx([expected])
 
 
 def test_broken_outputs_score_zero_and_are_flagged() -> None:

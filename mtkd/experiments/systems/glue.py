@@ -9,7 +9,7 @@ import numpy as np
 
 from mtkd.data import metrics
 from mtkd.data.own_tasks import own_places
-from mtkd.data.tasks import WNLI_LABEL, Examples
+from mtkd.data.tasks import WNLI_LABEL, Examples, label_counts
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.records import Outcome, Score
 
@@ -48,16 +48,6 @@ def describe_data(context: RunContext) -> Outcome:
             if split != "train" and learnt is not None:
                 scores += majority_scores(examples, learnt)
     return scores, {"sizes": sizes} | ({"own": own} if own else {})
-
-
-def label_counts(examples: Examples) -> dict[str, int]:
-    """How many examples have each label; empty for scores and without labels."""
-    task, label = examples.task, examples.label
-    if label is None or not task.labels:
-        return {}
-    several = label.ndim == 2
-    counts = label.sum(axis=0) if several else np.bincount(label, minlength=len(task.labels))
-    return dict(zip(task.labels, counts.astype(int).tolist(), strict=True))
 
 
 def majority_scores(examples: Examples, learnt: Examples) -> list[Score]:

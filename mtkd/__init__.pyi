@@ -9,6 +9,7 @@ from mtkd.data.metrics import compute as score  # noqa: F401
 from mtkd.data.metrics import metric as metric
 from mtkd.data.metrics import task_score as task_score
 from mtkd.data.own_settings import OwnTask as OwnTask
+from mtkd.data.own_tasks import own_examples as own_examples
 from mtkd.data.own_tasks import own_task as own_task
 from mtkd.data.tasks import GLUE as GLUE
 from mtkd.data.tasks import Examples as Examples

@@ -116,8 +116,9 @@ def read_unlabelled(task: Task, path: Path) -> Examples:
         name, *texts = line.split("\t")
         if name not in GLUE:
             raise MtkdError(
-                f"{path}:{number}: {name[:40]!r} is no task; expected one of {', '.join(GLUE)}, "
-                "then its text or two texts, with tabs between them"
+                f"{path}:{number}: {name[:40]!r} is no task of GLUE; expected one of "
+                f"{', '.join(GLUE)}, then its text or two texts, with tabs between them (text of a "
+                "task of your own goes into its `data: {unlabelled: FILE}`)"
             )
         if name == task.name:
             if len(texts) != len(task.columns) or not all(texts):

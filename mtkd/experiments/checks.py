@@ -109,11 +109,14 @@ def numbers(recipe: Recipe) -> Iterator[str]:
 
 
 def ranking(recipe: Recipe) -> Iterator[str]:
-    if recipe.heads.qnli != "ranking":
+    own = (name for name, task in recipe.tasks.items() if task and task.kind == "ranking")
+    if not (names := [*(["qnli"] if recipe.heads.qnli == "ranking" else []), *own]):
         return
+    key = "heads.qnli" if names[0] == "qnli" else f"tasks.{names[0]}.kind"
     if recipe.data.limit or recipe.data.label_fraction < 1 or recipe.data.unlabelled_ratio:
         parts = "data.limit, data.label_fraction or data.unlabelled_ratio"
-        yield f"heads.qnli: ranking needs whole questions: no {parts}"
+        yield f"{key}: ranking needs whole questions: no {parts}"
     for name, student in recipe.students.items():
-        if student.temperature != 1 and "qnli" in recipe.taught:
-            yield f"students.{name}.temperature: the ranking head of QNLI is distilled at 1"
+        if student.temperature != 1 and set(names) & set(recipe.taught):
+            head = f"the ranking head of {names[0].upper() if key == 'heads.qnli' else names[0]}"
+            yield f"students.{name}.temperature: {head} is distilled at 1"

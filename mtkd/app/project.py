@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from mtkd.app.init import usual
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
 from mtkd.data.own_settings import OwnTask
 from mtkd.experiments.recipes import as_yaml
-from mtkd.experiments.settings import Recipe
 from mtkd.experiments.validation import validated
 
 if TYPE_CHECKING:  # slow to import, and a project may never need them
@@ -27,12 +26,16 @@ Frame = Union["pd.DataFrame", "datasets.Dataset"]
 Data = str | Path | Frame | Mapping[str, str | Path | Frame]  # of all splits, or of each
 
 
+WHOLE = ("encoders", "students")  # keys of a recipe that settings replace as a whole
+
+
 class Project:
     """Tasks of one's own, their teachers and a student, kept in `results/<name>`.
 
     `tasks` maps a name to an `OwnTask`, or to its data alone: a file, a folder, a DataFrame, a
-    `datasets.Dataset`, or a mapping of split to one of these. `encoder` is a folder or a name on
-    the hub. `settings` are keys of a recipe, as in YAML: `seeds=[1, 2, 3]`, `training={...}`.
+    `datasets.Dataset`, or a mapping of split to one of these. `encoder` is a folder, or a name on
+    the hub; without one it is MiniLM. `settings` are keys of a recipe, as in YAML, where they
+    differ from what `mtkd init` writes: `seeds=[1, 2, 3]`, `training={"epochs": 3}`.
     All that `distill` makes is that of `mtkd reproduce --recipe results/<name>/recipe.yaml`.
     Raises MtkdError for data or settings that do not fit.
     """
@@ -41,17 +44,21 @@ class Project:
         self,
         tasks: Mapping[str, OwnTask | Data],
         *,
-        encoder: str | Path,
+        encoder: str | Path | None = None,
         name: str = "project",
         **settings: Any,
     ) -> None:
         self.folder = paths.results() / name
-        raw = starting_recipe(name, encoder)
+        raw = {"name": name} | usual(list(tasks))
+        if encoder is not None and "encoders" in settings:  # one of these, by its name
+            raw["encoder"] = encoder
+        elif encoder is not None:
+            place = {"path": str(Path(encoder).resolve())} if Path(encoder).is_dir() else None
+            raw["encoders"] = {raw["encoder"]: place or {"hub": str(encoder)}}
         raw["tasks"] = {task: self.described(task, given) for task, given in tasks.items()}
         for key, value in settings.items():
-            old = raw.get(key)
-            both = isinstance(old, dict) and isinstance(value, Mapping)
-            raw[key] = {**old, **value} if both else value  # type: ignore[dict-item]
+            nested = isinstance(value, Mapping) and key not in WHOLE
+            raw[key] = {**raw.get(key, {}), **value} if nested else value
         self.recipe = validated(raw, f"project {name}")
         for task in self.recipe.tasks:
             self.recipe.task(task)  # reads its files

@@ -16,7 +16,7 @@ from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import IDS, table_outputs
 from mtkd.data.own_files import Table, read_table
 from mtkd.data.own_splits import SYNONYMS
-from mtkd.data.own_tasks import example_id
+from mtkd.data.own_values import example_id
 from mtkd.data.tasks import Examples, Task
 
 

@@ -16,7 +16,7 @@ import yaml
 from mtkd.common.errors import MtkdError
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.own_files import Table
-from mtkd.data.own_tasks import label_name, names_of, number_of
+from mtkd.data.own_values import label_name, names_of, number_of
 from mtkd.data.tasks import Task
 
 FLOOR = 1e-9  # least probability: a logarithm is finite, and no sum of interest changes by it

@@ -91,7 +91,9 @@ def teachers_table(heard: Sequence[Heard]) -> View:
                 np.mean([agreement(mine, two) for two in others] or [np.nan])
             ),
         }
-        words = {key: NOTHING if np.isnan(x) else f"{round(x, 1) + 0:.1f}" for key, x in numbers.items()}
+        words = {
+            key: NOTHING if np.isnan(x) else f"{round(x, 1) + 0:.1f}" for key, x in numbers.items()
+        }
         rows.append({"Task": task_title(task.name), "Teacher": one.teacher} | words)
     return View(
         name="teachers_on_dev",

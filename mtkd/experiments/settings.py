@@ -170,6 +170,9 @@ class Recipe:
             "mtdnn-kd-soft": Student(hard_weight=0.0),
         }
     )
+    # Points of the mean dev score that the first student with teachers may lose against the
+    # ensemble, and still be the one to ship
+    margin: Annotated[float, Field(gt=0, le=100)] = 1.0
     # True: single-task models and students train for the passes of both stages of `mtdnn`
     # together, so that every system sees each example equally often
     equal_passes: bool = False

@@ -122,6 +122,48 @@ def top(
         print(context.get_help())
 
 
+@app.command(name="init")
+def write_recipe(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="one task each: .csv, .tsv, .jsonl, .parquet, a folder or hf:owner/name; names "
+            "that end in _train, _dev, _test are one task; NAME=FILE names it",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="RECIPE", help="default: <name>.yaml")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="of the recipe; default: that of its file, else own")
+    ] = None,
+    settings: Settings = [],  # noqa: B006
+) -> None:
+    """Write a recipe for files of your own, with all that they say of their tasks."""
+    from mtkd.app.console import show_tasks
+    from mtkd.app.init import init
+
+    recipe, tasks = init(files, output, name, settings)
+    show_tasks(tasks)
+    print(f"written: {recipe}; next: mtkd check {recipe}")
+
+
+@app.command(
+    epilog="Exit status: 1 where something would stop `mtkd reproduce`, 0 with mere notes."
+)
+def check(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="a recipe, or its .yaml file")],
+    data_path: DataPath = None,
+    settings: Settings = [],  # noqa: B006
+) -> int:
+    """Look at a recipe's data and encoders before anything is trained."""
+    from mtkd.app.check import check as look
+    from mtkd.experiments.recipes import load_recipe
+
+    return look(load_recipe(recipe, settings, data_path))
+
+
 @app.command()
 def plan(
     jobs: Jobs,

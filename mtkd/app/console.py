@@ -14,11 +14,15 @@ from rich.text import Text
 from mtkd.app.freshness import due_trainings
 from mtkd.app.reproduce import KERNEL_COST
 from mtkd.common.progress import duration
+from mtkd.data.tasks import Task
 from mtkd.experiments.plans import notices
 from mtkd.experiments.recipes import results_folder
 from mtkd.experiments.records import Record, read_record, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
+
+SPLITS = ("train", "dev", "test")
+NAMED = 4  # labels that a table names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,15 +47,22 @@ def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
     console.print(table)
     for line in notices(recipe):
         console.print(line, soft_wrap=True)
+    console.print(time_line(recipe, runs, jobs), soft_wrap=True)
+
+
+def time_line(recipe: Recipe, runs: Sequence[Run], jobs: int, seconds: float | None = None) -> str:
+    """The time left, from finished runs, else from the `seconds` of one training example."""
+    results = results_folder(recipe)
+    due = due_trainings(runs, results)
     done = [run_folder(results, run.run_id) for run in runs if run.run_id not in due]
     rate = seconds_per_example([read_record(folder) for folder in done])
     if not due:
-        console.print("nothing left to run")
-    elif rate is None:
-        console.print("time: not known before the first run has finished on this machine")
-    else:
-        seconds = sum(run.cost + KERNEL_COST for run in due.values()) * rate / jobs
-        console.print(f"time left, from the runs finished so far: about {duration(seconds)}")
+        return "nothing left to run"
+    if rate is None and seconds is None:
+        return "time: not known before the first run has finished on this machine"
+    whence = "the runs finished so far" if rate else "a few batches on this machine"
+    left = sum(run.cost + KERNEL_COST for run in due.values()) * (rate or seconds or 0) / jobs
+    return f"time left, from {whence}: about {duration(left)}"
 
 
 def seconds_per_example(finished: Sequence[Record]) -> float | None:
@@ -113,6 +124,28 @@ def show_export(report: Report, folder: Path) -> None:
     mib = {name: size / 2**20 for name, size in report.sizes.items()}
     graphs = ", ".join(f"{name} {size:.1f} MiB" for name, size in mib.items() if "onnx/" in name)
     print(f"written and checked: {folder} ({sum(mib.values()):.1f} MiB; {graphs})")
+
+
+def show_tasks(tasks: Sequence[Task]) -> None:
+    """What is known of tasks of one's own, one row each."""
+    table = Table(title="tasks", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("task", "kind", "text", "label", "labels", "scored by", *SPLITS):
+        table.add_column(head, justify="right" if head in SPLITS else "left", overflow="fold")
+    for task in tasks:
+        sizes = [f"{task.sizes[split]:,}" if split in task.sizes else "-" for split in SPLITS]
+        own = task.own
+        table.add_row(
+            *(task.name, task.kind, " + ".join(task.columns), own.label if own else "-"),
+            *(labels_in_short(task), ", ".join(task.metrics), *sizes),
+        )
+    Console().print(table)
+
+
+def labels_in_short(task: Task) -> str:
+    """Names of a few labels, how many there are of more, or the range of scores."""
+    if task.range:
+        return f"{task.range[0]:g} to {task.range[1]:g}"
+    return ", ".join(task.labels) if len(task.labels) <= NAMED else f"{len(task.labels)} labels"
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:

@@ -11,7 +11,6 @@ from mtkd.analysis.main_views import data_title, headline_view
 from mtkd.analysis.markup import markdown
 from mtkd.analysis.results import open_results
 from mtkd.common.errors import MtkdError
-from mtkd.data.glue_files import read_unlabelled
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.plans import find_run
@@ -59,13 +58,36 @@ def ship(folder: Path, output: Path, texts: Path | None = None, **how: Any) -> R
 
 
 def given_texts(model: MultiTaskModel, path: Path) -> dict[str, Examples]:
-    """Texts of a model's tasks from a file, without labels."""
-    found = {}
-    for name, told in model.described().items():
-        columns, labels = tuple(told["columns"]) or ("text",), tuple(told["head"]["labels"])
-        task = Task(name, told["objective"], labels, columns=columns)
-        found[name] = read_unlabelled(task, path, model.specs)
-    return found
+    """Texts of a model's tasks from lines of task, text and second text, with tabs between."""
+    told = model.described()
+    tasks = {
+        name: Task(
+            name,
+            one["objective"],
+            tuple(one["head"]["labels"]),
+            columns=tuple(one["columns"]) or ("text",),
+        )
+        for name, one in told.items()
+    }
+    rows: dict[str, list[list[str]]] = {name: [] for name in tasks}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        name, *texts = line.split("\t")
+        if name not in tasks or len(texts) != len(tasks[name].columns):
+            wanted = ", ".join(f"{task} and {len(one.columns)}" for task, one in tasks.items())
+            raise MtkdError(
+                f"{path}:{number}: {name[:40]!r} and {len(texts)} texts, with tabs between; "
+                f"expected the name of a task and as many texts as it takes: {wanted}"
+            )
+        rows[name].append(texts)
+    return {
+        name: Examples.from_lists(
+            task,
+            [row[0] for row in rows[name]],
+            second=[row[1] for row in rows[name]] if task.pair else None,
+            split="texts",
+        )
+        for name, task in tasks.items()
+    }
 
 
 def record_facts(

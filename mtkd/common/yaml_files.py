@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import yaml
 
 from mtkd.common.errors import MtkdError
 
+BOOL = "tag:yaml.org,2002:bool"
 MOST = 10_000  # values in a file, once every alias is written out
 
 
 class Loader(yaml.SafeLoader):
-    """Refuses a key that comes twice, where YAML's own loader takes the last one."""
+    """Refuses a key that comes twice, where YAML's own loader takes the last one.
+
+    Only true and false are truth values, as in YAML 1.2: yes, no, on and off may be labels.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -27,6 +32,13 @@ class Loader(yaml.SafeLoader):
                 )
             known.append(key.value)
         return node
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != BOOL]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver(BOOL, re.compile("(true|True|TRUE|false|False|FALSE)$"), [*"tTfF"])
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

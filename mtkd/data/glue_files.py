@@ -6,7 +6,7 @@ marks that are text, broken rows (QQP), labels as names in one file and numbers 
 """
 
 import codecs
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,19 +108,17 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     return _examples(task, split, columns, path, lambda row: f"{path}:{numbers[row]}", broken)
 
 
-def read_unlabelled(task: Task, path: Path, known: Collection[str] = GLUE) -> Examples:
-    """A task's lines of a file of text without labels: task, text and second text, with tabs.
-
-    The file may have lines of the tasks `known`.
-    """
+def read_unlabelled(task: Task, path: Path) -> Examples:
+    """A task's lines of a file of text without labels: task, text and second text, with tabs."""
     width = 1 + len(task.columns)
     rows = []
     for number, line, _ in _lines(path):
         name, *texts = line.split("\t")
-        if name not in known:
+        if name not in GLUE:
             raise MtkdError(
-                f"{path}:{number}: {name[:40]!r} is no task; expected one of {', '.join(known)}, "
-                "then its text or two texts, with tabs between them"
+                f"{path}:{number}: {name[:40]!r} is no task of GLUE; expected one of "
+                f"{', '.join(GLUE)}, then its text or two texts, with tabs between them (text of a "
+                "task of your own goes into its `data: {unlabelled: FILE}`)"
             )
         if name == task.name:
             if len(texts) != len(task.columns) or not all(texts):

@@ -35,15 +35,20 @@ def metric(name: str, *kinds: Kind) -> Callable[[Metric], Metric]:
 def check_metrics(task: Task) -> None:
     """Refuse metrics that are not known, or are none of the task's kind."""
     fit = [one for one in METRICS if not KINDS[one] or task.kind in KINDS[one]]
+    if task.kind == "classification" and len(task.labels) != 2:
+        fit.remove("f1")
     if unfit := [name for name in task.metrics if name not in fit]:
         raise MtkdError(
             f"{task.title}: metric {unfit[0]!r}; expected some of {', '.join(fit)}, which are of "
-            f"{task.kind}"
+            f"{task.kind} with {len(task.labels) or 'no'} labels"
         )
 
 
 def compute(task: Task, logits: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
     """Score one split: `{metric: points}` in the order of `task.metrics`.
+
+    F1, average precision and the like are of class 1 where there are two, and of the right
+    candidates, class 0, in a ranking.
 
     `logits` is (N, C), or (N, 1) for a regression; `labels` is (N,), class indices or scores, or
     (N, C) of 0 and 1 where a text has several labels.
@@ -59,6 +64,8 @@ def compute(task: Task, logits: np.ndarray, labels: np.ndarray | None) -> dict[s
     if len(labels) == 0:
         raise MtkdError(f"{task.title}: no example to score; expected at least one")
     check_metrics(task)
+    if task.kind == "ranking":  # its first label is the right candidate's
+        labels, logits = 1 - labels, logits[:, ::-1]
     return {name: 100.0 * METRICS[name](labels, logits) for name in task.metrics}
 
 
@@ -73,8 +80,10 @@ def is_degenerate(logits: np.ndarray, kind: Kind = "classification") -> bool:
         return False
     if kind == "multilabel":
         predicted = several(logits)
+    elif kind == "ranking" or logits.shape[1] == 1:
+        predicted = logits[:, 0]
     else:
-        predicted = logits[:, 0] if logits.shape[1] == 1 else logits.argmax(axis=1)
+        predicted = logits.argmax(axis=1)
     return bool((predicted == predicted[0]).all())
 
 
@@ -168,7 +177,12 @@ def roc_auc(labels: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def over_labels(score: Callable[..., Any], labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Mean of a score of each label against the rest, of those that have examples of both."""
+    """Mean of a score of each label against the rest, of those that have examples of both.
+
+    0 where there is none, or an output is not finite.
+    """
+    if not np.isfinite(outputs).all():
+        return 0.0
     if labels.ndim == 1:
         from scipy.special import softmax
 
@@ -212,7 +226,9 @@ def r2(labels: np.ndarray, outputs: np.ndarray) -> float:
     """Share of the scores' variance that is explained; below 0 if worse than their mean."""
     from sklearn.metrics import r2_score
 
-    return float(r2_score(labels, scores(outputs))) if varies(labels, scores(outputs)) else 0.0
+    if not (np.isfinite(outputs).all() and varies(labels)):
+        return 0.0
+    return float(r2_score(labels, scores(outputs)))
 
 
 def answers(outputs: np.ndarray) -> np.ndarray:

@@ -2,112 +2,106 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from mtkd.common.errors import MtkdError
-from mtkd.data.own_files import HUB, SUFFIXES, Table, hub_splits, read_hub, read_table
+from mtkd.data.own_files import HUB, SUFFIXES, Table, hub_tables, read_table
 from mtkd.data.own_settings import OwnTask, Shares
 from mtkd.data.tasks import UNLABELLED
 
 SYNONYMS = {
     "train": ("train", "training"),
     "dev": ("dev", "validation", "valid", "val", "development"),
-    "test": ("test",),
+    "test": ("test", "testing"),
     UNLABELLED: (UNLABELLED, "unlabeled", "unsupervised"),
 }
+ONE_SHARD = re.compile("-0+-of-0*1$")  # as the hub names a split in one file
 Place = tuple[str, str]  # file, or hub name and its split
+Item = TypeVar("Item")
 
 
-def split_files(name: str, spec: OwnTask) -> dict[str, Place]:
+@dataclass(frozen=True)
+class Example:
+    """What decides where a row goes: its labels, and a text that is in one split alone."""
+
+    labels: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table that are a split, in the table's order."""
+
+    table: Table
+    rows: np.ndarray  # int64 (N,)
+
+
+def our_split(name: str) -> str | None:
+    """A split's name as the kit has it; None where it is none of the usual ones."""
+    return next((ours for ours, words in SYNONYMS.items() if name.lower() in words), None)
+
+
+def split_places(name: str, spec: OwnTask) -> dict[str, Place]:
     """The place of each split that has one of its own; there is always one of "train"."""
-    if isinstance(spec.data, str) and spec.data.startswith(HUB):
-        found = {split: (spec.data, split) for split in hub_splits(spec.data)}
-        return known_splits(name, found, spec.data)
     if isinstance(spec.data, dict):
         given = {split: (file, "") for split, file in spec.data.items()}
-        return known_splits(name, given, "data")
+        return known_splits(given, f"tasks.{name}.data")
+    if spec.data.startswith(HUB):
+        found = {split: (spec.data, split) for split in hub_tables(spec.data) if our_split(split)}
+        return known_splits(found, spec.data)
     path = Path(spec.data)
     if not path.is_dir():
         return {"train": (spec.data, "")}
-    files = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
     folder: dict[str, Place] = {}
-    for file in files:
-        if file.stem.lower() in [word for words in SYNONYMS.values() for word in words]:
-            if file.stem.lower() in folder:
-                raise MtkdError(
-                    f"{file}: another file of {file.stem!r} is beside it; expected one a split"
-                )
-            folder[file.stem.lower()] = (str(file), "")
-    return known_splits(name, folder, str(path))
+    for file in sorted(path.iterdir()):
+        split = our_split(ONE_SHARD.sub("", file.stem))
+        if split is None or file.suffix.lower() not in SUFFIXES:
+            continue
+        if split in folder:
+            raise MtkdError(
+                f"{file}: {folder[split][0]} is a {split} split, too; expected one file a split"
+            )
+        folder[split] = (str(file), "")
+    return known_splits(folder, str(path))
 
 
-def known_splits(name: str, given: Mapping[str, Place], where: str) -> dict[str, Place]:
-    """Places by the kit's names of splits."""
-    found: dict[str, Place] = {}
-    for split, place in given.items():
-        ours = next((ours for ours, words in SYNONYMS.items() if split.lower() in words), None)
-        if ours is None and not place[0].startswith(HUB):
+def known_splits(given: Mapping[str, Item], where: str) -> dict[str, Item]:
+    """What belongs to each split, by the kit's names of splits. Raises MtkdError."""
+    found: dict[str, Item] = {}
+    for split, item in given.items():
+        ours = our_split(split)
+        if ours is None:
             expected = ", ".join(SYNONYMS)
-            raise MtkdError(f"tasks.{name}.{where}: split {split!r}; expected some of {expected}")
+            raise MtkdError(f"{where}: split {split!r}; expected some of {expected}")
         if ours in found:
-            raise MtkdError(f"tasks.{name}.{where}: two splits are {ours}; expected one")
-        if ours is not None:
-            found[ours] = place
+            raise MtkdError(f"{where}: {split!r} is a second {ours} split; expected one")
+        found[ours] = item
     if "train" not in found:
+        have = ", ".join(given) or "none"
         raise MtkdError(
-            f"tasks.{name}: {where} has no training split; expected a file train with one of "
-            f"{', '.join(SUFFIXES)}"
+            f"{where}: no training split (found {have}); expected `train: FILE`, or a file train "
+            f"with one of {', '.join(SUFFIXES)}"
         )
     return found
 
 
-def present(spec: OwnTask, splits: Mapping[str, Place]) -> list[str]:
-    """The splits that a task has: those with files, and those cut from the training file."""
-    return [
-        split for split in ("train", "dev", "test") if split in splits or cut(spec, splits, split)
-    ]
+def split_tables(name: str, spec: OwnTask) -> dict[str, Table]:
+    """The table of each split that has one of its own."""
 
+    def table(source: str, split: str) -> Table:
+        return hub_tables(source)[split] if source.startswith(HUB) else read_table(source)
 
-def cut(spec: OwnTask, splits: Mapping[str, Place], split: str) -> bool:
-    """Whether a split is cut from the training file."""
-    if split == "test":  # asked for only of a file that holds all there is
-        return len(splits.keys() - {UNLABELLED}) == 1 and spec.split.test > 0
-    return split == "dev" and "dev" not in splits
-
-
-def stratified(
-    rows: Sequence[tuple[str, str]], shares: Mapping[str, float], how: Shares
-) -> dict[str, np.ndarray]:
-    """Rows of each part: of every label its share, whole texts, drawn by `how.seed`."""
-    groups: dict[str, list[int]] = {}
-    for row, (_, text) in enumerate(rows):
-        groups.setdefault(text, []).append(row)
-    by_label: dict[str, list[list[int]]] = {}
-    for group in groups.values():
-        by_label.setdefault(rows[group[0]][0], []).append(group)
-    parts: dict[str, list[int]] = {part: [] for part in shares}
-    owed = dict.fromkeys(shares, 0.0)
-    rng = np.random.default_rng(how.seed)
-    for label in sorted(by_label):
-        members = by_label[label]
-        order, start = rng.permutation(len(members)), 0
-        for part, share in shares.items():
-            owed[part] += share * len(members)  # what rounding owes goes to the next label
-            count = min(max(0, round(owed[part])), len(members) - 1 - start)
-            owed[part] -= max(count, 0)
-            for at in order[start : start + max(count, 0)]:
-                parts[part] += members[at]
-            start += max(count, 0)
-    return {part: np.array(sorted(found), np.int64) for part, found in parts.items()}
-
-
-def table_of(place: Place) -> Table:
-    source, split = place
-    return read_hub(source, split) if source.startswith(HUB) else read_table(source)
+    return {split: table(*place) for split, place in split_places(name, spec).items()}
 
 
 def stamp_of(spec: OwnTask) -> str:
@@ -119,3 +113,62 @@ def stamp_of(spec: OwnTask) -> str:
             facts = file.stat() if file.exists() else None
             found.append([str(file), facts and facts.st_mtime_ns, facts and facts.st_size])
     return json.dumps(found)
+
+
+def cut_shares(present: Sequence[str], how: Shares) -> dict[str, float]:
+    """What is cut from the training file: dev where there is none, test where there is nothing."""
+    shares = {} if "dev" in present else {"dev": how.dev}
+    if how.test and not {"dev", "test"} & set(present):
+        shares["test"] = how.test
+    return shares
+
+
+def same_text(*texts: object) -> str:
+    """What texts have in common that a model reads alike: words, not spaces and capitals."""
+    return "\n".join(" ".join(str(text).split()).casefold() for text in texts)
+
+
+def divided(
+    table: Table, examples: Sequence[Example], shares: Mapping[str, float], seed: int
+) -> dict[str, Part]:
+    """The rows of "train" and of each share: of every label its share, by `seed`.
+
+    A text with all its rows is in one part, and every label is in train. The order of the rows
+    decides nothing: texts are drawn by a digest. Raises MtkdError where a part gets no row.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, example in enumerate(examples):
+        groups.setdefault(example.text, []).append(row)
+    counts = Counter(label for example in examples for label in example.labels)
+    strata: dict[str, list[str]] = {}  # by the rarest label: of sets of labels there are too many
+    kept: set[str] = set()  # the first text with a label stays in train
+    known: set[str] = set()
+    for text in sorted(groups, key=lambda text: digest(seed, text)):
+        labels = {label for row in groups[text] for label in examples[row].labels}
+        rarest = min(labels, key=lambda label: (counts[label], label), default="")
+        strata.setdefault(rarest, []).append(text)
+        if not labels <= known:
+            kept.add(text)
+        known |= labels
+    part_of: dict[str, str] = {}
+    owed = dict.fromkeys(shares, 0.0)
+    for _, texts in sorted(strata.items()):
+        free = iter([text for text in texts if text not in kept])
+        for part, share in shares.items():
+            owed[part] += share * len(texts)  # what rounding owes goes to the next label
+            taken = list(islice(free, max(round(owed[part]), 0)))
+            owed[part] -= len(taken)
+            part_of |= dict.fromkeys(taken, part)
+    rows: dict[str, list[int]] = {part: [] for part in ("train", *shares)}
+    for row, example in enumerate(examples):
+        rows[part_of.get(example.text, "train")].append(row)
+    if empty := [part for part, found in rows.items() if not found]:
+        raise MtkdError(
+            f"{table.source}: {len(groups)} different texts leave none to {empty[0]}; expected "
+            f"more, or a file of that split, or another share in `split: {{{empty[0]}: ...}}`"
+        )
+    return {part: Part(table, np.array(found, np.int64)) for part, found in rows.items()}
+
+
+def digest(seed: int, text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16, key=str(seed).encode()).digest()

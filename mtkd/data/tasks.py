@@ -137,6 +137,15 @@ class Examples:
         return cls(task, split, idx, list(texts), None if second is None else list(second), label)
 
 
+def label_counts(examples: Examples) -> dict[str, int]:
+    """How many examples have each label; empty for scores and without labels."""
+    names, label = examples.task.labels, examples.label
+    if label is None or not names:
+        return {}
+    hot = label if label.ndim == 2 else label[:, None] == np.arange(len(names))
+    return dict(zip(names, hot.sum(axis=0).astype(int).tolist(), strict=True))
+
+
 def several_hot(places: Sequence[Sequence[int]], task: Task) -> np.ndarray:
     """Labels of texts that have several, float32 (N, C): 1 at each of a row's places, else 0."""
     found = np.zeros((len(places), len(task.labels)), np.float32)

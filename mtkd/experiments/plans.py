@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mtkd.common.errors import MtkdError
+from mtkd.data.own_tasks import own_places
+from mtkd.data.tasks import UNLABELLED
 from mtkd.experiments.data_identity import data_identity
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
-from mtkd.experiments.settings import Recipe
+from mtkd.experiments.settings import Recipe, Teachers
 from mtkd.experiments.studies.registry import studies
 from mtkd.experiments.studies.study import Study, Variant
 from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they register themselves)
 from mtkd.experiments.systems.baselines import BASELINES
 from mtkd.experiments.systems.encoders import encoder_run, used_encoders
 from mtkd.experiments.systems.few_labels import transfer_runs
+from mtkd.experiments.systems.given import given_runs
 from mtkd.experiments.systems.glue import data_run
 from mtkd.experiments.systems.mtdnn import candidate_name, candidate_runs
 from mtkd.experiments.systems.student import student_runs
@@ -46,13 +49,14 @@ def outline_of(recipe: Recipe, tasks: tuple[str, ...]) -> Outline:
 def main_runs(recipe: Recipe) -> list[Run]:
     """The runs of the main table, parents before children."""
     outline = outline_of(recipe, present_tasks(recipe))
-    runs = [data_run(outline), *outline.encoders.values()]
+    given = given_runs(outline)
+    runs = [data_run(outline), *outline.encoders.values(), *given]
     for seed in recipe.seeds:
         for name in recipe.baselines:
             baseline = BASELINES[name]
             runs += baseline.plan(outline, seed, baseline)
         models = candidate_runs(outline, seed)
-        teachers = teachers_run(outline, models, seed)
+        teachers = teachers_run(outline, models, given, seed)
         runs += [*models, teachers, *student_runs(outline, teachers, seed)]
     return runs
 
@@ -80,6 +84,10 @@ def find_run(recipe: Recipe, stage: str, variant: str | None, seed: int) -> Run:
     Raises MtkdError naming what there is.
     """
     runs = runs_of(recipe, stage)
+    if stage == "given" and not runs:
+        raise MtkdError(
+            f"recipe {recipe.name} has no given teachers; expected some under `teachers.given`"
+        )
     for run in runs:
         if run.seed == seed and variant in (None, run.variant):
             return run
@@ -142,10 +150,12 @@ def upto(runs: list[Run], stage: str | None) -> list[Run]:
 def notices(recipe: Recipe) -> list[str]:
     """What the recipe names and the data, or its own tasks, do not have: one line each."""
     present, where = present_tasks(recipe), recipe.data.path or recipe.data.hub
+    glue, usual = None in recipe.tasks.values(), Teachers()  # whose defaults are of GLUE's tasks
     lines = []
     if missing := [name for name in recipe.tasks if name not in present]:
         lines.append(f"not in {where} and left out: {', '.join(missing)}")
-    if absent := [task for task in recipe.taught if task not in present]:
+    asked = recipe.taught if glue else recipe.teachers.tasks or ()
+    if absent := [task for task in asked if task not in present]:
         taught = ", ".join(teacher_tasks(recipe, present)) or "nothing"
         lines.append(
             f"no soft targets for {', '.join(absent)}: not a task here; teachers teach {taught}"
@@ -155,13 +165,23 @@ def notices(recipe: Recipe) -> list[str]:
             "unlabelled text is not used: no student learns from it (students.*.unlabelled_ratio), "
             "and the study `unlabelled` is not asked for (--with unlabelled)"
         )
+    taught_own = [task for task in recipe.taught if recipe.tasks.get(task)]
+    if uses_text(recipe) and (
+        bare := [task for task in taught_own if UNLABELLED not in own_places(recipe.task(task))]
+    ):
+        lines.append(
+            f"no text without labels for {', '.join(bare)}: `unlabelled: FILE` in its `data` gives "
+            "some"
+        )
     if "few-labels" in recipe.studies:
         known = new_tasks(recipe)
         if absent := [task for task in recipe.few_labels.tasks if task not in known]:
             rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
             lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
     by = selection_tasks(recipe, present)
-    if set(by) != set(recipe.teachers.selection_tasks):
+    by_default = recipe.teachers.selection_tasks == usual.selection_tasks and not glue
+    others = set(by) != set(recipe.teachers.selection_tasks)
+    if recipe.teachers.choose and others and not by_default:
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
 

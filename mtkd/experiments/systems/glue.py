@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mtkd.data import metrics
-from mtkd.data.tasks import WNLI_LABEL, Examples
+from mtkd.data.own_tasks import own_places
+from mtkd.data.tasks import WNLI_LABEL, Examples, label_counts
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.records import Outcome, Score
 
@@ -20,8 +22,12 @@ def data_run(outline: Outline) -> Run:
 
 
 def describe_data(context: RunContext) -> Outcome:
-    """Sizes of every split (Table 1 of the paper), and the scores of the majority class."""
+    """Sizes of every split (Table 1 of the paper), and the scores of the majority class.
+
+    Of tasks of one's own also how their file was divided, and how often each split has each label.
+    """
     sizes: dict[str, dict[str, Any]] = {}
+    own: dict[str, dict[str, Any]] = {}
     scores: list[Score] = []
     mnli = read_examples(context, "mnli", "train") if "mnli" in context.tasks else None
     for task in (*context.tasks, *context.scored_only):
@@ -29,6 +35,11 @@ def describe_data(context: RunContext) -> Outcome:
         splits = {
             split: read_examples(context, task, split) for split in context.recipe.task(task).splits
         }
+        known = context.recipe.task(task)
+        if known.own:
+            cut = [split for split in splits if split not in own_places(known)]
+            counts = {split: label_counts(examples) for split, examples in splits.items()}
+            own[task] = {"cut": cut, "split": asdict(known.own.split), "labels": counts}
         for split, examples in splits.items():
             sizes[task][split] = len(examples)
             sizes[task]["skipped"] += examples.skipped
@@ -36,7 +47,7 @@ def describe_data(context: RunContext) -> Outcome:
             learnt = splits.get("train") or mnli
             if split != "train" and learnt is not None:
                 scores += majority_scores(examples, learnt)
-    return scores, {"sizes": sizes}
+    return scores, {"sizes": sizes} | ({"own": own} if own else {})
 
 
 def majority_scores(examples: Examples, learnt: Examples) -> list[Score]:

@@ -1,0 +1,148 @@
+"""What stands in the way of a recipe, or may spoil its results, before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from mtkd.analysis import data_checks
+from mtkd.app.console import print_frame, time_line
+from mtkd.app.reproduce import gpus
+from mtkd.common.errors import MtkdError
+from mtkd.data.batches import tokenize
+from mtkd.data.loading import first_drawn, load_examples
+from mtkd.data.own_tasks import faults
+from mtkd.data.tasks import Examples
+from mtkd.experiments.encoder_location import encoder_location
+from mtkd.experiments.plans import expand, notices
+from mtkd.experiments.settings import Recipe
+from mtkd.experiments.systems.encoders import used_encoders
+from mtkd.experiments.task_sets import present_tasks
+
+SAMPLE = 5000  # examples of a split whose lengths are looked at
+SHOWN = 20  # problems of one task
+TIMED = 4  # tasks of which a batch is trained, to see how long it takes
+Tasks = dict[str, dict[str, Examples]]
+
+
+@dataclass
+class Findings:
+    """What a look at a recipe has found, line by line."""
+
+    problems: list[str] = field(default_factory=list)  # that would stop it
+    notes: list[str] = field(default_factory=list)
+
+
+def check(recipe: Recipe) -> int:
+    """Look at a recipe's data and encoders, print what there is, and return an exit status.
+
+    1 where something would stop `mtkd reproduce`, 0 with mere notes.
+    """
+    found = Findings()
+    tasks = readable(recipe, found)
+    tokenizers = loadable(recipe, found)
+    rows = [data_checks.split_row(one) for splits in tasks.values() for one in splits.values()]
+    if tokenizer := tokenizers.get(recipe.encoder):
+        for row, share in zip(rows, cut_shares(recipe, tasks, tokenizer), strict=True):
+            row[f"cut at {recipe.max_length}"] = share
+    if rows:
+        print_frame(pd.DataFrame(rows).fillna("-"), f"recipe {recipe.name}")
+    for splits in tasks.values():
+        found.notes += data_checks.absent_labels(splits)
+    found.notes += data_checks.texts_twice(tasks)
+    if not found.problems:
+        found.notes += notices(recipe)
+    for line in found.notes:
+        print(f"note: {line}")
+    for line in found.problems:
+        print(f"problem: {line}")
+    if found.problems:
+        print("`mtkd reproduce` would stop at a problem; mend them first")
+        return 1
+    seconds = seconds_an_example(recipe, tasks, tokenizers)
+    print(time_line(recipe, expand(recipe), len(gpus()) or os.cpu_count() or 1, seconds))
+    return 0
+
+
+def readable(recipe: Recipe, found: Findings) -> Tasks:
+    """Every split of every task that can be read; what cannot is a problem."""
+    tasks: Tasks = {}
+    try:
+        present = present_tasks(recipe)
+    except MtkdError as error:
+        found.problems.append(str(error))
+        return tasks
+    for name in present:
+        try:
+            if own := recipe.tasks[name]:
+                lines = list(faults(name, own))
+                more = len(lines) - SHOWN
+                found.problems += lines[:SHOWN]
+                found.problems += [f"{name}: {more:,} more of that kind"] if more > 0 else []
+                if lines:
+                    continue
+            task = recipe.task(name)
+            tasks[name] = {split: load_examples(recipe.data, task, split) for split in task.splits}
+        except MtkdError as error:
+            found.problems.append(str(error))
+            tasks.pop(name, None)
+    return tasks
+
+
+def loadable(recipe: Recipe, found: Findings) -> dict[str, Any]:
+    """Tokenizers of the encoders that are there already; those that cannot be had are problems."""
+    from mtkd.method.encoders import load_tokenizer
+
+    tokenizers = {}
+    for name in used_encoders(recipe):
+        try:
+            place = encoder_location(recipe, name)
+            if place is not None:
+                tokenizers[name] = load_tokenizer(place, recipe.encoders[name].revision)
+        except MtkdError as error:
+            found.problems.append(f"encoder {name}: {error}")
+    return tokenizers
+
+
+def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
+    """The share of each split's examples that are longer than the recipe's `max_length`."""
+    for splits in tasks.values():
+        for examples in splits.values():
+            some = first_drawn(examples, SAMPLE, 0)
+            cut = tokenize(some, tokenizer, recipe.max_length).encoded.truncated
+            yield f"{100 * cut / len(some):.1f} %"
+
+
+def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, Any]) -> float | None:
+    """Seconds of one training example on one core, from a few batches; None without an encoder."""
+    import torch
+    from transformers import logging
+
+    from mtkd.method.encoders import load_encoder
+    from mtkd.method.model import MultiTaskModel
+    from mtkd.method.training import train
+
+    place, tokenizer = encoder_location(recipe, recipe.encoder), tokenizers.get(recipe.encoder)
+    heads = {name: recipe.heads.spec(recipe.task(name)) for name in tasks}
+    plain = [name for name, spec in heads.items() if spec.kind != "ranking"][:TIMED]
+    heads = {name: heads[name] for name in plain}
+    if place is None or tokenizer is None or not heads:
+        return None
+    logging.set_verbosity_error()  # a pooler that nobody asked for is no news
+    source = recipe.encoders[recipe.encoder]
+    encoder = load_encoder(place, revision=source.revision, dropout=0.1, layers=source.layers)
+    model = MultiTaskModel(encoder, heads, tokenizer)
+    size = recipe.training.batch_size
+    some = {name: first_drawn(tasks[name]["train"], size, 0) for name in heads}
+    data = {name: tokenize(one, tokenizer, recipe.max_length) for name, one in some.items()}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # runs are side by side, one a core
+    try:
+        history = train(model, data, replace(recipe.training, epochs=2))  # the first allocates
+    finally:
+        torch.set_num_threads(threads)
+    return history.epochs[-1]["seconds"] / sum(map(len, some.values()))

@@ -1,0 +1,147 @@
+"""What the training file says of a task that its recipe leaves open.
+
+Each is inferred where there is no doubt, and refused with the line to write where there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mtkd.common.errors import MtkdError
+from mtkd.data.own_files import Table
+from mtkd.data.own_settings import Kind, OwnTask
+from mtkd.data.own_values import label_name, missing, names_of, number_of
+
+TEXTS = ("text", "sentence", "message", "utterance", "review", "question", "query", "body")
+PAIRS = (
+    ("text_a", "text_b"),
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "answer"),
+    ("text", "text_pair"),
+)
+LABELS = ("labels", "class", "category", "target", "score")  # beside "label", which goes first
+IDS = ("id", "idx", "index", "guid")
+MOST_CLASSES = 1000
+UNSURE = 20  # different numbers up to which they may as well be classes as scores
+POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"))  # labels, the right candidate's last
+
+
+def with_meaning(name: str, spec: OwnTask, train: Table) -> OwnTask:
+    """The spec with columns, kind and labels. Raises MtkdError where the file leaves doubt."""
+    spec = with_columns(name, spec, train)
+    values = [value for value in train.columns[spec.label] if not missing(value)]
+    spec = replace(spec, kind=spec.kind or infer_kind(name, spec, train, values))
+    if spec.kind != "regression" and not spec.labels:
+        spec = replace(spec, labels=infer_labels(name, spec, train, values))
+    if spec.kind == "ranking" and (len(spec.labels) != 2 or isinstance(spec.text, str)):
+        raise MtkdError(
+            f"{train.source}: ranking needs to know which of two labels is the right candidate's, "
+            f"and both texts; write `labels: [RIGHT, WRONG]` and `text: [QUESTION, CANDIDATE]` in "
+            f"tasks.{name}"
+        )
+    return spec
+
+
+def texts_of(spec: OwnTask) -> tuple[str, ...]:
+    return (spec.text,) if isinstance(spec.text, str) else spec.text
+
+
+def with_columns(name: str, spec: OwnTask, table: Table) -> OwnTask:
+    """The spec with the columns of texts and label, where their names leave no doubt."""
+    for column, what in ((spec.label, "label"), (spec.id, "id")):
+        if column:
+            table.column(column, f"the {what} of task {name}")
+    free = [one for one in table.columns if one not in (spec.label, spec.id)]
+    if spec.text:
+        for column in texts_of(spec):
+            table.column(column, f"a text of task {name}")
+        free = [one for one in free if one not in texts_of(spec)]
+        return spec if spec.label else replace(spec, label=infer_label(name, free, table))
+    if spec.label:
+        return replace(spec, text=infer_text(name, free, table))
+    texts = {*TEXTS, *(one for pair in PAIRS if set(pair) <= set(free) for one in pair)}
+    label = infer_label(name, [one for one in free if one not in texts], table)
+    text = infer_text(name, [one for one in free if one != label], table)
+    return replace(spec, label=label, text=text)
+
+
+def infer_text(name: str, free: Sequence[str], table: Table) -> str | tuple[str, str]:
+    """The column of the text, or the two of a pair, among those that are nothing else."""
+    found: list[Any] = [pair for pair in PAIRS if set(pair) <= set(free)]
+    found = found or [one for one in TEXTS if one in free]
+    found = found or [one for one in free if one not in IDS]
+    if len(found) == 1:
+        return found[0]
+    raise MtkdError(
+        f"{table.source}: which column is the text? write `text: NAME`, or `text: [NAME, NAME]` "
+        f"for pairs, in tasks.{name}; found {', '.join(table.columns)}"
+    )
+
+
+def infer_label(name: str, free: Sequence[str], table: Table) -> str:
+    """The column of the label among those that are nothing else."""
+    found = [one for one in (name, "label") if one in free][:1]
+    found = found or [one for one in LABELS if one in free]
+    found = found or [one for one in free if one not in IDS]
+    if len(found) == 1:
+        return found[0]
+    raise MtkdError(
+        f"{table.source}: which column is the label? write `label: NAME` in tasks.{name}; found "
+        f"{', '.join(table.columns)}"
+    )
+
+
+def infer_kind(name: str, spec: OwnTask, table: Table, values: Sequence[Any]) -> Kind:
+    """What labels are: classes, several classes a text, or scores."""
+    where = f"{table.source}: column {spec.label!r}"
+    if spec.range is not None:
+        return "regression"
+    if any(isinstance(value, (list, tuple)) for value in values):
+        return "multilabel"
+    if spec.labels or spec.label in table.classes or all(isinstance(one, bool) for one in values):
+        return "classification"
+    numbers = {number_of(value) for value in values}
+    if None in numbers:
+        if any(spec.separator in value for value in values if isinstance(value, str)):
+            raise MtkdError(
+                f"{where} has {spec.separator!r} in it; write `kind: multilabel`, or `kind: "
+                f"classification`, in tasks.{name}"
+            )
+        return "classification"
+    fractions = any(number and not number.is_integer() for number in numbers)
+    if numbers <= {0.0, 1.0} and not any(isinstance(value, float) for value in values):
+        return "classification"
+    if len(numbers) > UNSURE and fractions:
+        return "regression"
+    raise MtkdError(
+        f"{where} has {len(numbers)} different numbers, which may be classes or scores; write "
+        f"`kind: classification` or `kind: regression` in tasks.{name}"
+    )
+
+
+def infer_labels(name: str, spec: OwnTask, table: Table, values: Sequence[Any]) -> tuple[str, ...]:
+    """Names of the labels: as the file declares them, else sorted, numbers by their size."""
+    declared = table.classes.get(spec.label)
+    if declared and spec.kind != "ranking":
+        return declared
+    several = spec.kind == "multilabel"
+    found = {
+        one
+        for value in values
+        for one in (names_of(value, spec.separator) if several else [label_name(value)])
+    }
+    if not 2 <= len(found) <= MOST_CLASSES:
+        raise MtkdError(
+            f"{table.source}: column {spec.label!r} has {len(found)} different labels; expected 2 "
+            f"to {MOST_CLASSES}: check `label` and `kind` in tasks.{name}"
+        )
+    if spec.kind == "ranking":  # which of two is the right one is known of usual words alone
+        return next((pair[::-1] for pair in POSITIVE if set(pair) == found), ())
+    numbers = {one: number_of(one) for one in found}
+    if None in numbers.values():
+        return tuple(sorted(found))
+    return tuple(sorted(found, key=lambda one: (numbers[one] or 0.0, one)))

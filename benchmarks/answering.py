@@ -55,7 +55,7 @@ def opened(system: str, folder: Path, tasks: Sequence[str], threads: int | None 
         ]
         for task in tasks
     }
-    from mtkd.method.answers import probabilities
+    from mtkd.data.answers import probabilities
     from mtkd.method.texts import text_outputs
 
     def averaged(texts: Sequence[str]) -> Any:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mtkd.common.errors import MtkdError
-from mtkd.method.answers import Rows, Text, answer
+from mtkd.data.answers import Rows, Text, answer
 
 GRAPHS = {"fp32": "onnx/model.onnx", "int8": "onnx/model_int8.onnx"}
 BATCH = 8  # texts of similar length that pass together; more gain no time on a CPU

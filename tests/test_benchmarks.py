@@ -127,3 +127,14 @@ def test_scaling(tmp_path: Path) -> None:
     for row in rows:
         assert row["train, us"] > 0 and row["tokenise, MiB"] > 0
         assert row["open, MiB"] > row["open, +MiB"]
+
+
+def test_deploy(tmp_path: Path) -> None:
+    target = tmp_path / "found.json"  # its processes hold one system each
+    command = [sys.executable, str(FOLDER / "deploy.py"), "--json", str(target)]
+    command += ["--encoder", "tiny", "--tasks", "2", "--rounds", "1", "--threads", "1"]
+    subprocess.run([*command, "--systems", "student, int8", "ensemble"], check=True, timeout=300)
+    student, ensemble = json.loads(target.read_text())["systems"].values()
+    assert student.keys() == ensemble.keys() and min(student.values()) > 0
+    assert student["MiB on disk"] < ensemble["MiB on disk"] / 6  # one encoder for six
+    assert student["memory, MiB"] < ensemble["memory, MiB"]  # without torch

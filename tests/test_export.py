@@ -217,7 +217,7 @@ def test_encoder_and_tokenizer_are_at_the_top(
 def test_int8_is_the_smaller_graph_and_its_changes_are_told(
     model: MultiTaskModel, examples: dict[str, Examples], shipped: tuple[Path, Report]
 ) -> None:
-    folder, report = shipped
+    folder, _ = shipped
     told = json.loads((folder / "export.json").read_text())
     rows = comparison.rows_of(examples["urgency"])
     student = Student(folder, "int8")

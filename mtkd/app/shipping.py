@@ -9,7 +9,9 @@ from typing import Any
 from mtkd.analysis import tables
 from mtkd.analysis.main_views import data_title, headline_view
 from mtkd.analysis.markup import markdown
-from mtkd.analysis.results import open_results
+from mtkd.analysis.results import Results, open_results
+from mtkd.analysis.teacher_outputs import teachers_heard, teachers_table
+from mtkd.analysis.verdict import judge
 from mtkd.common.errors import MtkdError
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples, Task
@@ -49,12 +51,11 @@ def ship(folder: Path, output: Path, texts: Path | None = None, **how: Any) -> R
             f"{folder}: not in a recipe's results, so no dev examples are known to check an export "
             "on; give real texts of every task with --texts FILE"
         )
-    saved = str(results / "recipe.yaml")
-    recipe, _ = open_recipe(saved)
+    known = open_results(str(results / "recipe.yaml"))
+    recipe = known.recipe
     dev = {task: load_examples(recipe.data, recipe.task(task), "dev") for task in model.specs}
     record = read_record(run_folder(results, folder.resolve().name))
-    facts = record_facts(recipe, saved, record, dev, output.name)
-    return export(model, output, dev, facts=facts, **how)
+    return export(model, output, dev, facts=record_facts(known, record, dev, output.name), **how)
 
 
 def given_texts(model: MultiTaskModel, path: Path) -> dict[str, Examples]:
@@ -90,22 +91,20 @@ def given_texts(model: MultiTaskModel, path: Path) -> dict[str, Examples]:
     }
 
 
-def record_facts(
-    recipe: Recipe, saved: str, record: Record, dev: Mapping[str, Examples], name: str
-) -> Facts:
+def record_facts(results: Results, record: Record, dev: Mapping[str, Examples], name: str) -> Facts:
     """What a run's record, and those of its recipe's other runs, tell about a student."""
     return Facts(
         name,
-        recipe.encoders[record.settings["encoder"]].hub,
+        results.recipe.encoders[record.settings["encoder"]].hub,
         tuple(
             Result(one.task, one.split, one.metric, one.value)
             for one in record.scores
             if one.system == record.variant
         ),
         {
-            "Data": data_section(recipe, record, dev),
-            "Teachers": teachers_section(record),
-            "Controls": controls_section(saved),
+            "Data": data_section(results.recipe, record, dev),
+            "Teachers": teachers_section(results, record),
+            "Controls": controls_section(results, record),
         },
     )
 
@@ -114,30 +113,37 @@ def data_section(recipe: Recipe, record: Record, dev: Mapping[str, Examples]) ->
     """Where the examples came from, and how many decided."""
     lines = [f"Run `{record.run_id}` of recipe `{recipe.name}`, seed {record.seed}.\n"]
     for name, examples in dev.items():
-        own = examples.task.own
-        source = f"data of kind `{recipe.data.kind}`" if own is None else f"`{own.data}`"
+        if (own := examples.task.own) is None:
+            source = f"data of kind `{recipe.data.kind}`"
+        else:  # without the folders of this machine
+            files = [own.data] if isinstance(own.data, str) else own.data.values()
+            source = ", ".join(f"`{Path(file).name}`" for file in files)
         lines.append(f"- {name}: {source}, {len(examples):,} dev examples")
     return "\n".join(lines)
 
 
-def teachers_section(record: Record) -> str:
-    """Who taught the student, and how it listened."""
-    how = record.settings["distillation"]
+def teachers_section(results: Results, record: Record) -> str:
+    """Who taught the student, what they know, and how it listened."""
     if "teacher_tasks" not in record.settings:
         return "None: the student learnt from the labels alone."
-    parents = ", ".join(f"`{parent}`" for parent in record.parents)
-    return (
-        f"Soft targets of {', '.join(record.settings['teacher_tasks'])}, averaged over the "
-        f"teachers of the runs {parents}. Weight of the labels {how['hard_weight']:g}, temperature "
-        f"{how['temperature']:g}, loss `{how['loss']}`."
+    how, tasks = record.settings["distillation"], ", ".join(record.settings["teacher_tasks"])
+    text = (
+        f"Soft targets of {tasks}, averaged over teachers. Weight of the labels "
+        f"{how['hard_weight']:g}, temperature {how['temperature']:g}, loss `{how['loss']}`."
     )
+    for context in results.teachers:
+        if context.run.run_id in record.parents:
+            view = teachers_table(teachers_heard(context))
+            assert view.table is not None
+            text += f"\n\n{markdown(view.table, view.notes)}"
+    return text.rstrip()
 
 
-def controls_section(saved: str) -> str:
-    """The systems that the student is measured against, with their intervals."""
-    results = open_results(saved)
-    scores = results.main_scores
+def controls_section(results: Results, record: Record) -> str:
+    """The verdict on the student, and the systems that it is measured against."""
+    scores, found = results.main_scores, judge(results)
     dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
     view = headline_view(scores, dev, gains, data_title(results.recipe), [])
     assert view.table is not None
-    return f"{view.caption}\n\n{markdown(view.table, view.notes)}"
+    verdict = f"{found}\n\n" if found and found.student == record.variant else ""
+    return f"{verdict}{view.caption}\n\n{markdown(view.table, view.notes)}".rstrip()

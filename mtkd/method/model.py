@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
+from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
-from mtkd.method.answers import Text, answer
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout

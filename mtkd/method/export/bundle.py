@@ -8,7 +8,7 @@ import re
 from mtkd.common.code import source_file
 
 RUNTIME = "mtkd.runtime"
-PARTS = ("mtkd.common.errors", "mtkd.method.answers", RUNTIME)  # it and all that it imports of mtkd
+PARTS = ("mtkd.common.errors", "mtkd.data.answers", RUNTIME)  # it and all that it imports of mtkd
 
 
 def runtime_source() -> str:

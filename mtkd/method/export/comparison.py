@@ -11,8 +11,8 @@ import numpy as np
 
 from mtkd.common.errors import MtkdError
 from mtkd.data import metrics
+from mtkd.data.answers import Rows, probabilities
 from mtkd.data.tasks import Examples
-from mtkd.method.answers import Rows, probabilities
 from mtkd.method.encoders import without_bars
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.texts import text_outputs

@@ -13,9 +13,9 @@ import numpy as np
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import remove, whole
 from mtkd.data import metrics
+from mtkd.data.answers import Rows
 from mtkd.data.loading import first_drawn
 from mtkd.data.tasks import Examples
-from mtkd.method.answers import Rows
 from mtkd.method.export import comparison
 from mtkd.method.export.bundle import runtime_source
 from mtkd.method.export.card import Facts, card

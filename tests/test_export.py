@@ -372,7 +372,7 @@ A_TEXT = st.lists(st.sampled_from(["the nurse", "washed", "a plum", ""]), max_si
 
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("told_types", [True, False])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=st.lists(st.tuples(A_TEXT, A_TEXT), min_size=1, max_size=4), pair=st.booleans())
 def test_a_graph_finds_the_segments_of_training(
     template: str,

@@ -102,7 +102,8 @@ def export(
 
 def refuse_other_folder(folder: Path) -> None:
     """Refuse to replace what is no export."""
-    if folder.exists() and not (folder / "export.json").is_file():
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "export.json").is_file():
         raise MtkdError(f"{folder}: there already, and no export of before; give another folder")
 
 

@@ -114,7 +114,7 @@ def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
     """The share of each split's examples that are longer than the recipe's `max_length`."""
     for splits in tasks.values():
         for examples in splits.values():
-            some = first_drawn(examples, SAMPLE, 0)
+            some = replace(first_drawn(examples, SAMPLE, 0), label=None)
             cut = tokenize(some, tokenizer, recipe.max_length).encoded.truncated
             yield f"{100 * cut / len(some):.1f} %"
 

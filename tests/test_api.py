@@ -135,7 +135,9 @@ def test_a_head_of_ones_own_trains_and_travels(
 
 
 def test_a_head_says_how_it_is_trained() -> None:
-    with pytest.raises(MtkdError, match="expected one of classification, regression, ranking"):
+    with pytest.raises(
+        MtkdError, match="expected one of classification, multilabel, regression, ranking"
+    ):
         mtkd.head("odd")(nn.Module)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 from test_tables import SCORES, TASKS, results, row
 
 from mtkd.analysis import baseline_tables, tables
@@ -61,8 +62,12 @@ def test_slices_by_either_text() -> None:
 
 def test_two_heads_answer_with_their_mean_probability() -> None:
     first, second = np.log([[0.9, 0.1]]), np.log([[0.2, 0.8]]) + 3  # logits up to a constant
-    assert np.exp(mean_outputs(first, second, True)) == pytest.approx(np.array([[0.55, 0.45]]))
-    assert mean_outputs(np.array([[1.0]]), np.array([[4.0]]), False).tolist() == [[2.5]]
+    assert np.exp(mean_outputs(first, second, "classification")) == pytest.approx(
+        np.array([[0.55, 0.45]])
+    )
+    assert mean_outputs(np.array([[1.0]]), np.array([[4.0]]), "regression").tolist() == [[2.5]]
+    several = mean_outputs(logit([[0.9, 0.2]]), logit([[0.5, 0.4]]), "multilabel")
+    assert several == pytest.approx(logit([[0.7, 0.3]]), rel=1e-5)
 
 
 def test_the_diagnostic_set_is_stored_under_its_own_name() -> None:

@@ -7,13 +7,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
+from sklearn.metrics import log_loss
+from sklearn.utils.class_weight import compute_class_weight
 
 from mtkd.method.losses import (
     group_log_probs,
     hard_loss,
+    mixed_loss,
+    mixed_targets,
     ranking_loss,
     regression_loss,
+    several_loss,
     soft_loss,
 )
 
@@ -116,3 +121,48 @@ def test_candidates_of_a_question_share_one(rows: list[tuple[float, int]], shift
     # A constant added to all candidates of one question changes nothing anywhere.
     moved = scores + shift * (groups == groups[0])[:, None]
     torch.testing.assert_close(group_log_probs(moved, groups), log_probs, atol=1e-9, rtol=1e-9)
+
+
+# -------------------------------------------------------- several labels, weights, a range
+
+SEVERAL = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0], [1, 0, 0]], np.float32)
+WEIGHTS = np.array([0.5, 1.0, 3.0], np.float32)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_several_labels_are_a_logistic_loss_each(temperature: float) -> None:
+    # scikit-learn's log loss of each label, as that of a binary classifier.
+    chance = expit(LOGITS.astype(np.float64) / temperature)
+    each = [log_loss(SEVERAL[:, one], chance[:, one], labels=[0, 1]) for one in range(3)]
+    found = several_loss(torch.tensor(LOGITS), torch.tensor(SEVERAL), temperature)
+    assert float(found) == pytest.approx(temperature**2 * np.mean(each), rel=1e-5)
+    soft = expit(TEACHER / temperature)
+    by_hand = -np.mean(soft * np.log(chance) + (1 - soft) * np.log1p(-chance))
+    found = several_loss(torch.tensor(LOGITS), torch.tensor(soft), temperature)
+    assert float(found) == pytest.approx(temperature**2 * by_hand, rel=1e-5)
+
+
+def test_weights_of_classes_are_those_of_scikit_learn() -> None:
+    weights = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
+    expected = log_loss(LABELS, softmax(LOGITS, -1), sample_weight=weights[LABELS])
+    found = hard_loss(torch.tensor(LOGITS), torch.tensor(LABELS), torch.tensor(weights).float())
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("hard_weight", [0.0, 0.3, 1.0])
+def test_mixed_targets_are_mixed_losses(weights: np.ndarray | None, hard_weight: float) -> None:
+    logits, labels, soft = map(torch.tensor, (LOGITS, LABELS, softmax(TEACHER, -1)))
+    given = None if weights is None else torch.tensor(weights)
+    mixed = mixed_targets(labels, soft, hard_weight, given)
+    expected = mixed_loss(hard_loss(logits, labels, given), soft_loss(logits, soft), hard_weight)
+    torch.testing.assert_close(soft_loss(logits, mixed), expected)
+    several, soft = torch.tensor(SEVERAL), torch.tensor(expit(TEACHER))
+    mixed = mixed_targets(several, soft, hard_weight)
+    expected = mixed_loss(several_loss(logits, several), several_loss(logits, soft), hard_weight)
+    torch.testing.assert_close(several_loss(logits, mixed), expected)
+
+
+def test_an_error_of_the_whole_range_is_one() -> None:
+    outputs, scores = torch.tensor([[10.0], [60.0]]), torch.tensor([60.0, 60.0])
+    assert float(regression_loss(outputs, scores, 50.0)) == pytest.approx(0.5)

@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import MakeData, MakeModel
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from torch import Tensor
 from transformers import (
@@ -29,8 +32,8 @@ from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import Heads
 from mtkd.method.encoders import load_encoder, load_tokenizer
 from mtkd.method.heads import SanHead, average_steps, build_head
-from mtkd.method.model import MultiTaskModel, read_specs
-from mtkd.method.settings import HeadSpec
+from mtkd.method.model import MultiTaskModel, read_tasks
+from mtkd.method.settings import HeadSpec, TaskAbout
 
 HIDDEN = 8
 LABELS = ("entailment", "neutral", "contradiction")
@@ -142,7 +145,32 @@ def test_head_spec_refuses_what_it_cannot_build() -> None:
         build_head(HeadSpec("linear", LABELS, options={"steps": 2}), HIDDEN)
 
 
+def test_heads_of_several_labels_and_of_a_range() -> None:
+    torch.manual_seed(0)
+    states, segments = rows()
+    plain, ranged, weighted, several = (
+        build_head(spec, HIDDEN).eval()
+        for spec in (
+            HeadSpec("similarity"),
+            HeadSpec("similarity", options={"range": [1, 5]}),
+            HeadSpec("linear", LABELS, options={"weights": [1.0, 2.0, 3.0]}),  # of the loss alone
+            HeadSpec("multilabel", LABELS),
+        )
+    )
+    ranged.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(ranged(states, segments), 1 + 4 * plain(states, segments))
+    several.load_state_dict(weighted.state_dict())
+    torch.testing.assert_close(several(states, segments), weighted(states, segments))
+    assert several.objective == "multilabel" and several(states, segments).shape == (3, 3)
+
+
 # ------------------------------------------------------------------------------------- model
+
+
+def some_rows(make_data: MakeData) -> tuple[Tensor, Tensor]:
+    """Tokens and segments of a few pairs."""
+    batch = collate("rte", make_data("rte"), np.arange(6), 0)
+    return batch.tokens, batch.segments
 
 
 def outputs_of(model: MultiTaskModel, make_data: MakeData) -> dict[str, Tensor]:
@@ -177,6 +205,21 @@ def test_encoder_gets_what_the_tokenizer_would_give_it(
     torch.testing.assert_close(found, model.heads["rte"].output(states[:, 0]))
 
 
+@given(st.lists(st.lists(st.sampled_from([-1, 0, 1, 2]), min_size=5, max_size=5), min_size=1))
+def test_token_types_are_one_from_the_second_text_on(rows: list[list[int]]) -> None:
+    seen: dict[str, Tensor] = {}
+
+    def encoder(**inputs: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(last_hidden_state=seen.update(inputs))
+
+    segments = torch.tensor(rows, dtype=torch.int8)
+    model = SimpleNamespace(encoder=encoder, uses_token_types=True)
+    MultiTaskModel.states(model, segments.long(), segments)
+    expected = (segments == 2).int().cummax(1).values.long()
+    assert torch.equal(seen["token_type_ids"], expected)
+    assert seen["token_type_ids"].dtype == expected.dtype
+
+
 def test_saved_model_is_the_same_model(
     tmp_path: Path, make_model: MakeModel, make_data: MakeData
 ) -> None:
@@ -184,6 +227,7 @@ def test_saved_model_is_the_same_model(
     folder = tmp_path / "model"
     make_model(["rte"], seed=5).save_pretrained(folder)  # is replaced as a whole
     model = make_model(ALL_KINDS, dropout=0.25, heads=heads)
+    model.about["mnli"] = TaskAbout(GLUE["mnli"].columns, 1.75)
     model.save_pretrained(folder)
     again = MultiTaskModel.from_pretrained(folder)
 
@@ -193,8 +237,8 @@ def test_saved_model_is_the_same_model(
         "similarity",
         "ranking",
     ]
-    assert read_specs(folder) == again.specs == model.specs
-    assert read_specs(folder)["mnli"].labels == GLUE["mnli"].labels
+    assert read_tasks(folder) == (again.specs, again.about) == (model.specs, model.about)
+    assert again.specs["mnli"].labels == GLUE["mnli"].labels
     expected = outputs_of(model, make_data)
     for task, found in outputs_of(again, make_data).items():
         assert torch.equal(found, expected[task]), task
@@ -203,6 +247,10 @@ def test_saved_model_is_the_same_model(
     assert other.encoder.config.hidden_dropout_prob == 0.4
     assert other.encoder.config.attention_probs_dropout_prob == 0.4
 
+    alone, states = AutoModel.from_pretrained(folder).eval(), model.states(*some_rows(make_data))
+    tokens, segments = some_rows(make_data)
+    seen = alone(tokens, (segments >= 0).long(), (segments == 2).cummax(1).values.long())
+    assert torch.equal(seen.last_hidden_state, states)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors", ".txt"}
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
@@ -213,14 +261,18 @@ def test_what_is_no_saved_model_is_refused(tmp_path: Path, make_model: MakeModel
     make_model(["rte", "stsb"]).save_pretrained(folder)
     saved = (folder / "mtkd.json").read_text()
     turned = json.loads(saved)
-    turned["heads"]["rte"]["labels"].reverse()
+    turned["tasks"]["rte"]["head"]["labels"].reverse()
     own = json.loads(saved)  # what is no task may have any labels
-    own["heads"]["mine"] = own["heads"].pop("rte")
+    own["tasks"]["mine"] = own["tasks"].pop("rte")
+    cold = json.loads(saved)
+    cold["tasks"]["rte"]["temperature"] = 0
     for content, message in (
         (json.dumps(json.loads(saved) | {"format": 99}), "format 99"),
         ("{", "mtkd.json:1: not valid JSON"),
         (json.dumps(turned), r"the rte head has labels \['not_.*expected \['entailment', 'not_"),
         (json.dumps(own), "heads.safetensors"),
+        (json.dumps(cold), r"mtkd.json: no description of tasks .*temperature"),
+        ('{"format": 3}', r"mtkd.json: no description of tasks \('tasks'\)"),
     ):
         (folder / "mtkd.json").write_text(content)
         with pytest.raises(MtkdError, match=message):
@@ -268,6 +320,8 @@ def test_encoders_of_other_kinds(
     expected = outputs_of(model, make_data)
     again = MultiTaskModel.from_pretrained(tmp_path / "model", dropout=0.5)
     assert rates(again.encoder) == {0.5}
+    # Positions of RoBERTa begin after the padding's.
+    assert again.max_length == again.tokenizer.model_max_length == 40
     for task, found in outputs_of(again, make_data).items():
         assert bool(found.isfinite().all()) and torch.equal(found, expected[task])
         item = make_data(task)

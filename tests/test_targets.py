@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from mtkd.common.errors import MtkdError
 from mtkd.method.targets import (
     Predictions,
+    as_outputs,
     average_predictions,
     read_predictions,
     write_predictions,
@@ -37,6 +39,26 @@ def test_logits_can_be_averaged_instead() -> None:
     np.testing.assert_allclose(found, softmax((LOGITS + SECOND.logits) / 4, -1), rtol=1e-6)
     other = average_predictions([FIRST, SECOND], IDX, LABELS, temperature=2.0)
     assert np.abs(found - other).max() > 0.01  # the two are not the same thing
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_each_of_several_labels_is_averaged_by_itself(temperature: float) -> None:
+    how: dict[str, Any] = {"temperature": temperature, "objective": "multilabel"}
+    found = average_predictions([FIRST, SECOND], IDX, LABELS, **how)
+    by_hand = (expit(LOGITS / temperature) + expit(SECOND.logits / temperature)) / 2
+    np.testing.assert_allclose(found, by_hand, rtol=1e-6)
+    found = average_predictions([FIRST, SECOND], IDX, LABELS, of="logits", **how)
+    by_hand = expit((LOGITS + SECOND.logits) / 2 / temperature)
+    np.testing.assert_allclose(found, by_hand, rtol=1e-6)
+
+
+def test_soft_targets_become_outputs_and_back() -> None:
+    first = average_predictions([FIRST, SECOND], IDX, LABELS)
+    np.testing.assert_allclose(softmax(as_outputs(first, "classification"), -1), first, rtol=1e-6)
+    several = average_predictions([FIRST, SECOND], IDX, LABELS, objective="multilabel")
+    np.testing.assert_allclose(expit(as_outputs(several, "multilabel")), several, rtol=1e-6)
+    sure = as_outputs(np.float32([[0, 1]]), "multilabel")  # no teacher is sure beyond measure
+    assert np.isfinite(sure).all() and sure[0, 0] == pytest.approx(-sure[0, 1])
 
 
 def test_examples_are_matched_by_id() -> None:

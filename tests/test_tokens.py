@@ -12,7 +12,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.data import tokens as encoding
 from mtkd.data.digests import data_origin
 from mtkd.data.loading import DataSource, load_examples
-from mtkd.data.tasks import GLUE, TASKS, Examples
+from mtkd.data.tasks import GLUE, TASKS, Examples, Task
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 
 
@@ -119,6 +119,16 @@ def test_cache_is_used_and_keyed_by_all_that_matters(tmp_path: Path) -> None:
     ]
     assert len({first.fingerprint, *(other.fingerprint for other in others)}) == 6
     assert len(list(tmp_path.iterdir())) == 6  # and no temporary file left
+
+
+def test_several_labels_of_a_text_are_kept(tmp_path: Path) -> None:
+    task = Task("topics", "multilabel", ("x", "y", "z"))
+    labels: list[list[str]] = [["z", "x"], [], ["y"]]
+    examples = Examples.from_lists(task, ["a", "b", "c"], labels)
+    for cache in (None, tmp_path, tmp_path):  # in memory, written, and mapped again
+        encoded = encode(examples, tiny_tokenizer(), 16, cache)
+        assert encoded.label is not None and encoded.label.dtype == np.float32
+        assert encoded.label.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
 
 
 def test_origin_stands_for_the_text(tmp_path: Path) -> None:

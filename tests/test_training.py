@@ -14,22 +14,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from accelerate.state import AcceleratorState, PartialState
 from conftest import MakeData, MakeModel
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import f1_score
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
-from mtkd.data.batches import TaskData, collate, epoch_units
-from mtkd.data.tasks import GLUE
+from mtkd.data.batches import Batch, TaskData, collate, epoch_units, tokenize
+from mtkd.data.tasks import GLUE, Examples, Task
 from mtkd.method import losses
 from mtkd.method.checkpoints import History
 from mtkd.method.distillation import batch_loss
+from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.optim import LARGE, BlockedAdamax
 from mtkd.method.prediction import predict
 from mtkd.method.settings import Distillation, HeadSpec, Training
+from mtkd.method.targets import average
 from mtkd.method.training import (
     Scores,
     learning_rate,
@@ -343,6 +348,54 @@ def test_a_student_without_teachers_is_trained_as_if_there_were_none(
     alone = Distillation(hard_weight=1.0, temperature=2.0, loss=loss)
     assert told(train(student, taught, QUICK, seed=1, distillation=alone)) == told(expected)
     assert apart(weights(plain), weights(student)) == 0
+
+
+def test_weights_and_range_enter_the_loss() -> None:
+    outputs = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    batch = Batch("mood", outputs, outputs, torch.tensor([0, 1, 1, 0]), None, torch.arange(4))
+    spec = HeadSpec("linear", ("bad", "good"), options={"weights": [1.0, 3.0]})
+    expected = F.cross_entropy(outputs, batch.labels, torch.tensor([1.0, 3.0]))
+    torch.testing.assert_close(batch_loss(outputs, batch, spec, None), expected)
+    ranged = HeadSpec("similarity", options={"range": [-10, 10]})
+    scores = replace(batch, labels=torch.tensor([-10.0, 0, 5, 10]), soft=torch.zeros(4, 1))
+    for how, target in ((None, scores.labels), (Distillation(hard_weight=0.0), torch.zeros(4))):
+        error = (outputs[:, :1].squeeze(1) - target) / 20
+        torch.testing.assert_close(
+            batch_loss(outputs[:, :1], scores, ranged, how), error.pow(2).mean()
+        )
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mixed-targets", "annealed"])
+def test_a_student_of_several_labels_and_of_scores(
+    loss: str, make_model: MakeModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Two kinds of tasks of one's own, from lists to answers; the teachers know the labels."""
+    names = ("dog", "cat", "ran")
+    several = [[n for bit, n in enumerate(names) if row >> bit & 1] for row in [*range(8)] * 2]
+    texts = [" ".join(["the", *given]) for given in several]
+    topics = Task("topics", "multilabel", names, metrics=("micro_f1",), dropout=0.0)
+    length = Task("length", "regression", range=(0.0, 30.0), dropout=0.0)
+    labels = {topics: several, length: [10.0 * len(given) for given in several]}
+    taught, specs = {}, {task.name: HeadSpec.for_task(task) for task in labels}
+    for task, given in labels.items():
+        item = tokenize(Examples.from_lists(task, texts, given), tokenizer)
+        label = item.encoded.label
+        assert label is not None
+        outputs = [label.reshape(16, -1)] * 2 if task is length else [8 * label - 4, 12 * label - 6]
+        soft = average(outputs, temperature=2.0, objective=objective_of(specs[task.name]))
+        hidden = loss == "cross-entropy"  # soft targets alone, then
+        encoded = replace(item.encoded, label=None) if hidden else item.encoded
+        taught[task.name] = replace(item, encoded=encoded).with_soft_targets(soft)
+    student = MultiTaskModel(make_model(["cola"]).encoder, specs, tokenizer)
+    how = Training(epochs=50, batch_size=8, learning_rate=3e-2)
+    train(student, taught, how, distillation=Distillation(temperature=2.0, loss=loss))
+
+    answers = student.predict(texts)
+    found = [[name in one["topics"]["labels"] for name in names] for one in answers]
+    right = np.array([[name in given for name in names] for given in several])
+    assert f1_score(right, np.array(found), average="micro") > 0.8  # all labels always: 0.67
+    error = np.array([one["length"] for one in answers]) - labels[length]
+    assert np.abs(error).mean() < 5  # the mean always: 7.5
 
 
 def test_annealing_goes_from_the_teachers_to_the_labels(

@@ -21,9 +21,10 @@ from mtkd.experiments.plans import main_runs
 from mtkd.experiments.recipes import load_recipe
 from mtkd.experiments.records import prediction_file
 from mtkd.experiments.trainings import Setup, store, train_part
-from mtkd.method.model import MultiTaskModel
+from mtkd.method.calibration import fit_temperature
+from mtkd.method.model import MultiTaskModel, read_tasks
 from mtkd.method.prediction import evaluate, predict
-from mtkd.method.settings import Training
+from mtkd.method.settings import TaskAbout, Training
 from mtkd.method.targets import read_predictions
 
 
@@ -61,14 +62,17 @@ def test_stored_outputs_are_the_kept_model_s(
         models.append(make_model(["cola"]))
         return models[0]
 
-    splits = {split: make_data("cola", split) for split in ("train", "dev")}
+    splits = {"train": make_data("cola"), "dev": make_data("cola", "dev", scale=0.2)}
     settings = Training(epochs=3, batch_size=8, learning_rate=1e-2, keep=keep)
-    part = train_part(setup, "bert", {"cola": splits}, build, settings)
-    assert part["history"]["kept_epoch"] == kept
     context = setup.context
+    folder = context.model_folder
+    part = train_part(setup, "bert", {"cola": splits}, build, settings, model=folder)
+    assert part["history"]["kept_epoch"] == kept
     path = prediction_file(context.results, context.run.run_id, "bert", "cola", "dev")
     expected = predict(models[0], "cola", splits["dev"])
     np.testing.assert_array_equal(read_predictions(path).logits, expected)
+    heat = fit_temperature(expected, splits["dev"].encoded.label, "classification")
+    assert heat != 1 and read_tasks(folder)[1] == {"cola": TaskAbout(GLUE["cola"].columns, heat)}
 
 
 def test_a_finished_part_is_kept_unless_other_code_made_it_or_it_is_damaged(

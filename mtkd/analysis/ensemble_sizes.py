@@ -105,7 +105,8 @@ def ensemble_score(members: Sequence[Member], gold: Gold, recipe: Recipe) -> flo
     scores: dict[str, list[float]] = {}
     for (task, split), (idx, label) in gold.items():
         known, outputs = recipe.task(task), [one[task, split] for one in members]
-        mean = targets.average_predictions(outputs, idx, known.labels)
-        found = metrics.compute(known, mean, label)
+        mean = targets.average_predictions(outputs, idx, known.labels, objective=known.kind)
+        mean = mean.astype(np.float64)  # whose logarithms keep the order of what is nearly equal
+        found = metrics.compute(known, targets.as_outputs(mean, known.kind), label)
         scores.setdefault(task, []).append(float(np.mean(list(found.values()))))
     return float(np.mean([np.mean(values) for values in scores.values()]))

@@ -27,7 +27,7 @@ def unsure_examples(
     first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
     """
     task = examples.task
-    if not task.labels or examples.label is None:
+    if not task.labels or task.kind == "multilabel" or examples.label is None:
         raise MtkdError(f"{task.title} {examples.split}: no class labels to disagree with")
     if soft.shape != (len(examples), len(task.labels)):
         wanted = (len(examples), len(task.labels))
@@ -45,6 +45,8 @@ def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:
 
     def named(values: np.ndarray) -> list[Any]:
         found = [values[row] for row in rows]
+        if task.kind == "multilabel":
+            return ["|".join(task.labels[place] for place in np.flatnonzero(v)) for v in found]
         return [task.labels[int(v)] if task.labels else round(float(v), 1) for v in found]
 
     columns: dict[str, list[Any]] = {}

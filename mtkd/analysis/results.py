@@ -104,11 +104,12 @@ def taught_systems(found: Iterable[Record]) -> tuple[str, ...]:
 def labelled_targets(
     results: Results, teachers: Iterable[RunContext]
 ) -> Iterator[tuple[Examples, np.ndarray, np.ndarray]]:
-    """Training examples, their labels (N,) and the soft targets (N, C) of classification tasks."""
+    """Training examples, labels (N,) and soft targets (N, C), of tasks of one label a text."""
     for context in teachers:
         for task in results.teacher_tasks:
             examples, soft = training_targets(context, task)
-            if examples.task.labels and examples.label is not None:
+            several = examples.task.kind == "multilabel"
+            if examples.task.labels and examples.label is not None and not several:
                 yield examples, examples.label, soft
 
 

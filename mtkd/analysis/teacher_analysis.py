@@ -99,7 +99,8 @@ def doubted_labels(results: Results) -> list[View]:
     for task in results.teacher_tasks if results.teachers else ():
         known = results.recipe.task(task)
         labels, columns = known.labels, known.columns
-        found = surprising_examples(results, task, DOUBTS) if labels else pd.DataFrame()
+        one = labels and known.kind != "multilabel"
+        found = surprising_examples(results, task, DOUBTS) if one else pd.DataFrame()
         for line in found.to_dict("records"):
             soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
             words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}

@@ -304,6 +304,30 @@ def submit(
     show_submission(system, write(recipe, system, seed, fill, output))
 
 
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder of a trained model")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=".csv, .tsv, .jsonl or .parquet")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="of any of these kinds")],
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="default: all whose texts are in the file")
+    ] = None,
+    text: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="column of the texts, twice for pairs (default: the task's own, else text)",
+        ),
+    ] = [],  # noqa: B006
+) -> None:
+    """Answer every text of a file: its rows, with columns <task> and <task>_score."""
+    from mtkd.app.predict import predict_file
+
+    for name, columns in predict_file(model, file, output, task, text).items():
+        print(f"{name}: of {' and '.join(columns)}")
+    print(f"written: {output}")
+
+
 @app.command(
     epilog="Exit status: 0 where no cell differs beyond its 95 % interval "
     "(with --exact: where every row is the same), 1 where not, or on an error."

@@ -32,7 +32,7 @@ class Encoded:
     tokens: np.ndarray  # int32 (total,), all rows one after the other
     segments: np.ndarray  # int8 (total,): 0 special token, 1 first text, 2 second text
     offsets: np.ndarray  # int64 (N+1,): row i is tokens[offsets[i]:offsets[i + 1]]
-    label: np.ndarray | None  # int64 or float32 (N,)
+    label: np.ndarray | None  # int64 or float32 (N,), or float32 (N, C), as in Examples
     fingerprint: str  # hash of content + tokenizer + max_length
     truncated: int  # rows cut to max_length
 
@@ -140,8 +140,20 @@ def _tokenise(examples: Examples, tokenizer: Any, max_length: int, key: str) -> 
         "segments": pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(segments))),
     }
     if examples.label is not None:
-        columns["label"] = pa.array(examples.label)
+        columns["label"] = _label_column(examples.label)
     return pa.record_batch(columns, metadata={"fingerprint": key, "truncated": str(truncated)})
+
+
+def _label_column(label: np.ndarray) -> pa.Array:
+    """Labels (N,), or (N, C), as a column; `_label_array` gives them back."""
+    column = pa.array(label.ravel())
+    return column if label.ndim == 1 else pa.FixedSizeListArray.from_arrays(column, label.shape[1])
+
+
+def _label_array(column: pa.Array) -> np.ndarray:
+    if not pa.types.is_fixed_size_list(column.type):
+        return column.to_numpy()
+    return column.flatten().to_numpy().reshape(-1, column.type.list_size)
 
 
 def _write_cache(path: Path, batch: pa.RecordBatch) -> None:
@@ -186,7 +198,7 @@ def _encoded(task: Task, split: str, batch: pa.RecordBatch) -> Encoded:
         tokens=columns["tokens"].values.to_numpy(),
         segments=columns["segments"].values.to_numpy(),
         offsets=columns["tokens"].offsets.to_numpy(),
-        label=columns["label"].to_numpy() if "label" in columns else None,
+        label=_label_array(columns["label"]) if "label" in columns else None,
         fingerprint=facts[b"fingerprint"].decode(),
         truncated=int(facts[b"truncated"]),
     )

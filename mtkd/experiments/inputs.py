@@ -85,8 +85,10 @@ def load_splits(
 
 
 def encoder_tokenizer(context: RunContext, encoder: str) -> Any:
-    """The tokenizer of an encoder that is ready to load."""
-    return load_tokenizer(*located(context, encoder))
+    """The tokenizer of an encoder that is ready to load; the recipe's `max_length` is its own."""
+    tokenizer = load_tokenizer(*located(context, encoder))
+    tokenizer.model_max_length = context.recipe.max_length  # is saved with the models
+    return tokenizer
 
 
 def candidate_groups(examples: Examples) -> tuple[np.ndarray, ...]:

@@ -22,9 +22,11 @@ from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
 from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
 from mtkd.method import targets
+from mtkd.method.calibration import fit_temperature
+from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
-from mtkd.method.settings import Distillation, HeadSpec, Training
+from mtkd.method.settings import Distillation, HeadSpec, TaskAbout, Training
 from mtkd.method.training import steps_per_epoch, train
 
 if TYPE_CHECKING:
@@ -173,10 +175,15 @@ def train_part(
         stamp=run.stamp,
         progress=setup.progress,
     )
-    if model:
-        network.save_pretrained(model)
     if history.kept_epoch != settings.epochs or answer is not predict:
         latest.clear()  # another epoch's, or given by other means
+    if model:
+        for task, items in dev.items():
+            for split, item in items.items():
+                if (task, split) not in latest:
+                    latest[task, split] = predict(network, task, item)
+            network.about[task] = about(network, task, items, latest)
+        network.save_pretrained(model)
     scores = []
     for task, splits in data.items():
         for split, item in splits.items():
@@ -196,6 +203,20 @@ def train_part(
     write_text(path, json.dumps(part))
     remove(checkpoint)
     return part
+
+
+def about(
+    network: MultiTaskModel,
+    task: str,
+    dev: Mapping[str, TaskData],
+    outputs: Mapping[tuple[str, str], np.ndarray],
+) -> TaskAbout:
+    """What a saved model tells of a task; its temperature is fitted on all dev examples."""
+    items = [item.encoded for item in dev.values()]
+    logits = np.concatenate([outputs[task, split] for split in dev])
+    labels = np.concatenate([item.label for item in items if item.label is not None])
+    temperature = fit_temperature(logits, labels, objective_of(network.specs[task]))
+    return TaskAbout(items[0].task.columns, temperature)
 
 
 def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:

@@ -61,11 +61,14 @@ def mixed_targets(
 ) -> Tensor:
     """One loss against w * one-hot label + (1 - w) * soft target. Hinton et al. 2015, section 2."""
     weight, temperature = settings.hard_weight, settings.temperature
-    if batch.labels is None or weight == 1 or objective_of(spec) != "classification":
+    objective = objective_of(spec)
+    classes = objective in ("classification", "multilabel")
+    if batch.labels is None or weight == 1 or not classes:
         return weighted(outputs, batch, spec, temperature, weight)
     assert batch.soft is not None  # a distillation loss is asked only where there are
-    mixed = losses.mixed_targets(batch.labels, batch.soft, weight)
-    return losses.soft_loss(outputs, mixed, temperature)
+    mixed = losses.mixed_targets(batch.labels, batch.soft, weight, class_weights(spec, outputs))
+    loss = losses.several_loss if objective == "multilabel" else losses.soft_loss
+    return loss(outputs, mixed, temperature)
 
 
 def batch_loss(
@@ -94,15 +97,17 @@ def weighted(
 
 
 def label_loss(outputs: Tensor, batch: Batch, spec: HeadSpec) -> Tensor:
-    """The task's loss against its labels. MT-DNN Eq. 6 to 8."""
+    """The task's loss against its labels. MT-DNN Eq. 6 to 8; a sigmoid for each of several."""
     objective, labels = objective_of(spec), batch.labels
     if labels is None:
         raise MtkdError(f"{batch.task}: no labels and no soft targets; training needs one of them")
     if objective == "regression":
-        return losses.regression_loss(outputs, labels)
+        return losses.regression_loss(outputs, labels, width(spec))
     if objective == "ranking":
         return losses.ranking_loss(outputs, in_group((labels == 0).float(), batch), batch.groups)
-    return losses.hard_loss(outputs, labels)
+    if objective == "multilabel":
+        return losses.several_loss(outputs, labels)
+    return losses.hard_loss(outputs, labels, class_weights(spec, outputs))
 
 
 def teacher_loss(outputs: Tensor, batch: Batch, spec: HeadSpec, temperature: float) -> Tensor:
@@ -110,10 +115,24 @@ def teacher_loss(outputs: Tensor, batch: Batch, spec: HeadSpec, temperature: flo
     objective, soft = objective_of(spec), batch.soft
     assert soft is not None  # a distillation loss is asked only where there are
     if objective == "regression":
-        return losses.regression_loss(outputs, soft[:, 0])
+        return losses.regression_loss(outputs, soft[:, 0], width(spec))
     if objective == "ranking":
         return losses.ranking_loss(outputs, in_group(soft[:, 0], batch), batch.groups)
+    if objective == "multilabel":
+        return losses.several_loss(outputs, soft, temperature)
     return losses.soft_loss(outputs, soft, temperature)
+
+
+def class_weights(spec: HeadSpec, outputs: Tensor) -> Tensor | None:
+    """Weights (C,) of the classes in the label loss; None where all count the same."""
+    weights = spec.options.get("weights")
+    return None if weights is None else outputs.new_tensor(weights)
+
+
+def width(spec: HeadSpec) -> float:
+    """Width of the range of a regression's scores; 1 where it has none."""
+    low, high = spec.options.get("range") or (0.0, 1.0)
+    return high - low
 
 
 def in_group(target: Tensor, batch: Batch) -> Tensor:

@@ -7,7 +7,7 @@ position: -1 padding, 0 special token, 1 first text, 2 second text.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar, get_args
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mtkd.common.errors import MtkdError
 from mtkd.method.settings import SAN_STEPS, HeadSpec
 
-Objective = Literal["classification", "regression", "ranking"]
+Objective = Literal["classification", "multilabel", "regression", "ranking"]
 Kind = TypeVar("Kind", bound=type[nn.Module])
 HEADS: dict[str, type[nn.Module]] = {}
 
@@ -26,8 +26,9 @@ def head(name: str) -> Callable[[Kind], Kind]:
     """Register a module class as the head `name`, as in `HeadSpec(kind=name)`.
 
     It is made by `Class(hidden, spec, **spec.options)`, `hidden` the encoder's width, and its
-    `forward(states, segments)` is as above. Its attribute `objective` says how outputs are
-    trained: "classification" (logits (B, C)), "regression" (a score (B, 1)) or "ranking"
+    `forward(states, segments)` is as above; of the options, `weights` are the loss's alone. Its
+    attribute `objective` says how outputs are trained: "classification" (logits (B, C)),
+    "multilabel" (logits (B, C), a sigmoid each), "regression" (a score (B, 1)) or "ranking"
     (relevance (B, 1) among a question's candidates).
     """
 
@@ -60,8 +61,9 @@ def build_head(spec: HeadSpec, hidden: int) -> nn.Module:
 
     Raises MtkdError if there is no such kind of head, or it has not these options.
     """
+    options = {name: value for name, value in spec.options.items() if name != "weights"}
     try:
-        return find_head(spec.kind)(hidden, spec, **spec.options)
+        return find_head(spec.kind)(hidden, spec, **options)
     except (TypeError, ValueError) as error:
         raise MtkdError(f"head {spec.kind!r} with options {spec.options}: {error}") from error
 
@@ -81,14 +83,32 @@ class LinearHead(nn.Module):
         return self.output(self.dropout(states[:, 0]))
 
 
+@head("multilabel")
+class SeveralHead(LinearHead):
+    """A sigmoid for each label on the [CLS] state: a text has none, one or several of them."""
+
+    objective = "multilabel"
+
+
 @head("similarity")
 class SimilarityHead(LinearHead):
-    """Unbounded similarity from the [CLS] state. MT-DNN Eq. 2."""
+    """A score from the [CLS] state: unbounded, MT-DNN Eq. 2.
+
+    With the `range` (low, high) of a task's scores it is low + (high - low) * x, x unbounded.
+    """
 
     objective = "regression"
 
-    def __init__(self, hidden: int, spec: HeadSpec) -> None:
+    def __init__(self, hidden: int, spec: HeadSpec, range: Sequence[float] = ()) -> None:
         super().__init__(hidden, replace(spec, labels=()))
+        self.range = tuple(range)
+
+    def forward(self, states: Tensor, segments: Tensor) -> Tensor:
+        score = super().forward(states, segments)
+        if not self.range:
+            return score
+        low, high = self.range
+        return low + (high - low) * score.float()
 
 
 @head("ranking")
@@ -98,8 +118,8 @@ class RankingHead(LinearHead):
     objective = "ranking"
 
     def __init__(self, hidden: int, spec: HeadSpec) -> None:
-        if spec.labels != ("entailment", "not_entailment"):
-            raise ValueError("it answers entailment / not_entailment only")
+        if len(spec.labels) != 2:
+            raise ValueError("its labels are two, that of the right candidate first")
         super().__init__(hidden, replace(spec, labels=()))
 
 

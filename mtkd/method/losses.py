@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def hard_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def hard_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross-entropy with the given label: -log P(y|X). MT-DNN Eq. 6.
 
-    logits (B, C), labels (B,) int64.
+    logits (B, C), labels (B,) int64. With weights (C,) of the classes the mean is a weighted one,
+    sum of w(y) times loss over sum of w(y), as torch has it: a batch's examples share one weight.
     """
-    return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, weights)
 
 
 def soft_loss(logits: Tensor, soft: Tensor, temperature: float = 1.0) -> Tensor:
@@ -31,9 +32,22 @@ def soft_loss(logits: Tensor, soft: Tensor, temperature: float = 1.0) -> Tensor:
     return -(temperature**2) * (soft * log_probs).sum(-1).mean()
 
 
-def regression_loss(outputs: Tensor, scores: Tensor) -> Tensor:
-    """Squared error (y - Sim)^2. MT-DNN Eq. 7. outputs (B, 1), scores (B,)."""
-    return F.mse_loss(outputs.squeeze(-1), scores)
+def several_loss(logits: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
+    """Binary cross-entropy of each label's sigmoid, mean over examples and labels, times T^2.
+
+    logits (B, C); target (B, C): 0 and 1, or the teachers' mean probabilities *at the same
+    temperature*; T as in `soft_loss`.
+    """
+    return temperature**2 * F.binary_cross_entropy_with_logits(logits / temperature, target)
+
+
+def regression_loss(outputs: Tensor, scores: Tensor, width: float = 1.0) -> Tensor:
+    """Squared error (y - Sim)^2. MT-DNN Eq. 7. outputs (B, 1), scores (B,).
+
+    The error is in units of `width`, that of the scores' range: a range of 0 to 100 weighs no more
+    among other tasks than one of 0 to 1.
+    """
+    return F.mse_loss(outputs.squeeze(-1), scores) / width**2
 
 
 def group_log_probs(scores: Tensor, groups: Tensor) -> Tensor:
@@ -57,12 +71,18 @@ def ranking_loss(scores: Tensor, target: Tensor, groups: Tensor) -> Tensor:
     return -(target * log_probs).sum() / (groups.max() + 1)
 
 
-def mixed_targets(labels: Tensor, soft: Tensor, hard_weight: float) -> Tensor:
+def mixed_targets(
+    labels: Tensor, soft: Tensor, hard_weight: float, weights: Tensor | None = None
+) -> Tensor:
     """w * one-hot(y) + (1 - w) * Q: one target in place of two losses. Hinton et al. 2015, 2.
 
-    labels (B,) int64, soft (B, C). With the soft loss at temperature 1 the same as `mixed_loss`.
+    labels (B,) int64 or (B, C) of 0 and 1, soft (B, C), weights (C,) of the classes. With the soft
+    loss at temperature 1 the same as `mixed_loss`.
     """
-    hard = F.one_hot(labels, soft.shape[-1]).to(soft.dtype)
+    hard = labels if labels.ndim == 2 else F.one_hot(labels, soft.shape[-1]).to(soft.dtype)
+    if weights is not None:
+        given = weights[labels]
+        hard = hard * (given / given.mean()).unsqueeze(-1)
     return hard_weight * hard + (1 - hard_weight) * soft
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -15,11 +19,13 @@ from torch import Tensor, nn
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
 from mtkd.data.tasks import TASKS, Task, check_labels
+from mtkd.method.answers import Text, answer
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
-from mtkd.method.heads import build_head
-from mtkd.method.settings import HeadSpec
+from mtkd.method.heads import build_head, objective_of
+from mtkd.method.settings import HeadSpec, TaskAbout
+from mtkd.method.texts import text_outputs
 
-FORMAT = 2
+FORMAT = 3
 
 
 class MultiTaskModel(nn.Module):
@@ -30,10 +36,12 @@ class MultiTaskModel(nn.Module):
         encoder: transformers.PreTrainedModel,
         specs: Mapping[str, HeadSpec],
         tokenizer: transformers.PreTrainedTokenizerBase | None = None,
+        about: Mapping[str, TaskAbout] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.specs = dict(specs)
+        self.about = {task: TaskAbout() for task in specs} | dict(about or {})
         self.tokenizer = tokenizer  # travels with the model; the model itself reads tokens
         hidden = encoder.config.hidden_size
         self.heads = nn.ModuleDict({task: build_head(spec, hidden) for task, spec in specs.items()})
@@ -54,42 +62,89 @@ class MultiTaskModel(nn.Module):
         `dropout` is the rate on the shared layers, None the encoder's own; `seed` decides the new
         heads' weights. Raises MtkdError if the encoder cannot be loaded.
         """
+        about: dict[str, TaskAbout] = {}
         if not isinstance(tasks, Mapping):
+            about = {task.name: TaskAbout(task.columns) for task in tasks}
             tasks = {task.name: HeadSpec.for_task(task) for task in tasks}
         encoder, tokenizer = load_encoder(str(name), dropout=dropout), load_tokenizer(str(name))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(encoder, tasks, tokenizer)
+            return cls(encoder, tasks, tokenizer, about)
 
     @property
     def pad(self) -> int:
         """The encoder's token id of padding."""
         return self.encoder.config.pad_token_id or 0
 
+    @property
+    def max_length(self) -> int:
+        """Tokens of the longest text that it reads whole; longer ones are cut to it."""
+        return min(self.own_tokenizer.model_max_length, positions(self.encoder))
+
+    @property
+    def own_tokenizer(self) -> transformers.PreTrainedTokenizerBase:
+        """Its tokenizer; MtkdError where it was made without one."""
+        if self.tokenizer is None:
+            raise MtkdError("the model has no tokenizer; set model.tokenizer")
+        return self.tokenizer
+
     def forward(self, task: str, tokens: Tensor, segments: Tensor) -> Tensor:
         """Outputs (B, C) of one task's head for tokens (B, T) and segments (B, T)."""
+        return self.outputs(task, self.states(tokens, segments), segments)
+
+    def states(self, tokens: Tensor, segments: Tensor) -> Tensor:
+        """The encoder's states (B, T, H), which every head reads."""
         inputs = {"input_ids": tokens, "attention_mask": (segments >= 0).long()}
         if self.uses_token_types:
-            inputs["token_type_ids"] = (segments == 2).int().cummax(1).values.long()
-        states = self.encoder(**inputs).last_hidden_state
+            # 1 from the second text on. No `cummax`, which torch cannot export to ONNX.
+            inputs["token_type_ids"] = ((segments == 2).cumsum(1) > 0).long()
+        return self.encoder(**inputs).last_hidden_state
+
+    def outputs(self, task: str, states: Tensor, segments: Tensor) -> Tensor:
+        """Outputs (B, C) of one task's head for the encoder's states (B, T, H)."""
         return self.heads[task](states, segments).float()
 
+    def predict(self, texts: Text | Iterable[Text], task: str | None = None, top_k: int = 1) -> Any:
+        """Label names and scores for texts, of every task from one pass of the encoder.
+
+        A text is a str; a pair is a tuple, or {"text": ..., "text_pair": ...}. For one of them
+        {task: answer}, for a list a list; with `task` the answer alone. An answer is {"label",
+        "score"}, with `top_k` above 1 a list of these, best first; of several labels {"labels":
+        those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside the
+        task's range. Scores are probabilities 0 to 1 at the temperature that dev has given.
+        Pairs are answered by tasks of pairs, single texts by the others; a head that ranks answers
+        neither. Raises MtkdError for a text that no task asked for fits.
+        """
+        return answer(texts, self.described(), partial(text_outputs, self), task, top_k)
+
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write encoder, tokenizer and all heads to `folder`, whole or not at all."""
-        if self.tokenizer is None:
-            raise MtkdError(f"{folder}: the model has no tokenizer to save; set model.tokenizer")
-        described = {task: spec.as_dict() for task, spec in self.specs.items()}
-        text = json.dumps({"format": FORMAT, "heads": described}, indent=2)
+        """Write encoder, tokenizer and all heads to `folder`, whole or not at all.
+
+        `AutoModel` and `AutoTokenizer` load encoder and tokenizer from it.
+        """
+        tokenizer = self.own_tokenizer
+        text = json.dumps({"format": FORMAT, "tasks": self.described()}, indent=2)
         heads = {name: value.contiguous() for name, value in self.heads.state_dict().items()}
         with without_bars(), whole(Path(folder)) as part:
-            part.mkdir()
-            self.encoder.save_pretrained(part / "encoder")
+            self.encoder.save_pretrained(part)
             # How it was last called is no part of it, and would be saved, too.
-            self.tokenizer.backend_tokenizer.no_truncation()
-            self.tokenizer.backend_tokenizer.no_padding()
-            self.tokenizer.save_pretrained(part / "encoder")
+            tokenizer.backend_tokenizer.no_truncation()
+            tokenizer.backend_tokenizer.no_padding()
+            tokenizer.model_max_length = self.max_length
+            tokenizer.save_pretrained(part)
             save_file(heads, part / "heads.safetensors")
             (part / "mtkd.json").write_text(text + "\n", encoding="utf-8")
+
+    def described(self) -> dict[str, Any]:
+        """Its tasks as `mtkd.json` has them: what a user of the folder must know."""
+        return {
+            task: {
+                "head": spec.as_dict(),
+                "objective": objective_of(spec),
+                **asdict(self.about[task]),
+            }
+            for task, spec in self.specs.items()
+        }
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dropout: float | None = None) -> MultiTaskModel:
@@ -98,12 +153,12 @@ class MultiTaskModel(nn.Module):
         Raises MtkdError if it is not whole, or a task's head has other labels than the task.
         """
         folder = Path(folder)
-        specs = read_specs(folder)
+        specs, about = read_tasks(folder)
         for task, spec in specs.items():
             if task in TASKS:
                 check_labels(TASKS[task], spec.labels, f"{folder}/mtkd.json")
-        encoder = load_encoder(str(folder / "encoder"), dropout=dropout)
-        model = cls(encoder, specs, load_tokenizer(str(folder / "encoder")))
+        encoder = load_encoder(str(folder), dropout=dropout)
+        model = cls(encoder, specs, load_tokenizer(str(folder)), about)
         try:
             model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -115,22 +170,39 @@ class MultiTaskModel(nn.Module):
         return model
 
 
-def read_specs(folder: Path) -> dict[str, HeadSpec]:
-    """Head specifications of a saved model, by task."""
+def positions(encoder: nn.Module) -> int:
+    """The longest sequence of tokens that an encoder has positions for."""
+    count = getattr(encoder.config, "max_position_embeddings", None) or sys.maxsize
+    for name, module in encoder.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and padding is not None:
+            return count - padding - 1  # RoBERTa's begin after the padding's
+    return count
+
+
+def read_tasks(folder: Path) -> tuple[dict[str, HeadSpec], dict[str, TaskAbout]]:
+    """Head and description of each task of a saved model. Raises MtkdError if it is none."""
+    path = folder / "mtkd.json"
     try:
-        saved = json.loads((folder / "mtkd.json").read_text())
+        saved = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MtkdError(
             f"{folder}: no saved mtkd model there (mtkd.json is missing); run the stage that "
             "makes it, or give another folder"
         ) from None
     except json.JSONDecodeError as error:
-        raise MtkdError(
-            f"{folder}/mtkd.json:{error.lineno}: not valid JSON; train it again"
-        ) from None
+        raise MtkdError(f"{path}:{error.lineno}: not valid JSON; train it again") from None
     if saved.get("format") != FORMAT:
         raise MtkdError(
-            f"{folder}/mtkd.json: format {saved.get('format')!r}, this version reads {FORMAT}; "
+            f"{path}: format {saved.get('format')!r}, this version reads {FORMAT}; "
             "train the model again"
         )
-    return {task: HeadSpec(**spec) for task, spec in saved["heads"].items()}
+    try:
+        found = saved["tasks"].items()
+        specs = {task: HeadSpec(**told["head"]) for task, told in found}
+        keys = [field.name for field in fields(TaskAbout)]
+        about = {task: TaskAbout(**{key: told[key] for key in keys}) for task, told in found}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise MtkdError(f"{path}: no description of tasks ({reason}); train it again") from error
+    return specs, about

@@ -104,3 +104,11 @@ class Distillation:
     hard_weight: Fraction = 0.5
     temperature: Annotated[float, Field(ge=0.01, le=1000)] = 1.0
     loss: str = "cross-entropy"
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))  # from JSON, columns are a list
+class TaskAbout:
+    """What whoever uses a saved model must know of a task beside its head."""
+
+    columns: tuple[str, ...] = ()  # its text columns, two for a pair; () where nobody said
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # that its scores are calibrated with

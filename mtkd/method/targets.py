@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
@@ -67,12 +67,14 @@ def average(
     *,
     temperature: float = 1.0,
     of: Literal["probabilities", "logits"] = "probabilities",
+    objective: str = "classification",
 ) -> np.ndarray:
     """Soft targets float32 (N, C) from the outputs (N, C) of several models on the same examples.
 
     Q = mean over models of softmax(logits / T), the average of class probabilities of the KD paper
-    (section 3, T = 1); `of="logits"` averages the logits first. Scores of a regression, (N, 1),
-    are averaged as they are. `temperature` is above 0, without unit, and the one of the student's
+    (section 3, T = 1); `of="logits"` averages the logits first. Where a text has several labels,
+    `objective="multilabel"`, it is the sigmoid of each. Scores of a regression, (N, 1), are
+    averaged as they are. `temperature` is above 0, without unit, and the one of the student's
     `Distillation`: nothing else can check that. Raises MtkdError where shapes differ.
     """
     shapes = {output.shape for output in outputs}
@@ -81,9 +83,20 @@ def average(
     if outputs[0].shape[-1] == 1:
         return np.asarray(np.mean(outputs, 0), np.float32)
     if of == "logits":
-        return softmax(np.mean(outputs, 0) / temperature, -1).astype(np.float32)
+        outputs = [np.mean(outputs, 0)]
+    if objective == "multilabel":
+        return np.asarray(np.mean([expit(one / temperature) for one in outputs], 0), np.float32)
     probabilities = [softmax(logits / temperature, -1) for logits in outputs]
     return np.asarray(np.mean(probabilities, 0), np.float32)
+
+
+def as_outputs(mean: np.ndarray, objective: str) -> np.ndarray:
+    """Soft targets (N, C) as outputs of a head: logarithms, log-odds of several labels, scores."""
+    if objective == "regression":
+        return mean
+    if objective == "multilabel":
+        return logit(mean.astype(np.float64).clip(1e-9, 1 - 1e-9)).astype(np.float32)
+    return np.log(mean.clip(1e-9))
 
 
 def average_predictions(
@@ -93,13 +106,14 @@ def average_predictions(
     *,
     temperature: float = 1.0,
     of: Literal["probabilities", "logits"] = "probabilities",
+    objective: str = "classification",
 ) -> np.ndarray:
     """Soft targets float32 (N, C) for the examples `idx`, in that order, from stored predictions.
 
     Raises MtkdError when label names differ or an example was not predicted.
     """
     aligned = [align(member, idx, labels) for member in members]
-    return average(aligned, temperature=temperature, of=of)
+    return average(aligned, temperature=temperature, of=of, objective=objective)
 
 
 def align(member: Predictions, idx: np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits
 from mtkd.experiments.records import Score, prediction_file
@@ -38,8 +36,10 @@ def average_scores(
             if split == "train":
                 continue
             found = member_predictions(context, task, split, members)
-            labels = context.recipe.task(task).labels
-            mean = targets.average_predictions(found, item.encoded.idx, labels, of=of)
-            outputs = np.log(mean.clip(1e-9)) if labels else mean
+            known = context.recipe.task(task)
+            mean = targets.average_predictions(
+                found, item.encoded.idx, known.labels, of=of, objective=known.kind
+            )
+            outputs = targets.as_outputs(mean, known.kind)
             scores += store(context, system, task, split, item, outputs)
     return scores

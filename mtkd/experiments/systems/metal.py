@@ -21,9 +21,11 @@ from mtkd.experiments.systems.averages import average_scores
 from mtkd.experiments.systems.baselines import register_baseline
 from mtkd.experiments.systems.metal_slices import overlaps, slice_rows, slices_of
 from mtkd.experiments.trainings import Setup, combine, train_part
+from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import predict
 from mtkd.method.settings import HeadSpec
+from mtkd.method.targets import as_outputs, average
 
 if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
@@ -92,7 +94,9 @@ def experts_for(context: RunContext, data: dict[str, Splits]) -> Experts:
     extra: dict[str, TaskData] = {}
     slices: dict[str, tuple[str, ...]] = {}
     linear = {
-        task: replace(spec, kind="linear", options={}) if spec.labels else spec
+        task: replace(spec, kind="linear", options=weights_alone(spec))
+        if objective_of(spec) in ("classification", "ranking")
+        else spec
         for task, spec in recipe_heads(context, context.tasks).items()
     }
     for task in context.tasks:
@@ -122,7 +126,8 @@ def metal_part(
             rows = slice_rows(examples, name)
             if len(rows):
                 own = predict(model, f"{task}-{name}", item)[rows]
-                outputs[rows] = mean_outputs(outputs[rows], own, outputs.shape[1] > 1)
+                objective = objective_of(model.specs[task])
+                outputs[rows] = mean_outputs(outputs[rows], own, objective)
         return outputs
 
     return train_part(
@@ -136,8 +141,15 @@ def metal_part(
     )
 
 
-def mean_outputs(first: np.ndarray, second: np.ndarray, classes: bool) -> np.ndarray:
+def weights_alone(spec: HeadSpec) -> dict[str, Any]:
+    """Of a head's options those of the loss."""
+    return {name: value for name, value in spec.options.items() if name == "weights"}
+
+
+def mean_outputs(first: np.ndarray, second: np.ndarray, objective: str) -> np.ndarray:
     """Mean of two heads' outputs (N, C): of probabilities, as their logarithms, or of scores."""
-    if not classes:
+    if objective == "regression":
         return (first + second) / 2
+    if objective == "multilabel":
+        return as_outputs(average([first, second], objective=objective), objective)
     return np.logaddexp(log_softmax(first, -1), log_softmax(second, -1)) - np.log(2)

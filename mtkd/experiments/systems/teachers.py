@@ -127,10 +127,12 @@ def soft_targets(
     context: RunContext, task: str, idx: np.ndarray, *, split: str = "train", temperature: float = 1
 ) -> np.ndarray:
     """The teachers' averaged soft targets (N, C) for the examples `idx` of a split."""
+    known = context.recipe.task(task)
     return targets.average_predictions(
         member_predictions(context, task, split, members_of(context)),
         idx,
-        context.recipe.task(task).labels,
+        known.labels,
         temperature=temperature,
         of=context.recipe.teachers.average,
+        objective=known.kind,
     )

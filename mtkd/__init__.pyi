@@ -2,6 +2,7 @@
 from mtkd.common.errors import MtkdError as MtkdError
 from mtkd.data.batches import TaskData as TaskData
 from mtkd.data.batches import tokenize as tokenize
+from mtkd.data.given_settings import GivenTeacher as GivenTeacher
 from mtkd.data.loading import DataSource as DataSource
 from mtkd.data.loading import load_examples as load_examples
 from mtkd.data.metrics import compute as score  # noqa: F401
@@ -18,6 +19,7 @@ from mtkd.experiments.recipes import load_recipe as load_recipe
 from mtkd.experiments.studies.study import register_study as study  # noqa: F401
 from mtkd.experiments.systems.baselines import register_baseline as baseline  # noqa: F401
 from mtkd.method.distillation import distillation_loss as distillation_loss
+from mtkd.method.given import given_predictions as given_predictions
 from mtkd.method.heads import head as head
 from mtkd.method.model import MultiTaskModel as MultiTaskModel
 from mtkd.method.prediction import evaluate as evaluate
@@ -28,6 +30,7 @@ from mtkd.method.settings import HeadSpec as HeadSpec
 from mtkd.method.settings import Pretraining as Pretraining
 from mtkd.method.settings import Training as Training
 from mtkd.method.targets import average as average
+from mtkd.method.targets import average_predictions as average_predictions
 from mtkd.method.training import train as train
 
 __version__: str

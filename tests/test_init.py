@@ -174,10 +174,10 @@ def test_texts_that_come_twice_by_hand() -> None:
     )
     assert found == [
         "one: 1 examples of train repeat a text of it, 1 texts have different labels",
-        "two: 1 examples of train repeat a text of it",
         "one: 2 texts of dev are in train, too, 1 of them with another label",
         "one: 1 texts of test are in train, too",
         "one: 2 texts of test are in dev, too",
+        "two: 1 examples of train repeat a text of it",
         "one: of the 3 texts of dev, some are in the train of two (1): multi-task models have read "
         "them, with that task's labels",
         "one: of the 2 texts of test, some are in the train of two (1): multi-task models have "

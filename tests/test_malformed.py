@@ -120,7 +120,7 @@ DATA: dict[str, tuple[Files, dict[str, Any], str]] = {
         "{}/a.jsonl:31: not valid JSON (Expecting value",
     ),
     "no keys": (
-        {"a.jsonl": LINES + '["a", "b"]\n'},
+        {"a.jsonl": LINES + '"a text alone"\n'},
         {},
         '{}/a.jsonl:31: expected an object like {"text": ..., "label": ...}',
     ),

@@ -145,6 +145,7 @@ def test_every_view_is_there(made: Results, page: str) -> None:
     assert written - {"headline"} <= ids and {"cost", "environment", "deviations"} <= ids
     linked = {given["href"] for tag, given in elements.found if tag == "a"}
     assert {href[1:] for href in linked if href and href.startswith("#")} <= ids
+    assert "verdict" not in ids, "which is of tasks of one's own"
     assert page.count("<h3>MT-DNN-KD</h3>") == 1 and "71.5" in page  # 60 + 10 + 1.5
     pictures = [given for tag, given in elements.found if tag == "img"]
     assert len(pictures) == len(list((made.folder / "figures").glob("*.svg")))

@@ -76,6 +76,8 @@ def scores_by_size(
 def widest_teachers(results: Results) -> list[Run]:
     """The teachers runs, one per seed, that hold every candidate."""
     study = make_study(results.recipe, "ensembles")
+    if not study.variants:
+        return []
     widest = max(study.variants, key=lambda variant: float(variant.factors.get("teachers", 0)))
     students = variant_runs(results.recipe, study, widest)
     return [parent for run in students for parent in run.parents if parent.stage == "teachers"]

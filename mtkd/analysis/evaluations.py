@@ -30,6 +30,7 @@ class Outputs:
     seed: int
     values: np.ndarray  # float32 (N, C): logits, or (N, 1) similarities
     label: np.ndarray  # (N,)
+    sizes: tuple[tuple[str, int], ...] = ()  # rows of each dev set, in their order
 
 
 def dev_labels(results: Results) -> Gold:
@@ -66,7 +67,8 @@ def dev_outputs(results: Results, system: str, gold: Gold) -> list[Outputs]:
             ]
             if parts:
                 label = np.concatenate([gold[task, split][1] for split in splits])
-                found.append(Outputs(known, record.seed, np.concatenate(parts), label))
+                sizes = tuple((split, len(gold[task, split][1])) for split in splits)
+                found.append(Outputs(known, record.seed, np.concatenate(parts), label, sizes))
     return found
 
 

@@ -10,7 +10,9 @@ import pandas as pd
 from mtkd.analysis.systems import system_title, task_title
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import Examples
+from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.records import Record
+from mtkd.experiments.systems.teachers import soft_targets
 
 
 def unsure_examples(
@@ -37,6 +39,18 @@ def unsure_examples(
     rows = np.argsort(key, kind="stable")[:count]
     frame = example_frame(examples, rows).set_axis(examples.idx[rows]).rename_axis("id")
     return frame.assign(**{f"P({n})": soft[rows, i].round(3) for i, n in enumerate(task.labels)})
+
+
+def doubted_examples(context: RunContext, count: int = 10) -> pd.DataFrame:
+    """Training examples whose label a run's teachers contradict most, for one of their tasks.
+
+    As `unsure_examples` has them; empty where the teachers know of no classes.
+    """
+    for task in context.teacher_tasks:
+        if context.recipe.task(task).kind in ("classification", "ranking"):
+            examples = read_examples(context, task, "train")
+            return unsure_examples(examples, soft_targets(context, task, examples.idx), count)
+    return pd.DataFrame()
 
 
 def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from mtkd.analysis.results import Results, times
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
 from mtkd.experiments.settings import EncoderSource
+from mtkd.experiments.systems.encoders import used_encoders
 from mtkd.experiments.task_sets import selection_tasks
 
 MANY = 6  # labels that a table names
@@ -26,18 +27,16 @@ def run_views(results: Results) -> list[View]:
     if data.kind == "toy":
         source = f"the embedded toy benchmark, seed {data.seed}, scale {data.scale:g}"
     limit = f", at most {data.limit:,} training examples a task" if data.limit else ""
-    encoders = dict.fromkeys([recipe.encoder, *recipe.candidates.encoders])
+    taught = titles(results.teacher_tasks)
     facts = {
         "Runs": f"{len(results.records)} of {len(results.runs)} finished",
         "Seeds": ", ".join(map(str, recipe.seeds)),
         "Data": source + limit,
         "Tasks": titles(tasks) + (f"; not in the data: {missing}" if missing else ""),
-        "Encoders": "; ".join(f"{e}: {origin(recipe.encoders[e])}" for e in encoders),
+        "Encoders": "; ".join(f"{e}: {origin(recipe.encoders[e])}" for e in used_encoders(recipe)),
         "Training": f"{counted(multi.epochs, 'epoch')} on all tasks, then "
         f"{counted(recipe.finetuning.epochs, 'epoch')} of fine-tuning on each",
-        "Teachers": f"the best {recipe.teachers.choose} multi-task models by the dev scores of "
-        f"{titles(selection_tasks(recipe, tasks))}; soft targets for "
-        f"{titles(results.teacher_tasks) or 'no task'}",
+        "Teachers": "; ".join([*teaching(results), f"soft targets for {taught or 'no task'}"]),
     }
     about = View(
         "run",
@@ -47,6 +46,18 @@ def run_views(results: Results) -> list[View]:
         section="recipe",
     )
     return [about, *data_view(results)]
+
+
+def teaching(results: Results) -> list[str]:
+    """Who teaches, in words."""
+    recipe, words = results.recipe, []
+    if count := recipe.teachers.choose:
+        by = titles(selection_tasks(recipe, results.tasks))
+        words.append(f"the best {count} multi-task models by the dev scores of {by}")
+    given: dict[str, list[str]] = {}
+    for teacher in recipe.teachers.given:
+        given.setdefault(teacher.task, []).append(teacher.name)
+    return words + [f"given for {task_title(t)}: {', '.join(names)}" for t, names in given.items()]
 
 
 def titles(tasks: Iterable[str]) -> str:

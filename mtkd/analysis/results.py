@@ -59,6 +59,12 @@ class Results:
         return teacher_tasks(self.recipe, self.tasks)
 
     @property
+    def teacher_classes(self) -> tuple[str, ...]:
+        """The teacher tasks whose texts have one label each."""
+        known = ((task, self.recipe.task(task)) for task in self.teacher_tasks)
+        return tuple(name for name, task in known if task.labels and task.kind != "multilabel")
+
+    @property
     def teachers(self) -> list[RunContext]:
         """The finished teachers, one per seed."""
         done = {record.run_id for record in self.records}
@@ -106,10 +112,9 @@ def labelled_targets(
 ) -> Iterator[tuple[Examples, np.ndarray, np.ndarray]]:
     """Training examples, labels (N,) and soft targets (N, C), of tasks of one label a text."""
     for context in teachers:
-        for task in results.teacher_tasks:
+        for task in results.teacher_classes:
             examples, soft = training_targets(context, task)
-            several = examples.task.kind == "multilabel"
-            if examples.task.labels and examples.label is not None and not several:
+            if examples.label is not None:
                 yield examples, examples.label, soft
 
 

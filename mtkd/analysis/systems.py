@@ -51,6 +51,7 @@ SYSTEMS = (  # in the order of the tables
 PARTS = {  # by pattern of their names: parts of other systems, or with a table of their own
     "candidate-*": REFERENCE,
     "teacher-*": ENSEMBLE,
+    "given-*": ENSEMBLE,
     "member-*": "metal-ensemble",
     "intermediate-*": "stilts",
     "qnli-*": "bert",

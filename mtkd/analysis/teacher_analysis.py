@@ -14,6 +14,7 @@ from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, labelled_targets, surprising_examples
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
 from mtkd.analysis.tables import averages, printed
+from mtkd.analysis.teacher_outputs import teachers_heard, teachers_table
 from mtkd.analysis.views import View
 
 NOISE = {
@@ -65,6 +66,8 @@ def teacher_views(results: Results) -> list[View]:
         ),
     ]
     found = [view for view in views if view.values is not None and len(view.values)]
+    if results.recipe.teachers.given and results.teachers:
+        found = [teachers_table(teachers_heard(results.teachers[0])), *found]
     return [*chosen_teachers(results), *doubted_labels(results), *found]
 
 
@@ -96,11 +99,9 @@ def chosen_teachers(results: Results) -> list[View]:
 def doubted_labels(results: Results) -> list[View]:
     """Training examples whose given label the teachers of the first seed doubt most."""
     rows = []
-    for task in results.teacher_tasks if results.teachers else ():
-        known = results.recipe.task(task)
-        labels, columns = known.labels, known.columns
-        one = labels and known.kind != "multilabel"
-        found = surprising_examples(results, task, DOUBTS) if one else pd.DataFrame()
+    for task in results.teacher_classes if results.teachers else ():
+        labels, columns = results.recipe.task(task).labels, results.recipe.task(task).columns
+        found = surprising_examples(results, task, DOUBTS)
         for line in found.to_dict("records"):
             soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
             words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}

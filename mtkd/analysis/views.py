@@ -21,6 +21,7 @@ SECTIONS = {  # what belongs together on a page, in its order
     "baselines": "Baselines taken apart",
     "recipe": "What was run",
     "cost": "What it cost",
+    "verdict": "The verdict",
 }
 
 

@@ -11,6 +11,7 @@ from mtkd.analysis.recipe_views import run_views
 from mtkd.analysis.results import Results
 from mtkd.analysis.study_views import study_views
 from mtkd.analysis.teacher_analysis import teacher_views
+from mtkd.analysis.verdict_views import verdict_view
 from mtkd.analysis.views import View, write
 from mtkd.app.gallery import write_gallery
 from mtkd.app.report import write_report
@@ -28,6 +29,8 @@ def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Pa
     write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
     views = [*(main_views(results) if main is None else main).values(), *run_views(results)]
     views += [*teacher_views(results), *study_views(results), *ensemble_views(results)]
+    if any(results.recipe.tasks.values()):  # tasks of one's own: is the student worth shipping?
+        views += [view for view in [verdict_view(results)] if view is not None]
     written = [path for view in views for path in write(view, folder)]
     pages = [write_gallery(results, views), write_report(results, views)]
     return [folder / "scores.csv", *written, *pages]

@@ -153,11 +153,13 @@ def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # no half of a pair, as "\\ud83d"
+            json.dumps(row, ensure_ascii=False).encode()  # no half of a pair, as "\ud83d"
         except (ValueError, RecursionError) as error:
             raise MtkdError(
                 f"{path}:{number}: not valid JSON ({error}); expected one whole object a line"
             ) from None
+        if isinstance(row, list):  # what a pipeline of Hugging Face gives of one text
+            row = {"scores": row}
         if not isinstance(row, dict):
             raise MtkdError(
                 f'{path}:{number}: expected an object like {{"text": ..., "label": ...}}'

@@ -15,7 +15,7 @@ NEW = [name for name in TASKS if name not in GLUE]
 
 def check(recipe: Recipe) -> str | None:
     """The first thing that does not fit, with its key; None if everything does."""
-    rules = (known_tasks, known_encoders, order_of_students, numbers, ranking)
+    rules = (known_tasks, known_encoders, given_teachers, order_of_students, numbers, ranking)
     return next((problem for rule in rules for problem in rule(recipe)), None)
 
 
@@ -32,7 +32,7 @@ def known_tasks(recipe: Recipe) -> Iterator[str]:
     trainable = [*TRAINABLE, *own]
     for key, names, known in (
         ("tasks", recipe.tasks, trainable),
-        ("teachers.tasks", recipe.taught, trainable),
+        ("teachers.tasks", recipe.teachers.tasks or (), trainable),
         ("teachers.selection_tasks", recipe.teachers.selection_tasks, trainable),
         ("intermediate", recipe.intermediate, trainable),
         ("few_labels.tasks", recipe.few_labels.tasks, NEW),
@@ -44,13 +44,26 @@ def known_tasks(recipe: Recipe) -> Iterator[str]:
 
 def known_encoders(recipe: Recipe) -> Iterator[str]:
     known, students = ", ".join(recipe.encoders) or "none", recipe.students.items()
+    candidates = recipe.candidates.encoders if recipe.teachers.choose else ()
     for key, name in (
         ("encoder", recipe.encoder),
-        *(("candidates.encoders", name) for name in recipe.candidates.encoders),
+        *(("candidates.encoders", name) for name in candidates),
         *((f"students.{own}.encoder", s.encoder) for own, s in students if s.encoder),
     ):
         if name not in recipe.encoders:
             yield f"{key}: {name!r} is not among the recipe's encoders ({known})"
+
+
+def given_teachers(recipe: Recipe) -> Iterator[str]:
+    names: list[str] = []
+    for place, teacher in enumerate(recipe.teachers.given):
+        key = f"teachers.given[{place}]"
+        if teacher.task not in recipe.tasks:
+            known = ", ".join(recipe.tasks)
+            yield f"{key}.task: {teacher.task!r} is no task of the recipe; expected one of {known}"
+        if teacher.name in names:
+            yield f"{key}: another one is called {teacher.name!r}; give it a `name` of its own"
+        names.append(teacher.name)
 
 
 def order_of_students(recipe: Recipe) -> Iterator[str]:
@@ -79,8 +92,13 @@ def numbers(recipe: Recipe) -> Iterator[str]:
     if recipe.training.epochs < 1:
         yield "training.epochs: expected at least 1, found 0"
     count = len(recipe.candidates.encoders) * len(recipe.candidates.dropout)
-    if (asked := recipe.teachers.choose) > count:
-        yield f"teachers.choose: expected 1 to {count}, the number of candidates; found {asked}"
+    least = 0 if recipe.teachers.given else 1
+    if not least <= (asked := recipe.teachers.choose) <= count:
+        zero = "" if asked else " (0 is for given teachers alone: teachers.given)"
+        yield (
+            f"teachers.choose: expected {least} to {count}, the number of candidates; "
+            f"found {asked}{zero}"
+        )
     for name, student in recipe.students.items():
         if (text := student.unlabelled_ratio) > (most := recipe.data.unlabelled_ratio):
             key = f"students.{name}.unlabelled_ratio"

@@ -17,6 +17,7 @@ from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they reg
 from mtkd.experiments.systems.baselines import BASELINES
 from mtkd.experiments.systems.encoders import encoder_run, used_encoders
 from mtkd.experiments.systems.few_labels import transfer_runs
+from mtkd.experiments.systems.given import given_runs
 from mtkd.experiments.systems.glue import data_run
 from mtkd.experiments.systems.mtdnn import candidate_name, candidate_runs
 from mtkd.experiments.systems.student import student_runs
@@ -48,13 +49,14 @@ def outline_of(recipe: Recipe, tasks: tuple[str, ...]) -> Outline:
 def main_runs(recipe: Recipe) -> list[Run]:
     """The runs of the main table, parents before children."""
     outline = outline_of(recipe, present_tasks(recipe))
-    runs = [data_run(outline), *outline.encoders.values()]
+    given = given_runs(outline)
+    runs = [data_run(outline), *outline.encoders.values(), *given]
     for seed in recipe.seeds:
         for name in recipe.baselines:
             baseline = BASELINES[name]
             runs += baseline.plan(outline, seed, baseline)
         models = candidate_runs(outline, seed)
-        teachers = teachers_run(outline, models, seed)
+        teachers = teachers_run(outline, models, given, seed)
         runs += [*models, teachers, *student_runs(outline, teachers, seed)]
     return runs
 
@@ -82,6 +84,10 @@ def find_run(recipe: Recipe, stage: str, variant: str | None, seed: int) -> Run:
     Raises MtkdError naming what there is.
     """
     runs = runs_of(recipe, stage)
+    if stage == "given" and not runs:
+        raise MtkdError(
+            f"recipe {recipe.name} has no given teachers; expected some under `teachers.given`"
+        )
     for run in runs:
         if run.seed == seed and variant in (None, run.variant):
             return run
@@ -144,7 +150,7 @@ def upto(runs: list[Run], stage: str | None) -> list[Run]:
 def notices(recipe: Recipe) -> list[str]:
     """What the recipe names and the data, or its own tasks, do not have: one line each."""
     present, where = present_tasks(recipe), recipe.data.path or recipe.data.hub
-    glue, usual = None in recipe.tasks.values(), Teachers()  # whose defaults are of GLUE's tasks
+    glue = None in recipe.tasks.values()  # without any, defaults that name some mean nothing
     lines = []
     if missing := [name for name in recipe.tasks if name not in present]:
         lines.append(f"not in {where} and left out: {', '.join(missing)}")
@@ -172,9 +178,9 @@ def notices(recipe: Recipe) -> list[str]:
         if absent := [task for task in recipe.few_labels.tasks if task not in known]:
             rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
             lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
-    by = selection_tasks(recipe, present)
-    by_default = recipe.teachers.selection_tasks == usual.selection_tasks and not glue
-    if set(by) != set(recipe.teachers.selection_tasks) and not by_default:
+    by, asked_by = selection_tasks(recipe, present), recipe.teachers.selection_tasks
+    said = glue or asked_by != Teachers().selection_tasks
+    if recipe.teachers.choose and said and set(by) != set(asked_by):
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
 

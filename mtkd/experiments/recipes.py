@@ -45,10 +45,11 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
     defaults = dataclasses.asdict(Recipe(name="defaults"))
     raw = {key: value for key, value in defaults.items() if key != "name"} | read_yaml(path)
-    if is_file:
-        raw["tasks"] = with_whole_paths(raw.get("tasks"), path.parent.resolve())
     for setting in settings:
         put(raw, setting)
+    place = path.parent.resolve() if is_file else Path.cwd()
+    raw["tasks"] = with_whole_paths(raw.get("tasks"), place)
+    raw["teachers"] = with_whole_teachers(raw.get("teachers"), place)
     recipe = validated(raw, str(path) if is_file else f"recipe {name}")
     if data_path is not None:
         folder = str(Path(data_path).resolve())
@@ -58,20 +59,41 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     return recipe
 
 
+def whole_path(place: Any, folder: Path) -> Any:
+    """A file, or a mapping of split to file, that is looked for in a folder."""
+    if isinstance(place, dict):
+        return {split: whole_path(file, folder) for split, file in place.items()}
+    if isinstance(place, str) and not place.startswith(HUB):
+        return str(folder / Path(place).expanduser())
+    return place
+
+
+def with_whole_teachers(teachers: Any, folder: Path) -> Any:
+    """A recipe's raw teachers; the files of given ones are looked for beside the recipe.
+
+    A model is a folder where there is one, or where its name begins as a folder's; else the hub's.
+    """
+
+    def whole(teacher: Any) -> Any:
+        if not isinstance(teacher, dict):
+            return teacher
+        found = teacher | {"predictions": whole_path(teacher.get("predictions"), folder)}
+        model = teacher.get("model")
+        if isinstance(model, str) and ((folder / model).is_dir() or model[:1] in (".", "~", "/")):
+            found["model"] = whole_path(model, folder)
+        return found
+
+    if not isinstance(teachers, dict) or not isinstance(teachers.get("given"), list):
+        return teachers
+    return teachers | {"given": [whole(teacher) for teacher in teachers["given"]]}
+
+
 def with_whole_paths(tasks: Any, folder: Path) -> Any:
     """A recipe's raw tasks; the files of own ones are looked for beside the recipe."""
-
-    def whole(place: Any) -> Any:
-        if isinstance(place, dict):
-            return {split: whole(file) for split, file in place.items()}
-        if isinstance(place, str) and not place.startswith(HUB):
-            return str(folder / Path(place).expanduser())
-        return place
-
     if not isinstance(tasks, dict):
         return tasks
     return {
-        name: task | {"data": whole(task["data"])}
+        name: task | {"data": whole_path(task["data"], folder)}
         if isinstance(task, dict) and "data" in task
         else task
         for name, task in tasks.items()

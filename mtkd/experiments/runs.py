@@ -23,6 +23,7 @@ NOTEBOOKS = {  # by stage, in the order of the paper
     "encoders": "02_encoders",
     "baselines": "03_baselines",
     "mtdnn": "04_mtdnn",
+    "given": "13_given_teachers",
     "teachers": "05_teachers",
     "distill": "06_distill",
     "transfer": "11_few_labels",

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from mtkd.common.settings import STRICT, Several
+from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.loading import DataSource, find_task
 from mtkd.data.own_settings import OwnTask
 from mtkd.data.own_tasks import own_task
@@ -83,14 +84,17 @@ class Candidates:
 
 @dataclass(frozen=True, config=STRICT)
 class Teachers:
-    """Which candidates teach, and what."""
+    """Which candidates teach, and what; which teachers from elsewhere do."""
 
-    choose: Count = 3
+    # Candidates that teach; 0: given teachers alone, and no candidate is trained for its own sake
+    choose: Annotated[int, Field(ge=0, le=10**9)] = 3
     selection: Literal["best", "random"] = "best"  # which of the candidates are chosen
     selection_tasks: Several[str] = ("mnli", "rte")  # best: by the mean of their dev scores
     # Tasks whose soft targets are used; none named: the paper's four, and all of one's own
     tasks: Several[str] | None = None
     average: Literal["probabilities", "logits"] = "probabilities"
+    # Teachers that are there already, of one task each, beside the chosen candidates
+    given: tuple[GivenTeacher, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -166,6 +170,9 @@ class Recipe:
             "mtdnn-kd-soft": Student(hard_weight=0.0),
         }
     )
+    # Points of the mean dev score that the first student with teachers may lose against the
+    # ensemble, and still be the one to ship
+    margin: Annotated[float, Field(gt=0, le=100)] = 1.0
     # True: single-task models and students train for the passes of both stages of `mtdnn`
     # together, so that every system sees each example equally often
     equal_passes: bool = False
@@ -189,7 +196,9 @@ class Recipe:
     def taught(self) -> tuple[str, ...]:
         """The tasks whose soft targets are used, where the data has them."""
         own = (name for name, task in self.tasks.items() if task is not None)
-        return self.teachers.tasks or (*PAPERS, *own)
+        named = self.teachers.tasks or (*PAPERS, *own)
+        given = (teacher.task for teacher in self.teachers.given)
+        return tuple(dict.fromkeys([*(named if self.teachers.choose else ()), *given]))
 
     @property
     def single_stage(self) -> Training:

@@ -17,7 +17,8 @@ from mtkd.common.progress import Progress
 from mtkd.common.seeds import derive_seed
 from mtkd.data import metrics
 from mtkd.data.batches import TaskData
-from mtkd.data.tasks import check_labels, is_dev, scored_as
+from mtkd.data.tasks import Examples, check_labels, is_dev, scored_as
+from mtkd.data.tokens import Encoded
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
 from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
@@ -192,7 +193,7 @@ def train_part(
                 if outputs is None:
                     outputs = answer(network, task, item)
                 labels = network.specs[task].labels
-                scores += store(context, system, task, split, item, outputs, labels)
+                scores += store(context, system, task, split, item.encoded, outputs, labels)
     part = {
         "stamp": run.stamp,
         "name": name,
@@ -239,7 +240,7 @@ def store(
     system: str,
     task: str,
     split: str,
-    item: TaskData,
+    examples: Examples | Encoded,
     outputs: np.ndarray,
     labels: Sequence[str] | None = None,
 ) -> list[Score]:
@@ -248,7 +249,6 @@ def store(
     `labels` are the names that a head gave its outputs, None where they are the task's already.
     Raises MtkdError if they are others than the task's.
     """
-    encoded = item.encoded
     run_id = context.run.run_id
     task, split = scored_as(task, split)
     known = context.recipe.task(task)
@@ -256,13 +256,13 @@ def store(
         check_labels(known, labels, f"{run_id}, {system}")
     targets.write_predictions(
         prediction_file(context.results, run_id, system, task, split),
-        targets.Predictions(task, split, known.labels, encoded.idx, outputs, run_id),
+        targets.Predictions(task, split, known.labels, examples.idx, outputs, run_id),
     )
-    if encoded.label is None or split == "train":
+    if examples.label is None or split == "train":
         return []
     flag = metrics.is_degenerate(outputs, known.kind)
-    found = metrics.compute(known, outputs, encoded.label)
-    return [Score(system, task, split, m, v, len(encoded), flag) for m, v in found.items()]
+    found = metrics.compute(known, outputs, examples.label)
+    return [Score(system, task, split, m, v, len(examples), flag) for m, v in found.items()]
 
 
 def combine(parts: Sequence[dict[str, Any]]) -> Outcome:

@@ -104,7 +104,8 @@ def keys_at(path: Sequence[str | int]) -> list[str]:
     kind: Any = Recipe
     for part in path:
         fields = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
-        kind = fields[str(part)] if fields else typing.get_args(kind)[-1]
+        kinds = [one for one in typing.get_args(kind) if one is not Ellipsis]
+        kind = fields[str(part)] if fields else kinds[-1]
         if type(None) in typing.get_args(kind):  # of what may be left out
             kind = typing.get_args(kind)[0]
     return [field.name for field in dataclasses.fields(kind)]

@@ -17,6 +17,7 @@ from mtkd.experiments.studies.study import (
 
 @register_study("ensembles", group="ablations")
 def ensembles(recipe: Recipe) -> Study:
+    """Empty where given teachers alone teach: there are no candidates to choose from."""
     count, grid = recipe.teachers.choose, recipe.candidates
     every = len(grid.encoders) * len(grid.dropout)
     own: dict[str, Factor] = {"teachers": count, "choice": "best", "encoders": "all"}
@@ -38,7 +39,7 @@ def ensembles(recipe: Recipe) -> Study:
     title, change = f"best {count}, mean of {mean}", f"teachers.average={mean}"
     add(f"mean-of-{mean}", title, change, mean=mean)
     paper = student(recipe, "paper", f"best {count} by dev score", factors=own)
-    variants = (*replicates(recipe), paper, *others)
+    variants = (*replicates(recipe), paper, *others) if count else ()
     return Study(
         "The ensemble",
         "How many teachers, chosen how, averaged how? Is one strong teacher enough?",
@@ -47,7 +48,7 @@ def ensembles(recipe: Recipe) -> Study:
         reference="no-teacher",
         paper="paper",
         comparisons=(
-            same_seed_control(recipe, variants),
+            *([same_seed_control(recipe, variants)] if variants else []),
             Comparison("the paper's setting", {variant.name: "paper" for variant in others}),
         ),
     )

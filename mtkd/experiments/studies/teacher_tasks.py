@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from mtkd.data.tasks import TASKS
 from mtkd.experiments.settings import Recipe
@@ -31,11 +32,14 @@ def teacher_tasks(recipe: Recipe) -> Study:
 
     variants = list(replicates(recipe))
     for task in own if len(own) > 1 else ():
-        change = f"teachers.tasks=[{task}]"
-        variants.append(taught(task, f"{titles([task])} alone", [task], change))
+        changes = [f"teachers.tasks=[{task}]"]
+        if given := recipe.teachers.given:
+            kept = [asdict(teacher) for teacher in given if teacher.task == task]
+            changes.append(f"teachers.given={json.dumps(kept)}")
+        variants.append(taught(task, f"{titles([task])} alone", [task], *changes))
     if own:
         variants.append(taught("paper", titles(own), own))
-    if set(own) != set(present):
+    if recipe.teachers.choose and set(own) != set(present):
         change = f"teachers.tasks=[{','.join(present)}]"
         variants.append(taught("all", f"all {len(present)} tasks", present, change))
     alone = {v.name: "paper" for v in variants if v.tasks and v.name != "paper" and own}

@@ -41,5 +41,5 @@ def average_scores(
                 found, item.encoded.idx, known.labels, of=of, objective=known.kind
             )
             outputs = targets.as_outputs(mean, known.kind)
-            scores += store(context, system, task, split, item, outputs)
+            scores += store(context, system, task, split, item.encoded, outputs)
     return scores

@@ -40,7 +40,8 @@ def encoder_run(outline: Outline, name: str) -> Run:
 def used_encoders(recipe: Recipe) -> list[str]:
     """The default one, those of the candidates, and those that students start from."""
     students = [student.encoder for student in recipe.students.values() if student.encoder]
-    return list(dict.fromkeys([recipe.encoder, *recipe.candidates.encoders, *students]))
+    candidates = recipe.candidates.encoders if recipe.teachers.choose else ()
+    return list(dict.fromkeys([recipe.encoder, *candidates, *students]))
 
 
 def train_encoder(context: RunContext) -> Outcome:

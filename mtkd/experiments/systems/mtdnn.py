@@ -39,6 +39,8 @@ def candidate_runs(outline: Outline, seed: int) -> list[Run]:
 def teacher_pool(recipe: Recipe) -> list[tuple[str, float]]:
     """The candidates that may become teachers: encoder and dropout."""
     grid = recipe.candidates
+    if not recipe.teachers.choose:
+        return []  # given teachers alone
     return [(name, dropout) for name in grid.encoders for dropout in grid.dropout]
 
 

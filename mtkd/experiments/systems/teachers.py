@@ -12,9 +12,10 @@ from mtkd.common.progress import Progress
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.data_identity import text_identity
 from mtkd.experiments.inputs import load_data, total_steps
-from mtkd.experiments.records import Outcome, Score, read_record, run_folder
+from mtkd.experiments.records import Outcome, Score, prediction_file, read_record, run_folder
 from mtkd.experiments.settings import Teachers
 from mtkd.experiments.systems.averages import average_scores, member_predictions
+from mtkd.experiments.systems.given import system_of
 from mtkd.experiments.systems.mtdnn import candidate_name, teacher_pool
 from mtkd.experiments.task_sets import selection_tasks, teacher_tasks
 from mtkd.experiments.trainings import Setup, combine, finetune
@@ -24,27 +25,35 @@ if TYPE_CHECKING:
     from mtkd.experiments.runs import Outline, Run
 
 
-def teachers_run(outline: Outline, models: Sequence[Run], seed: int) -> Run:
-    """The choice among a seed's candidates, their fine-tuning and their average."""
+def teachers_run(outline: Outline, models: Sequence[Run], given: Sequence[Run], seed: int) -> Run:
+    """The choice among a seed's candidates, their fine-tuning, and their average with given ones.
+
+    What is given is in the identity of the runs `given`.
+    """
     recipe, count = outline.recipe, outline.recipe.teachers.choose
     settings = outline.multi | outline.tuning
     settings["teachers"] = asdict(recipe.teachers) | {"tasks": None}
+    del settings["teachers"]["given"]
     settings["pool"] = [candidate_name(*candidate) for candidate in teacher_pool(recipe)]
     # Of all models the teachers alone, and who learns from them, need to know of more text.
     if recipe.data.unlabelled_ratio:
         settings["text"] = text_identity(recipe.data, teacher_tasks(recipe, outline.present))
     # The default candidate, a member in about half of the cases, is fine-tuned already, unless
     # there is text to label.
-    tuned = count - (0 if recipe.data.unlabelled_ratio else 0.5)
+    tuned = max(0, count - (0 if recipe.data.unlabelled_ratio else 0.5))
     cost = outline.examples(recipe.finetuning) * tuned
-    variant = f"{recipe.teachers.selection}{count}"
-    return outline.run("teachers", variant, seed, train_teachers, settings, models, cost)
+    variant = f"{recipe.teachers.selection}{count}" if count else "given"
+    parents = [*(models if count else [outline.encoders[recipe.encoder]]), *given]
+    return outline.run("teachers", variant, seed, train_teachers, settings, parents, cost)
 
 
 def train_teachers(context: RunContext) -> Outcome:
-    """Choose the best candidates, fine-tune each on every task, average them (row `ensemble`)."""
+    """Choose the best candidates, fine-tune each on every task, average them (row `ensemble`).
+
+    Given teachers are heard with them on the tasks that they know.
+    """
     recipe = context.recipe
-    ranking = rank_candidates(context)
+    ranking = rank_candidates(context) if recipe.teachers.choose else []
     chosen = choose(ranking, recipe.teachers, context.run.seed)
     parts, members = [], []
     loaded = {c["encoder"]: load_data(context, c["encoder"], text=True) for c in chosen}
@@ -67,10 +76,44 @@ def train_teachers(context: RunContext) -> Outcome:
     scores, details = combine(parts)
     details |= {"ranking": ranking, "members": members}
     details["by"] = list(selection_tasks(recipe, context.tasks))
+    if given := given_members(context):
+        details["given"] = given
     # Every candidate sees the same examples, so any tokenizer's data gives ids and labels.
-    _, data = next(iter(loaded.values()))
-    scores += average_scores(context, "ensemble", members, data, recipe.teachers.average)
+    encoder = next(iter(loaded), recipe.encoder)
+    _, data = loaded.get(encoder) or load_data(context, encoder, text=True)
+    for task, splits in data.items():
+        teaching = [*members, *((run, system) for run, system, of in given if of == task)]
+        spoken = {
+            split: item for split, item in splits.items() if heard(context, given, task, split)
+        }
+        if teaching:
+            average = recipe.teachers.average
+            scores += average_scores(context, "ensemble", teaching, {task: spoken}, average)
     return scores, details
+
+
+def given_members(context: RunContext) -> list[tuple[str, str, str]]:
+    """The given teachers: run, system and task."""
+    teachers = {teacher.name: teacher for teacher in context.recipe.teachers.given}
+    return [
+        (parent.run_id, system_of(teachers[parent.variant]), teachers[parent.variant].task)
+        for parent in context.run.parents
+        if parent.stage == "given"
+    ]
+
+
+def heard(
+    context: RunContext, given: Sequence[tuple[str, str, str]], task: str, split: str
+) -> bool:
+    """Whether all given teachers of a task have spoken of a split: of a test split, some have not.
+
+    The ensemble is the average of all teachers or it is nothing.
+    """
+    return all(
+        prediction_file(context.results, run_id, system, task, split).is_file()
+        for run_id, system, known in given
+        if known == task
+    )
 
 
 def choose(ranking: list[dict[str, Any]], teachers: Teachers, seed: int) -> list[dict[str, Any]]:
@@ -114,13 +157,17 @@ def dev_score(scores: Sequence[Score]) -> float:
     return float(np.mean(values))
 
 
-def members_of(context: RunContext) -> list[tuple[str, str]]:
-    """Who teaches, (run, system): a teachers run's members, or the students above a student."""
+def members_of(context: RunContext, task: str) -> list[tuple[str, str]]:
+    """Who teaches a task, (run, system): a teachers run's members, or students above a student."""
     if students := [parent for parent in context.run.parents if parent.stage == "distill"]:
         return [(parent.run_id, parent.variant) for parent in students]
     runs = [run for run in (context.run, *context.run.parents) if run.stage == "teachers"]
     record = read_record(run_folder(context.results, runs[0].run_id))
-    return [(run_id, system) for run_id, system in record.details["members"]]
+    given = record.details.get("given", [])
+    return [
+        *((run_id, system) for run_id, system in record.details["members"]),
+        *((run_id, system) for run_id, system, known in given if known == task),
+    ]
 
 
 def soft_targets(
@@ -129,7 +176,7 @@ def soft_targets(
     """The teachers' averaged soft targets (N, C) for the examples `idx` of a split."""
     known = context.recipe.task(task)
     return targets.average_predictions(
-        member_predictions(context, task, split, members_of(context)),
+        member_predictions(context, task, split, members_of(context, task)),
         idx,
         known.labels,
         temperature=temperature,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import MakeEncoder
 from transformers import PreTrainedTokenizerFast
 
 import mtkd
@@ -18,7 +19,6 @@ from mtkd.data.digests import own_identity
 from mtkd.data.tasks import GLUE, Examples, Task
 from mtkd.experiments.plans import expand, notices
 from mtkd.experiments.recipes import load_recipe
-from tests.conftest import MakeEncoder
 
 COUNT = 60
 

@@ -16,9 +16,9 @@ from mtkd.common.errors import MtkdError
 from mtkd.data.batches import tokenize
 from mtkd.data.loading import first_drawn, load_examples
 from mtkd.data.own_tasks import faults
-from mtkd.data.tasks import Examples
+from mtkd.data.tasks import UNLABELLED, Examples
 from mtkd.experiments.encoder_location import encoder_location
-from mtkd.experiments.plans import expand, notices
+from mtkd.experiments.plans import expand, notices, uses_text
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.encoders import used_encoders
 from mtkd.experiments.task_sets import present_tasks
@@ -79,7 +79,7 @@ def readable(recipe: Recipe, found: Findings) -> Tasks:
     for name in present:
         try:
             if own := recipe.tasks[name]:
-                lines = list(faults(name, own))
+                lines = list(dict.fromkeys(faults(name, own)))  # a file may be two splits
                 more = len(lines) - SHOWN
                 found.problems += lines[:SHOWN]
                 found.problems += [f"{name}: {more:,} more of that kind"] if more > 0 else []
@@ -87,6 +87,8 @@ def readable(recipe: Recipe, found: Findings) -> Tasks:
                     continue
             task = recipe.task(name)
             tasks[name] = {split: load_examples(recipe.data, task, split) for split in task.splits}
+            if uses_text(recipe) and name in recipe.taught:
+                load_examples(recipe.data, task, UNLABELLED)
         except MtkdError as error:
             found.problems.append(str(error))
             tasks.pop(name, None)
@@ -112,7 +114,7 @@ def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
     """The share of each split's examples that are longer than the recipe's `max_length`."""
     for splits in tasks.values():
         for examples in splits.values():
-            some = first_drawn(examples, SAMPLE, 0)
+            some = replace(first_drawn(examples, SAMPLE, 0), label=None)
             cut = tokenize(some, tokenizer, recipe.max_length).encoded.truncated
             yield f"{100 * cut / len(some):.1f} %"
 

@@ -150,7 +150,7 @@ def upto(runs: list[Run], stage: str | None) -> list[Run]:
 def notices(recipe: Recipe) -> list[str]:
     """What the recipe names and the data, or its own tasks, do not have: one line each."""
     present, where = present_tasks(recipe), recipe.data.path or recipe.data.hub
-    glue, usual = None in recipe.tasks.values(), Teachers()  # whose defaults are of GLUE's tasks
+    glue = None in recipe.tasks.values()  # without any, defaults that name some mean nothing
     lines = []
     if missing := [name for name in recipe.tasks if name not in present]:
         lines.append(f"not in {where} and left out: {', '.join(missing)}")

@@ -122,7 +122,6 @@ def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
 def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, Any]) -> float | None:
     """Seconds of one training example on one core, from a few batches; None without an encoder."""
     import torch
-    from transformers import logging
 
     from mtkd.method.encoders import load_encoder
     from mtkd.method.model import MultiTaskModel
@@ -134,7 +133,6 @@ def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, An
     heads = {name: heads[name] for name in plain}
     if place is None or tokenizer is None or not heads:
         return None
-    logging.set_verbosity_error()  # a pooler that nobody asked for is no news
     source = recipe.encoders[recipe.encoder]
     encoder = load_encoder(place, revision=source.revision, dropout=0.1, layers=source.layers)
     model = MultiTaskModel(encoder, heads, tokenizer)

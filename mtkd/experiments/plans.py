@@ -178,10 +178,9 @@ def notices(recipe: Recipe) -> list[str]:
         if absent := [task for task in recipe.few_labels.tasks if task not in known]:
             rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
             lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
-    by = selection_tasks(recipe, present)
-    by_default = recipe.teachers.selection_tasks == usual.selection_tasks and not glue
-    others = set(by) != set(recipe.teachers.selection_tasks)
-    if recipe.teachers.choose and others and not by_default:
+    by, asked_by = selection_tasks(recipe, present), recipe.teachers.selection_tasks
+    said = glue or asked_by != Teachers().selection_tasks
+    if recipe.teachers.choose and said and set(by) != set(asked_by):
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
 

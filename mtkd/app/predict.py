@@ -16,7 +16,7 @@ from mtkd.common.files import whole
 from mtkd.common.progress import Progress
 from mtkd.data.own_files import SUFFIXES
 from mtkd.data.row_files import Row, chunks, writer
-from mtkd.method.answers import Answer, answer
+from mtkd.method.answers import Answer, answer, fitting
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.texts import text_outputs
 
@@ -63,6 +63,8 @@ def columns_of(
         raise MtkdError(f"--task {task}: expected a task of the model, {', '.join(model.specs)}")
     have = list(dict.fromkeys(name for _, row in next(chunks(source), []) for name in row))
     told = model.described()
+    if task is not None:
+        fitting(told, task, len(told[task]["columns"]) or len(text) or 1, 0)
     found, wanted = {}, []
     for name in model.specs if task is None else [task]:
         own: Columns = tuple(told[name]["columns"])

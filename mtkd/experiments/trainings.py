@@ -189,7 +189,7 @@ def train_part(
     for task, splits in data.items():
         for split, item in splits.items():
             if split != "train" or with_train:
-                outputs = latest.get((task, split))
+                outputs = latest.get((task, split)) if answer is predict else None
                 if outputs is None:
                     outputs = answer(network, task, item)
                 labels = network.specs[task].labels

@@ -131,9 +131,10 @@ class MultiTaskModel(nn.Module):
             tokenizer.backend_tokenizer.no_truncation()
             tokenizer.backend_tokenizer.no_padding()
             tokenizer.model_max_length = self.max_length
-            if self.uses_token_types:  # which transformers leaves out unless it is told
-                names = ["input_ids", "token_type_ids", "attention_mask"]
-                tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
+            # transformers leaves out token types unless it is told of them.
+            types = ["token_type_ids"] if self.uses_token_types else []
+            names = ["input_ids", *types, "attention_mask"]
+            tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
             tokenizer.save_pretrained(part)
             save_file(heads, part / "heads.safetensors")
             (part / "mtkd.json").write_text(text + "\n", encoding="utf-8")

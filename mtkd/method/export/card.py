@@ -79,7 +79,7 @@ def body(model: MultiTaskModel, report: Report, name: str) -> str:
     return f"""\
 # {name}
 
-One {model.encoder.config.model_type} encoder with {len(told)} task head(s), distilled with mtkd
+One {model.encoder.config.model_type} encoder with {len(told)} task head(s), trained with mtkd
 (multi-task knowledge distillation, [arXiv:1904.09482](https://arxiv.org/abs/1904.09482)).
 
 {table(("task", "kind", "takes", "answers"), task_rows(told))}

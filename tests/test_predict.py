@@ -23,12 +23,12 @@ from transformers import PreTrainedTokenizerFast
 from mtkd.app.cli import main
 from mtkd.app.predict import predict_file
 from mtkd.common.errors import MtkdError
+from mtkd.data.answers import in_words
 from mtkd.data.batches import collate
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.row_files import chunks
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import Heads
-from mtkd.method.answers import in_words
 from mtkd.method.calibration import fit_temperature
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import predict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mtkd.app.submission import Submission
+    from mtkd.method.export.folder import Report
 
 
 def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
@@ -105,6 +107,23 @@ def show_submission(system: str, made: Submission) -> None:
             "not take this zip"
         )
     print(f"written and checked: {made.path}")
+
+
+def show_export(report: Report, folder: Path) -> None:
+    """What an export was checked for, and what int8 changes."""
+    import pandas as pd
+
+    from mtkd.method.export import card
+
+    parity = pd.DataFrame(card.parity_rows(report), columns=card.PARITY_HEAD)
+    print_frame(parity, "largest difference of scores from torch")
+    if report.changes:
+        frame = pd.DataFrame(card.change_rows(report), columns=card.CHANGE_HEAD)
+        print_frame(frame, "int8, in points, with the change's 95 % interval over texts")
+    print(f"int8: {report.int8}")
+    mib = {name: size / 2**20 for name, size in report.sizes.items()}
+    graphs = ", ".join(f"{name} {size:.1f} MiB" for name, size in mib.items() if "onnx/" in name)
+    print(f"written and checked: {folder} ({sum(mib.values()):.1f} MiB; {graphs})")
 
 
 def show_tasks(tasks: Sequence[Task]) -> None:

@@ -14,9 +14,9 @@ import torch
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
 from mtkd.common.progress import Progress
+from mtkd.data.answers import Answer, answer, fitting
 from mtkd.data.own_files import SUFFIXES
 from mtkd.data.row_files import Row, chunks, writer
-from mtkd.method.answers import Answer, answer, fitting
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.texts import text_outputs
 

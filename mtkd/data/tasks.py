@@ -63,10 +63,12 @@ class Task:
             self.kind not in get_args(Kind)
             or (len(self.labels) < least)
             or bool(self.labels) == (self.kind == "regression")
+            or (self.kind == "ranking" and len(self.labels) != 2)
         ):
             raise MtkdError(
                 f"task {self.name!r}: kind {self.kind!r} with labels {list(self.labels)}; expected "
-                "classification, multilabel or ranking with label names, or regression without"
+                "classification or multilabel with label names, ranking with two, or regression "
+                "without"
             )
         if len(self.columns) not in (1, 2):
             raise MtkdError(

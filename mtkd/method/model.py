@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
+from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
-from mtkd.method.answers import Text, answer
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout
@@ -104,7 +104,7 @@ class MultiTaskModel(nn.Module):
         inputs = {"input_ids": tokens, "attention_mask": (segments >= 0).long()}
         if self.uses_token_types:
             # 1 from the second text on. No `cummax`, which torch cannot export to ONNX.
-            inputs["token_type_ids"] = ((segments == 2).cumsum(1) > 0).long()
+            inputs["token_type_ids"] = ((segments == 2).int().cumsum(1) > 0).long()
         return self.encoder(**inputs).last_hidden_state
 
     def outputs(self, task: str, states: Tensor, segments: Tensor) -> Tensor:
@@ -138,6 +138,10 @@ class MultiTaskModel(nn.Module):
             tokenizer.backend_tokenizer.no_truncation()
             tokenizer.backend_tokenizer.no_padding()
             tokenizer.model_max_length = self.max_length
+            # transformers leaves out token types unless it is told of them.
+            types = ["token_type_ids"] if self.uses_token_types else []
+            names = ["input_ids", *types, "attention_mask"]
+            tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
             tokenizer.save_pretrained(part)
             save_file(heads, part / "heads.safetensors")
             (part / "mtkd.json").write_text(text + "\n", encoding="utf-8")

@@ -32,7 +32,7 @@ class HeadsByTask(nn.ModuleDict):
     """Heads by the names of their tasks, which may be those of a module's attributes: "type"."""
 
     def add_module(self, name: str, module: nn.Module | None) -> None:
-        self._modules[name] = module
+        self._modules[name] = module  # type: ignore[assignment]
 
 
 class MultiTaskModel(nn.Module):

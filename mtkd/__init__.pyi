@@ -1,4 +1,5 @@
 # The public API: each name, and the module that it is imported from when it is first used.
+from mtkd.app.project import Project as Project
 from mtkd.common.errors import MtkdError as MtkdError
 from mtkd.data.batches import TaskData as TaskData
 from mtkd.data.batches import tokenize as tokenize

@@ -14,10 +14,17 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 def different(values: tuple[Item, ...]) -> tuple[Item, ...]:
-    """The values, if there is at least one and none comes twice; else ValueError."""
-    if not values or len(set(values)) < len(values):
+    """The values, if none comes twice; else ValueError."""
+    if len(set(values)) < len(values):
+        raise ValueError("expected different values")
+    return values
+
+
+def at_least_one(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    if not values:
         raise ValueError("expected different values, at least one")
     return values
 
 
-Several = Annotated[tuple[Item, ...], AfterValidator(different)]  # Several[int] is a field's type
+Different = Annotated[tuple[Item, ...], AfterValidator(different)]  # Different[int] is a type
+Several = Annotated[Different[Item], AfterValidator(at_least_one)]

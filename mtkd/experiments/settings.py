@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from mtkd.common.settings import STRICT, Several
+from mtkd.common.settings import STRICT, Different, Several
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.loading import DataSource, find_task
 from mtkd.data.own_settings import OwnTask
@@ -157,7 +157,7 @@ class Recipe:
     pretraining: Pretraining = field(default_factory=Pretraining)
     heads: Heads = field(default_factory=Heads)
     # What the multi-task models are compared with, all of single-stage budgets
-    baselines: Several[str] = ("bert", "stilts", "metal")
+    baselines: Different[str] = ("bert", "stilts", "metal")
     intermediate: Several[str] = ("mnli",)  # STILTs: tasks trained on first, one at a time
     # Single-task and multi-task training, students too
     training: Training = field(default_factory=Training)

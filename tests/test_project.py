@@ -1,0 +1,70 @@
+"""A project from Python: tasks in memory, teachers from elsewhere, one student."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mtkd
+from mtkd.common.errors import MtkdError
+
+SMALL = {
+    "max_length": 16,
+    "encoders": {"tiny": {"pretrain": True}},
+    "encoder": "tiny",
+    "pretraining": {
+        "layers": 1, "hidden": 16, "attention_heads": 2, "vocabulary": 300, "sentences": 200,
+        "epochs": 1,
+    },
+    "training": {"epochs": 2, "learning_rate": 0.01, "precision": "fp32"},
+    "finetuning": {"epochs": 1, "precision": "fp32"},
+    "candidates": {"encoders": ["tiny"], "dropout": [0.1]},
+    "teachers": {"choose": 1},
+    "baselines": [],
+    "seeds": [1],
+}  # fmt: skip
+
+
+def frame(rows: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    moods = rng.choice(["glad", "sad"], rows)
+    nouns = rng.choice(["dog", "cat", "child", "teacher"], rows)
+    texts = [
+        f"the {n} number {i} is {m}" for i, (n, m) in enumerate(zip(nouns, moods, strict=True))
+    ]
+    return pd.DataFrame({"text": texts, "label": np.where(moods == "glad", "good", "bad")})
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MTKD_RESULTS", str(tmp_path / "results"))
+    return tmp_path
+
+
+def test_a_project_gives_the_student_of_its_recipe(here: Path) -> None:
+    """Tasks in a DataFrame and in a file, a file of probabilities; the same runs as a recipe's."""
+    frame().to_csv(here / "second.csv", index=False)
+    project = mtkd.Project({"mood": frame(), "second": here / "second.csv"}, **SMALL)
+    said = [{"id": row, "scores": {"good": 0.75, "bad": 0.25}} for row in range(60)]
+    (here / "llm.jsonl").write_text("\n".join(map(json.dumps, said)))
+    project.add_teachers("mood", here / "llm.jsonl")
+    student = project.distill()
+    answer = student.predict("the dog is glad")
+    assert set(answer) == {"mood", "second"} and answer["mood"]["label"] in ("good", "bad")
+    recipe = mtkd.load_recipe(str(project.folder / "recipe.yaml"))
+    assert recipe == project.recipe
+    assert {"mtdnn-kd", "no-teacher", "ensemble"} <= set(project.results.scores["system"])
+    before = {p: p.stat().st_mtime_ns for p in project.folder.rglob("record.json")}
+    project.distill()  # nothing is left to do
+    assert {p: p.stat().st_mtime_ns for p in project.folder.rglob("record.json")} == before
+
+
+def test_what_does_not_fit_is_refused(here: Path) -> None:
+    with pytest.raises(MtkdError, match="mood is a list; expected a file"):
+        mtkd.Project({"mood": ["a", "b"]})  # type: ignore[dict-item]
+    with pytest.raises(MtkdError, match=r"project project: unknown key 'epochs'"):
+        mtkd.Project({"mood": frame()}, epochs=3)

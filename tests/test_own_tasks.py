@@ -145,7 +145,8 @@ def test_only_what_has_no_file_is_cut_from_train(tmp_path: Path) -> None:
         "dev": 24,
     }
     text = write(tmp_path / "unlabelled.jsonl", [{"text": "who knows"}])
-    task = own_task("mood", mtkd.OwnTask({"train": train, "unlabelled": text}))
+    keyed = write(tmp_path / "c.jsonl", [row | {"id": n} for n, row in enumerate(ROWS)])
+    task = own_task("mood", mtkd.OwnTask({"train": keyed, "unlabelled": text}, id="id"))
     assert task.sizes == {"train": 20, "dev": 2, "test": 2}
     assert read_own(task, UNLABELLED).text_a == ["who knows"]
     assert read_own(task, UNLABELLED).label is None

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
+from conftest import MakeEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
+from transformers import PreTrainedTokenizerFast
 
 import mtkd
 from mtkd.common.errors import MtkdError
@@ -25,6 +27,8 @@ from mtkd.data.tasks import UNLABELLED, Examples, Task
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.settings import HeadSpec
 
 ROWS = [
     {"text": 'He said "no",\nand left', "mood": "sad"},
@@ -141,7 +145,8 @@ def test_only_what_has_no_file_is_cut_from_train(tmp_path: Path) -> None:
         "dev": 24,
     }
     text = write(tmp_path / "unlabelled.jsonl", [{"text": "who knows"}])
-    task = own_task("mood", mtkd.OwnTask({"train": train, "unlabelled": text}))
+    keyed = write(tmp_path / "c.jsonl", [row | {"id": n} for n, row in enumerate(ROWS)])
+    task = own_task("mood", mtkd.OwnTask({"train": keyed, "unlabelled": text}, id="id"))
     assert task.sizes == {"train": 20, "dev": 2, "test": 2}
     assert read_own(task, UNLABELLED).text_a == ["who knows"]
     assert read_own(task, UNLABELLED).label is None
@@ -452,6 +457,18 @@ def test_metrics_that_do_not_fit(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------- recipes
+
+
+def test_a_task_may_have_any_name(
+    tmp_path: Path, make_encoder: MakeEncoder, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    names = ("type", "items", "train", "weight", "my-task")
+    specs = {name: HeadSpec("linear", ("a", "b")) for name in names}
+    model = MultiTaskModel(make_encoder(), specs, tokenizer)
+    model.save_pretrained(tmp_path)
+    again = MultiTaskModel.from_pretrained(tmp_path)
+    assert again.predict("a man", top_k=2) == model.predict("a man", top_k=2)
+    assert list(again.predict("a man")) == list(names)
 
 
 def test_own_and_toy_tasks_in_one_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,9 +228,8 @@ def test_quick_metrics_are_those_of_the_kit(
     kind: Kind, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(3)
-    labels = (
-        ("no", "yes") if metric == "f1" or kind == "ranking" else ("red", "green", "blue", "never")
-    )
+    two = metric == "f1" or kind == "ranking"
+    labels = ("no", "yes") if two else ("red", "green", "blue", "never")
     task = Task("colour", kind, () if kind == "regression" else labels, metrics=(metric,))
     outputs = random.normal(size=(40, max(len(task.labels), 1))).astype(np.float32)
     label = random.integers(0, min(len(labels), 3), 40)

@@ -21,7 +21,6 @@ from mtkd.experiments.records import Record, read_record, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 
-SPLITS = ("train", "dev", "test")
 NAMED = 4  # labels that a table names
 
 if TYPE_CHECKING:
@@ -129,15 +128,12 @@ def show_export(report: Report, folder: Path) -> None:
 def show_tasks(tasks: Sequence[Task]) -> None:
     """What is known of tasks of one's own, one row each."""
     table = Table(title="tasks", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("task", "kind", "text", "label", "labels", "scored by", *SPLITS):
-        table.add_column(head, justify="right" if head in SPLITS else "left", overflow="fold")
+    for head in ("task", "kind", "text", "label", "labels", "scored by"):
+        table.add_column(head, overflow="fold", no_wrap=head in ("task", "kind"))
     for task in tasks:
-        sizes = [f"{task.sizes[split]:,}" if split in task.sizes else "-" for split in SPLITS]
-        own = task.own
-        table.add_row(
-            *(task.name, task.kind, " + ".join(task.columns), own.label if own else "-"),
-            *(labels_in_short(task), ", ".join(task.metrics), *sizes),
-        )
+        label = task.own.label if task.own else ""
+        cells = (task.name, task.kind, " + ".join(task.columns), label, labels_in_short(task))
+        table.add_row(*map(Text, (*cells, ", ".join(task.metrics))))
     Console().print(table)
 
 
@@ -145,7 +141,7 @@ def labels_in_short(task: Task) -> str:
     """Names of a few labels, how many there are of more, or the range of scores."""
     if task.range:
         return f"{task.range[0]:g} to {task.range[1]:g}"
-    return ", ".join(task.labels) if len(task.labels) <= NAMED else f"{len(task.labels)} labels"
+    return ", ".join(task.labels) if len(task.labels) <= NAMED else str(len(task.labels))
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:

@@ -26,7 +26,7 @@ from mtkd.data.own_settings import OwnTask
 from mtkd.data.own_splits import SYNONYMS, split_tables
 from mtkd.data.own_tasks import read_own
 from mtkd.data.own_values import missing
-from mtkd.data.tasks import Examples, Task
+from mtkd.data.tasks import UNLABELLED, Examples, Task
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.recipes import available
 from mtkd.experiments.settings import Recipe
@@ -50,10 +50,11 @@ ABOUT = {  # before a key of the recipe
     "the processor knows it, fp32 elsewhere.",
     "equal_passes": "Single-task models and students see each example as often as MT-DNN does.",
     "candidates": "Teachers: one multi-task model for each encoder and dropout rate, the best of "
-    "them on dev.",
+    "them on dev; those that you have already go into `given` (docs/teachers.md).",
     "students": "The student of the ensemble, and its control: the same student without teachers.",
     "baselines": "To compare with: one model per task.",
-    "seeds": "Everything is trained once for each; below three there are no intervals.",
+    "seeds": "Everything is trained once for each; below three there are no intervals, which is "
+    "enough for a first look (--set seeds=[1]).",
 }
 
 
@@ -175,9 +176,10 @@ def recipe_task(recipe: Recipe, name: str, spec: OwnTask) -> Task:
 
 
 def id_column(spec: OwnTask, tables: Mapping[str, Table]) -> str:
-    """A column that is called an id and is one in every file; "" where there is none."""
+    """A column that is called an id and is one in every labelled file; "" where there is none."""
+    labelled = [table for split, table in tables.items() if split != UNLABELLED]
     for column in IDS:
-        values = [table.columns.get(column, [None]) for table in tables.values()]
+        values = [table.columns.get(column, [None]) for table in labelled]
         different = all(len({str(one) for one in some}) == len(some) for some in values)
         if different and not any(missing(one) for some in values for one in some):
             return "" if column in (spec.text, spec.label) else column

@@ -54,8 +54,6 @@ class Table:
 def read_table(source: str) -> Table:
     """The table in a file, read once while it stays as it is. Raises MtkdError."""
     path = Path(source)
-    if source.startswith(HUB):
-        raise MtkdError(f"{source}: expected a file; a data set of the hub is given as a whole")
     if path.suffix.lower() not in SUFFIXES and path.exists():
         raise MtkdError(f"{path}: expected a file that ends in one of {', '.join(SUFFIXES)}")
     try:
@@ -74,8 +72,8 @@ def read_file(path: Path, size: int, changed: int) -> Table:
         columns: dict[str, list[Any]] = {}
         lines: list[int] = []
         for line, row in json_rows(path) if suffix == ".jsonl" else separated_rows(path):
-            for name in row.keys() - columns.keys():
-                columns[name] = [None] * len(lines)
+            for name in row:
+                columns.setdefault(name, [None] * len(lines))
             for name, column in columns.items():
                 column.append(row.get(name))
             lines.append(line)
@@ -155,7 +153,7 @@ def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # no half of a pair, as "\\ud83d"
+            json.dumps(row, ensure_ascii=False).encode()  # no half of a pair, as "\ud83d"
         except (ValueError, RecursionError) as error:
             raise MtkdError(
                 f"{path}:{number}: not valid JSON ({error}); expected one whole object a line"

@@ -54,6 +54,11 @@ def our_split(name: str) -> str | None:
 def split_places(name: str, spec: OwnTask) -> dict[str, Place]:
     """The place of each split that has one of its own; there is always one of "train"."""
     if isinstance(spec.data, dict):
+        if hub := [file for file in spec.data.values() if file.startswith(HUB)]:
+            raise MtkdError(
+                f"tasks.{name}.data: {hub[0]} as a split; expected files, or a data set of the hub "
+                f"as a whole: `data: {hub[0]}`"
+            )
         given = {split: (file, "") for split, file in spec.data.items()}
         return known_splits(given, f"tasks.{name}.data")
     if spec.data.startswith(HUB):

@@ -189,9 +189,8 @@ def examples_of(task: Task, parts: Parts, split: str) -> Examples:
     label = None
     if split != UNLABELLED:
         label = labels_of(task, part, required=split != "test")
-    return Examples(
-        task, split, ids_of(task, part), texts[0], texts[1] if task.pair else None, label
-    )
+    ids = ids_of(task, part, required=split != UNLABELLED)
+    return Examples(task, split, ids, texts[0], texts[1] if task.pair else None, label)
 
 
 def faults(name: str, spec: OwnTask) -> Iterator[str]:
@@ -319,10 +318,10 @@ def weights_of(task: Task, label: np.ndarray) -> tuple[float, ...]:
     return tuple(len(label) / (len(task.labels) * counts[at]) for at in range(len(task.labels)))
 
 
-def ids_of(task: Task, part: Part) -> np.ndarray:
+def ids_of(task: Task, part: Part, *, required: bool) -> np.ndarray:
     """Ids of a part's rows: of their column, else their numbers in the file."""
     column = described(task).id
-    if not column:
+    if not column or not (required or column in part.table.columns):
         return part.rows
     found = converted(task, part, column, id_of)
     seen: dict[int, int] = {}

@@ -28,11 +28,11 @@ from mtkd.method.texts import text_outputs
 FORMAT = 3
 
 
-class Heads(nn.ModuleDict):
-    """Heads by task, whose names may be those of a module's methods, as "type"."""
+class HeadsByTask(nn.ModuleDict):
+    """Heads by the names of their tasks, which may be those of a module's attributes: "type"."""
 
-    def __setitem__(self, task: str, head: nn.Module) -> None:
-        self._modules[task] = head
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        self._modules[name] = module  # type: ignore[assignment]
 
 
 class MultiTaskModel(nn.Module):
@@ -51,7 +51,7 @@ class MultiTaskModel(nn.Module):
         self.about = {task: TaskAbout() for task in specs} | dict(about or {})
         self.tokenizer = tokenizer  # travels with the model; the model itself reads tokens
         hidden = encoder.config.hidden_size
-        self.heads = Heads({task: build_head(spec, hidden) for task, spec in specs.items()})
+        self.heads = HeadsByTask({task: build_head(spec, hidden) for task, spec in specs.items()})
         self.uses_token_types = getattr(encoder.config, "type_vocab_size", 0) > 1
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -314,12 +315,14 @@ def test_ids(tmp_path: Path) -> None:
     assert (numbers[0], numbers[5], numbers[6:]) == (7, 12, list(range(100, 134)))
     assert all(one < 0 for one in numbers[1:5]) and len(set(numbers)) == 40
     assert numbers[1] == example_id("7a") and example_id("7") == 7
+    assert make(tmp_path, rows).own == task.own  # as it is called
     rows[9]["id"] = "12"
     path = tmp_path / "data.jsonl"
     write(path, rows)
     two = own_task("mood", mtkd.OwnTask({"train": str(path), "dev": str(path)}, id="id"))
     with pytest.raises(MtkdError, match=r"data.jsonl:19: id '12' is that of .*:11, too"):
         read_own(two, "train")
+    assert make(tmp_path, rows).own == replace(task.own, id="")
 
 
 def by_text(examples: Examples) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ import yaml
 from mtkd.common.errors import MtkdError
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.own_files import Table
+from mtkd.data.own_meaning import IDS
 from mtkd.data.own_values import label_name, names_of, number_of
 from mtkd.data.tasks import Task
 
@@ -29,7 +30,6 @@ HOLDERS = {
     "label_probs": "top-k",
     "votes": "votes",
 }
-IDS = ("id", "idx")  # columns of ids, where no other is named
 SHOWN = 6  # labels in an error line
 
 Cells = Mapping[str, Any]  # a row's values by label, as the file names it

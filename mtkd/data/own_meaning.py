@@ -5,14 +5,15 @@ Each is inferred where there is no doubt, and refused with the line to write whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.own_files import Table
 from mtkd.data.own_settings import Kind, OwnTask
-from mtkd.data.own_values import label_name, missing, names_of, number_of
+from mtkd.data.own_values import example_id, label_name, missing, names_of, number_of
+from mtkd.data.tasks import UNLABELLED
 
 TEXTS = ("text", "sentence", "message", "utterance", "review", "question", "query", "body")
 PAIRS = (
@@ -24,15 +25,20 @@ PAIRS = (
     ("text", "text_pair"),
 )
 LABELS = ("labels", "class", "category", "target", "score")  # beside "label", which goes first
-IDS = ("id", "idx", "index", "guid")
+IDS = ("id", "idx", "index", "guid")  # columns of ids, where no other is named
 MOST_CLASSES = 1000
 UNSURE = 20  # different numbers up to which they may as well be classes as scores
 POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"))  # labels, the right candidate's last
 
 
-def with_meaning(name: str, spec: OwnTask, train: Table) -> OwnTask:
-    """The spec with columns, kind and labels. Raises MtkdError where the file leaves doubt."""
+def with_meaning(name: str, spec: OwnTask, tables: Mapping[str, Table]) -> OwnTask:
+    """The spec with columns, kind and labels, of its tables by split.
+
+    Raises MtkdError where the training file leaves doubt.
+    """
+    train = tables["train"]
     spec = with_columns(name, spec, train)
+    spec = replace(spec, id=spec.id or id_column(spec, tables))
     values = [value for value in train.columns[spec.label] if not missing(value)]
     spec = replace(spec, kind=spec.kind or infer_kind(name, spec, train, values))
     if spec.kind != "regression" and not spec.labels:
@@ -93,6 +99,19 @@ def infer_label(name: str, free: Sequence[str], table: Table) -> str:
         f"{table.source}: which column is the label? write `label: NAME` in tasks.{name}; found "
         f"{', '.join(table.columns)}"
     )
+
+
+def id_column(spec: OwnTask, tables: Mapping[str, Table]) -> str:
+    """A column that is called an id and is one in every labelled file; "" where there is none."""
+    labelled = [table for split, table in tables.items() if split != UNLABELLED]
+    for column in IDS:
+        values = [table.columns.get(column, [None]) for table in labelled]
+        if any(missing(one) for some in values for one in some):
+            continue
+        different = all(len({example_id(one) for one in some}) == len(some) for some in values)
+        if different and column not in (*texts_of(spec), spec.label):
+            return column
+    return ""
 
 
 def infer_kind(name: str, spec: OwnTask, table: Table, values: Sequence[Any]) -> Kind:

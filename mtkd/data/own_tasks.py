@@ -124,7 +124,7 @@ def described_parts(name: str, spec: OwnTask) -> tuple[Task, Parts]:
 
 def drafted(name: str, spec: OwnTask, tables: dict[str, Table]) -> tuple[Task, Parts]:
     """Task and splits of what is in tables, by split, as far as no label is read."""
-    spec = with_meaning(name, spec, tables["train"])
+    spec = with_meaning(name, spec, tables)
     assert spec.kind is not None
     task = Task(
         name,

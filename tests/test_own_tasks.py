@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 from conftest import MakeEncoder
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import PreTrainedTokenizerFast
@@ -207,6 +208,26 @@ def test_a_split_has_its_share_of_every_label() -> None:
         assert all(abs(found.count(name) - share * many) <= 1 for name, many in count.items())
     other = divided(table, examples, {"dev": 0.1, "test": 0.2}, 1)
     assert set(other["dev"].rows) != set(parts["dev"].rows)
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=80), st.floats(0.05, 0.3), st.floats(0, 0.3)
+)
+@example([1] * 60 + [20], 0.1, 0.1)
+def test_no_label_pays_for_others(counts: list[int], dev: float, test: float) -> None:
+    examples = [
+        Example((f"{name:02}",), f"{name}-{n}") for name, many in enumerate(counts)
+        for n in range(many)
+    ]
+    table = Table("file", {}, tuple(range(len(examples))))
+    shares = {"dev": dev} | ({"test": test} if test else {})
+    try:
+        parts = divided(table, examples, shares, 0)
+    except MtkdError:
+        return  # too few for every part
+    for part, share in shares.items():
+        found = Counter(examples[row].labels[0] for row in parts[part].rows)
+        assert all(found[f"{n:02}"] <= share * many + 1.5 for n, many in enumerate(counts))
 
 
 def test_texts_that_read_alike_stay_together(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 
 TEXTUAL = (".csv", ".tsv", ".jsonl")
 SUFFIXES = (*TEXTUAL, ".parquet")
@@ -171,7 +171,7 @@ def read_parquet(path: Path) -> Table:
     try:
         return from_arrow(pq.ParquetFile(path).read(), str(path))
     except (pa.ArrowException, OSError) as error:
-        cause = str(error).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(f"{path}: not readable as Parquet ({cause}); write it again") from None
 
 
@@ -229,7 +229,7 @@ def in_memory(data: Any, source: str) -> Table:
         frame = isinstance(data, pd.DataFrame)
         arrow = pa.Table.from_pandas(data, preserve_index=False) if frame else whole(data)
     except pa.ArrowException as error:
-        cause = str(error).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(f"{source}: {cause}; expected one type of values in a column") from None
     if not arrow.num_rows:
         raise MtkdError(f"{source}: no rows; expected at least one example")
@@ -266,7 +266,7 @@ def hub_data(source: str) -> Any:
             f"{owner}/{repository}", *filter(None, configuration), revision=revision or None
         )
     except Exception as error:  # the hub's clients raise from several trees of their own
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(
             f"{source}: cannot be had from the hub ({cause}); check its name, its configuration "
             "and the network"

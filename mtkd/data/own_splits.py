@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -158,12 +157,14 @@ def divided(
     part_of: dict[str, str] = {}
     owed = dict.fromkeys(shares, 0.0)
     for _, texts in sorted(strata.items()):
-        free = iter([text for text in texts if text not in kept])
-        for part, share in shares.items():
-            owed[part] += share * len(texts)  # what rounding owes goes to the next label
-            taken = list(islice(free, max(round(owed[part]), 0)))
-            owed[part] -= len(taken)
-            part_of |= dict.fromkeys(taken, part)
+        free = [text for text in texts if text not in kept]
+        for part, share in shares.items() if free else ():
+            owed[part] += share * len(texts)
+            count = max(round(owed[part]), 0)
+            part_of |= dict.fromkeys(free[:count], part)
+            # What rounding owes goes to the next label, and no more than that.
+            owed[part] = min(owed[part] - len(free[:count]), 1.0)
+            free = free[count:]
     rows: dict[str, list[int]] = {part: [] for part in ("train", *shares)}
     for row, example in enumerate(examples):
         rows[part_of.get(example.text, "train")].append(row)

@@ -16,7 +16,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.progress import Progress
 from mtkd.data.given_files import file_outputs
 from mtkd.data.given_settings import GivenTeacher
@@ -132,7 +132,7 @@ def load_classifier(teacher: GivenTeacher, task: Task, max_length: int) -> Class
                 **pinned,
             )
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise MtkdError(
             f"{where} cannot be loaded: {reason} (expected a folder with config.json and "
             "model.safetensors, or a hub name and a network)"

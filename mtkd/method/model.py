@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
 from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
@@ -173,7 +173,7 @@ class MultiTaskModel(nn.Module):
         try:
             model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise MtkdError(
                 f"{folder}/heads.safetensors: missing, cut short or of another model ({reason}); "
                 "train the model again"

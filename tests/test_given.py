@@ -322,6 +322,12 @@ BAD_ROWS: dict[str, tuple[str, Iterable[Any], Mapping[str, Any], str]] = {
         {},
         r"a.jsonl:1: a label comes twice",
     ),
+    "no label": (
+        "a.jsonl",
+        [{"id": at, "label": {"card": 1.0}} for at in range(4)],
+        {},
+        r"a.jsonl:1: \{'card': 1.0\}; expected a label: text",
+    ),
     "no votes": (
         "a.jsonl",
         [{"id": at, "votes": {"card": 0}} for at in range(4)],

@@ -20,8 +20,9 @@ from transformers import PreTrainedTokenizerFast
 
 import mtkd
 from mtkd.common.errors import MtkdError
+from mtkd.data.digests import own_identity
 from mtkd.data.metrics import compute, is_degenerate
-from mtkd.data.own_files import Table, hub_tables
+from mtkd.data.own_files import Table, hub_data, hub_table
 from mtkd.data.own_splits import Example, divided
 from mtkd.data.own_tasks import faults, own_task, read_own
 from mtkd.data.own_values import example_id
@@ -256,6 +257,7 @@ DOUBTFUL: list[tuple[list[Any], str]] = [
     (list(range(50)), "50 different numbers"),
     (["x|y", "y"], "column 'mood' has '|' in it; write `kind: multilabel`"),
     (["a"], "has 1 different labels; expected 2 to 1000"),
+    ([*(n / 7 for n in range(39)), "n/a"], "data.jsonl:79: column 'mood': 'n/a' among numbers; exp"),
 ]
 
 
@@ -271,6 +273,26 @@ def test_kinds_and_labels_that_are_clear(
 def test_kinds_that_are_not_clear(tmp_path: Path, values: list[Any], words: str) -> None:
     told = refused(tmp_path, labelled(values))
     assert words in told and "tasks.mood" in told
+
+
+# What no label is, of which row (each is followed by an empty line), and what the recipe says.
+NO_LABELS: list[tuple[list[Any], str, dict[str, Any]]] = [
+    (["a", {"a": 1.0}], ":3: column 'mood': {'a': 1.0}; expected a label: text", {}),
+    ([["a"], ["b", None]], ":3: column 'mood': no label; expected one", {}),
+    ([["a"], ["b", " "]], ":3: column 'mood': no label; expected one", {}),
+    ([["a"], ["b", ["c"]]], ":3: column 'mood': ['c']; expected a label: text", {}),
+    (["a", "b", ["a"]], ":5: column 'mood': ['a']; expected a label", {"kind": "classification"}),
+    ([["a"], ["b"]], "expected no `weights`: multilabel has none, and", {"weights": "balanced"}),
+    (["0", "1"], "expected `text: [question, candidate]`: ranking is of pairs", {"kind": "ranking"}),
+]
+
+
+@pytest.mark.parametrize(("values", "words", "spec"), NO_LABELS)
+def test_what_is_no_label_is_refused(
+    tmp_path: Path, values: list[Any], words: str, spec: dict[str, Any]
+) -> None:
+    told = refused(tmp_path, labelled(values), **spec)
+    assert words in told and "data.jsonl:" in told
 
 
 def labelled(values: list[Any]) -> list[dict[str, Any]]:
@@ -539,10 +561,17 @@ def test_the_hub_is_asked_for_names_of_the_hub_alone(
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     found = mtkd.own_examples("mood", "hf:me/moods/all@abc")
+    for number in range(40):  # none of many is had twice
+        own_task(f"mood{number}", mtkd.OwnTask(f"hf:me/mood{number}"))
+    for number in range(40):
+        own_identity(own_task(f"mood{number}", mtkd.OwnTask(f"hf:me/mood{number}")))
+    assert len(asked) == 41
+    del asked[1:]
     assert asked == [("me/moods", "all", "abc")]
     assert [len(found[split]) for split in ("train", "dev")] == [24, 24] and len(found) == 2
     assert "'own'" not in repr(found) and found["dev"].text_a[0] == ROWS[0]["text"]
-    hub_tables.cache_clear()
+    hub_data.cache_clear()
+    hub_table.cache_clear()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "me" / "moods").mkdir(parents=True)
     for name in ("hf:me/moods", "hf:./me", "hf:moods", "hf:"):

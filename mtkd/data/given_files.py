@@ -16,7 +16,7 @@ from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import table_outputs
 from mtkd.data.own_files import Table, read_table
 from mtkd.data.own_meaning import IDS
-from mtkd.data.own_splits import SYNONYMS
+from mtkd.data.own_splits import SYNONYMS, our_split
 from mtkd.data.own_values import example_id
 from mtkd.data.tasks import Examples, Task
 
@@ -90,7 +90,7 @@ def files_of(teacher: GivenTeacher, splits: Mapping[str, Examples]) -> dict[str,
     given = teacher.predictions
     if not isinstance(given, dict):
         return dict.fromkeys(splits, str(given))
-    found = {our_split(split, splits): file for split, file in given.items()}
+    found = {our_split(split, splits) or split: file for split, file in given.items()}
     needed = [split for split in splits if not may_lack(split)]
     unknown = [split for split in found if split not in (*splits, *SYNONYMS)]
     if unknown or not set(needed) <= found.keys():
@@ -105,12 +105,6 @@ def files_of(teacher: GivenTeacher, splits: Mapping[str, Examples]) -> dict[str,
 def may_lack(split: str) -> bool:
     """Whether a teacher need not speak of a split: nothing is learnt or chosen by it."""
     return split.startswith("test")
-
-
-def our_split(name: str, splits: Mapping[str, Any]) -> str:
-    """A split's name as the kit has it; the name itself where it is none."""
-    synonyms = (ours for ours, words in SYNONYMS.items() if name.lower() in words)
-    return name if name in splits else next(synonyms, name)
 
 
 def check_shared(answers: Answers, splits: Mapping[str, Examples]) -> None:
@@ -198,7 +192,8 @@ def splits_of(table: Table, task: Task) -> list[str]:
     """The split of each row, "" where the file has no such column."""
     if "split" not in table.columns or "split" in task.columns:
         return [""] * len(table)
-    names = [our_split(str(value), task.splits) for value in table.columns["split"]]
+    values = [str(value) for value in table.columns["split"]]
+    names = [our_split(value, task.splits) or value for value in values]
     known = {*task.splits, *SYNONYMS}
     if unknown := [row for row, name in enumerate(names) if name not in known]:
         where, value = table.where(unknown[0]), table.columns["split"][unknown[0]]

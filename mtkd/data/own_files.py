@@ -241,15 +241,18 @@ def whole(data: Any) -> pa.Table:
     return data.with_format("arrow")[:]
 
 
-@functools.lru_cache(4)
-def hub_tables(source: str) -> dict[str, Table]:
-    """Each split of "hf:owner/name/configuration@commit". Raises MtkdError."""
-    return {
-        split: from_arrow(whole(data), f"{source} {split}")
-        for split, data in hub_data(source).items()
-    }
+def hub_splits(source: str) -> tuple[str, ...]:
+    """Names of the splits of "hf:owner/name/configuration@commit". Raises MtkdError."""
+    return tuple(hub_data(source))
 
 
+@functools.lru_cache(32)
+def hub_table(source: str, split: str) -> Table:
+    """One of its splits. Raises MtkdError."""
+    return from_arrow(whole(hub_data(source)[split]), f"{source} {split}")
+
+
+@functools.lru_cache(256)  # a data set stays on disk until its rows are asked for
 def hub_data(source: str) -> Any:
     import datasets  # slow to import, and needed here only
 

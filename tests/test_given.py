@@ -262,6 +262,21 @@ def test_ids_that_a_task_does_not_have_are_not_used(tmp_path):
     assert answered(numbers, splits) == TRUTH
 
 
+@pytest.mark.parametrize("spec", [{}, {"range": (0.0, 4.0)}])
+def test_only_a_range_that_is_stated_bounds_scores(tmp_path, spec):
+    rows = [{"text": f"t{n}", "label": n / 10} for n in range(40)]
+    splits = own_splits(tmp_path, rows, **spec)
+    task = splits["train"].task
+    assert (task.bounds is None) == (not spec) and task.range[0] < 1 and task.range[1] > 3
+    rows = [{"text": row["text"], "score": 10 * row["label"]} for row in rows]
+    teacher = GivenTeacher("intent", predictions=write(tmp_path / "said.csv", rows))
+    if spec:
+        with pytest.raises(MtkdError, match="expected 0 to 4"):
+            file_outputs(teacher, splits)
+    else:
+        assert max(one.max() for one in file_outputs(teacher, splits)[0].values()) == 39
+
+
 def test_places_are_shared_by_splits_of_a_file_without_ids(tmp_path):
     rows = [{"label": row["label"]} for row in OWN]
     teacher = GivenTeacher("intent", predictions=write(tmp_path / "said.csv", rows))

@@ -143,9 +143,10 @@ def test_texts_that_no_task_fits_are_refused(
     assert "\n" not in str(caught.value)
 
 
-def told(objective: str, labels: Any = (), temperature: float = 1.0, **options: Any) -> Any:
-    head = {"labels": labels, "options": options}
-    return {"head": head, "objective": objective, "columns": [], "temperature": temperature}
+def told(objective: str, labels: Any = (), temperature: float = 1.0, bounds: Any = None) -> Any:
+    head = {"labels": labels, "options": {}}
+    about = {"columns": [], "temperature": temperature, "bounds": bounds}
+    return {"head": head, "objective": objective} | about
 
 
 def test_several_labels_and_scores_in_words() -> None:
@@ -154,7 +155,7 @@ def test_several_labels_and_scores_in_words() -> None:
     assert [one["labels"] for one in found] == [["a", "c"], []]
     assert [*found[0]["scores"].values()] == pytest.approx(expit(outputs[0] / 2), abs=1e-7)
     scores = np.array([[-0.5], [2.0], [7.0]], np.float32)
-    assert in_words(scores, told("regression", range=[1, 5])) == [1.0, 2.0, 5.0]
+    assert in_words(scores, told("regression", bounds=[1, 5])) == [1.0, 2.0, 5.0]
     assert in_words(scores, told("regression")) == [-0.5, 2.0, 7.0]
 
 

@@ -187,8 +187,8 @@ def log_odds(values: np.ndarray, where: str) -> np.ndarray:
 
 def scores_as(task: Task) -> Convert:
     """What turns a row's score into the output of a regression."""
-    low, high = task.range or (-np.inf, np.inf)
-    slack = 0.1 * (high - low) if task.range else 0.0  # a regression overshoots a little
+    low, high = task.bounds or (-np.inf, np.inf)
+    slack = 0.1 * (high - low) if task.bounds else 0.0  # a regression overshoots a little
 
     def convert(cells: Cells, where: str) -> np.ndarray:
         score = number(cells["score"], "score", where)

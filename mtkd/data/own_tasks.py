@@ -157,7 +157,7 @@ def with_training_labels(task: Task, train: Part) -> Task:
             f"{train.table.source}: all scores of {task.name} are {low:g}; expected different "
             f"ones, or write `range: [LOW, HIGH]` in tasks.{task.name}"
         )
-    return replace(task, range=(low, high))
+    return replace(task, range=(low, high), bounded=task.range is not None)
 
 
 def for_dividing(task: Task, table: Table) -> list[Example]:

@@ -87,7 +87,7 @@ def test_a_recipe_says_all_that_was_found(
     same = recipe.tasks["same"]
     assert same is not None and same.text == ("sentence1", "sentence2")
     # Nothing but what the files say by themselves: the same task, and the same runs.
-    bare = mtkd.own_task("same", mtkd.OwnTask(str(tmp_path / "data/same.jsonl"), id="id"))
+    bare = mtkd.own_task("same", mtkd.OwnTask(str(tmp_path / "data/same.jsonl")))
     assert own_identity(tasks["same"]) == own_identity(bare)
     assert expand(recipe) and not notices(recipe)
     # About 1,000 steps, at most 20 epochs; the texts are short.

@@ -128,11 +128,11 @@ def show_export(report: Report, folder: Path) -> None:
 def show_tasks(tasks: Sequence[Task]) -> None:
     """What is known of tasks of one's own, one row each."""
     table = Table(title="tasks", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("task", "kind", "text", "label", "labels", "scored by"):
+    for head in ("task", "kind", "text", "label", "id", "labels", "scored by"):
         table.add_column(head, overflow="fold", no_wrap=head in ("task", "kind"))
     for task in tasks:
-        label = task.own.label if task.own else ""
-        cells = (task.name, task.kind, " + ".join(task.columns), label, labels_in_short(task))
+        own = (task.own.label, task.own.id or "row number") if task.own else ("", "")
+        cells = (task.name, task.kind, " + ".join(task.columns), *own, labels_in_short(task))
         table.add_row(*map(Text, (*cells, ", ".join(task.metrics))))
     Console().print(table)
 

@@ -20,13 +20,11 @@ import yaml
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
 from mtkd.common.yaml_files import parse_yaml
-from mtkd.data.own_files import HUB, Table
-from mtkd.data.own_meaning import IDS
+from mtkd.data.own_files import HUB
 from mtkd.data.own_settings import OwnTask
 from mtkd.data.own_splits import SYNONYMS, split_tables
 from mtkd.data.own_tasks import read_own
-from mtkd.data.own_values import missing
-from mtkd.data.tasks import UNLABELLED, Examples, Task
+from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.recipes import available
 from mtkd.experiments.settings import Recipe
@@ -155,8 +153,6 @@ def describe(recipe: Recipe, name: str) -> Described:
         raise MtkdError(f"init: task {name} has no file; expected tasks of your own alone")
     try:
         tables = split_tables(name, given)
-        if not given.id:
-            given = replace(given, id=id_column(given, tables))
         task = recipe_task(recipe, name, given)
         train = read_own(task, "train")
     except MtkdError as error:
@@ -173,17 +169,6 @@ def describe(recipe: Recipe, name: str) -> Described:
 
 def recipe_task(recipe: Recipe, name: str, spec: OwnTask) -> Task:
     return replace(recipe, tasks=recipe.tasks | {name: spec}).task(name)
-
-
-def id_column(spec: OwnTask, tables: Mapping[str, Table]) -> str:
-    """A column that is called an id and is one in every labelled file; "" where there is none."""
-    labelled = [table for split, table in tables.items() if split != UNLABELLED]
-    for column in IDS:
-        values = [table.columns.get(column, [None]) for table in labelled]
-        different = all(len({str(one) for one in some}) == len(some) for some in values)
-        if different and not any(missing(one) for some in values for one in some):
-            return "" if column in (spec.text, spec.label) else column
-    return ""
 
 
 def suggested_metrics(train: Examples) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def predict_file(
     columns that each task has read. Raises MtkdError, before any answer, with file and line.
     """
     for path in (source, output):
-        if path.suffix not in SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES:
             raise MtkdError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
     network = MultiTaskModel.from_pretrained(model)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -49,7 +49,7 @@ def predict_file(
         for chunk in chunks(source):
             rows = [row for _, row in chunk]
             found = answers(network, rows, reads)
-            added = (cells(one, titles, output.suffix == ".jsonl") for one in found)
+            added = (cells(one, titles, output.suffix.lower() == ".jsonl") for one in found)
             write([row | more for row, more in zip(rows, added, strict=True)])
             progress.advance(len(rows))
     return reads

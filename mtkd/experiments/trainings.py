@@ -217,7 +217,8 @@ def about(
     logits = np.concatenate([outputs[task, split] for split in dev])
     labels = np.concatenate([item.label for item in items if item.label is not None])
     temperature = fit_temperature(logits, labels, objective_of(network.specs[task]))
-    return TaskAbout(items[0].task.columns, temperature)
+    known = items[0].task
+    return TaskAbout(known.columns, temperature, known.bounds)
 
 
 def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
 from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
@@ -71,7 +71,7 @@ class MultiTaskModel(nn.Module):
         """
         about: dict[str, TaskAbout] = {}
         if not isinstance(tasks, Mapping):
-            about = {task.name: TaskAbout(task.columns) for task in tasks}
+            about = {task.name: TaskAbout(task.columns, bounds=task.bounds) for task in tasks}
             tasks = {task.name: HeadSpec.for_task(task) for task in tasks}
         encoder, tokenizer = load_encoder(str(name), dropout=dropout), load_tokenizer(str(name))
         with torch.random.fork_rng(devices=[]):
@@ -117,8 +117,8 @@ class MultiTaskModel(nn.Module):
         A text is a str; a pair is a tuple, or {"text": ..., "text_pair": ...}. For one of them
         {task: answer}, for a list a list; with `task` the answer alone. An answer is {"label",
         "score"}, with `top_k` above 1 a list of these, best first; of several labels {"labels":
-        those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside the
-        task's range. Scores are probabilities 0 to 1 at the temperature that dev has given.
+        those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside
+        the range that the task states. Scores are probabilities 0 to 1 at the temperature that dev has given.
         Pairs are answered by tasks of pairs, single texts by the others; a head that ranks answers
         neither. Raises MtkdError for a text that no task asked for fits.
         """
@@ -173,7 +173,7 @@ class MultiTaskModel(nn.Module):
         try:
             model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise MtkdError(
                 f"{folder}/heads.safetensors: missing, cut short or of another model ({reason}); "
                 "train the model again"
@@ -212,7 +212,7 @@ def read_tasks(folder: Path) -> tuple[dict[str, HeadSpec], dict[str, TaskAbout]]
         found = saved["tasks"].items()
         specs = {task: HeadSpec(**told["head"]) for task, told in found}
         keys = [field.name for field in fields(TaskAbout)]
-        about = {task: TaskAbout(**{key: told[key] for key in keys}) for task, told in found}
+        about = {task: TaskAbout(**{key: told[key] for key in keys if key in told}) for task, told in found}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise MtkdError(f"{path}: no description of tasks ({reason}); train it again") from error

@@ -212,7 +212,10 @@ def read_tasks(folder: Path) -> tuple[dict[str, HeadSpec], dict[str, TaskAbout]]
         found = saved["tasks"].items()
         specs = {task: HeadSpec(**told["head"]) for task, told in found}
         keys = [field.name for field in fields(TaskAbout)]
-        about = {task: TaskAbout(**{key: told[key] for key in keys if key in told}) for task, told in found}
+        about = {
+            task: TaskAbout(**{key: told[key] for key in keys if key in told})
+            for task, told in found
+        }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise MtkdError(f"{path}: no description of tasks ({reason}); train it again") from error

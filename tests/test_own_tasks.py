@@ -217,7 +217,8 @@ def test_a_split_has_its_share_of_every_label() -> None:
 @example([1] * 60 + [20], 0.1, 0.1)
 def test_no_label_pays_for_others(counts: list[int], dev: float, test: float) -> None:
     examples = [
-        Example((f"{name:02}",), f"{name}-{n}") for name, many in enumerate(counts)
+        Example((f"{name:02}",), f"{name}-{n}")
+        for name, many in enumerate(counts)
         for n in range(many)
     ]
     table = Table("file", {}, tuple(range(len(examples))))
@@ -257,7 +258,10 @@ DOUBTFUL: list[tuple[list[Any], str]] = [
     (list(range(50)), "50 different numbers"),
     (["x|y", "y"], "column 'mood' has '|' in it; write `kind: multilabel`"),
     (["a"], "has 1 different labels; expected 2 to 1000"),
-    ([*(n / 7 for n in range(39)), "n/a"], "data.jsonl:79: column 'mood': 'n/a' among numbers; exp"),
+    (
+        [*(n / 7 for n in range(39)), "n/a"],
+        "data.jsonl:79: column 'mood': 'n/a' among numbers; exp",
+    ),
 ]
 
 
@@ -283,7 +287,11 @@ NO_LABELS: list[tuple[list[Any], str, dict[str, Any]]] = [
     ([["a"], ["b", ["c"]]], ":3: column 'mood': ['c']; expected a label: text", {}),
     (["a", "b", ["a"]], ":5: column 'mood': ['a']; expected a label", {"kind": "classification"}),
     ([["a"], ["b"]], "expected no `weights`: multilabel has none, and", {"weights": "balanced"}),
-    (["0", "1"], "expected `text: [question, candidate]`: ranking is of pairs", {"kind": "ranking"}),
+    (
+        ["0", "1"],
+        "expected `text: [question, candidate]`: ranking is of pairs",
+        {"kind": "ranking"},
+    ),
 ]
 
 
@@ -547,6 +555,24 @@ def test_own_and_toy_tasks_in_one_recipe(tmp_path: Path, monkeypatch: pytest.Mon
     assert record.details["sizes"]["mood"] == {"skipped": 0, "train": 20, "dev": 2, "test": 2}
     scored = {(score.task, score.split) for score in record.scores}
     assert scored >= {("mood", "dev"), ("mood", "test"), ("rte", "dev")}
+
+
+def test_ids_of_runs_tell_what_they_use(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", ROWS)
+    text = write(tmp_path / "text.csv", [{"text": f"who knows {n}"} for n in range(30)])
+    path = tmp_path / "mine.yaml"
+
+    def ids(*said: str, text: str = "") -> list[str]:
+        more = f", unlabelled: {text}" if text else ""
+        path.write_text(
+            f"name: mine\ntasks: {{mood: {{data: {{train: {train}{more}}}}}}}\n"
+            "encoders: {uncased: {pretrain: true}}\ncandidates: {encoders: [uncased]}\n"
+        )
+        return [run.run_id for run in expand(load_recipe(str(path), said))]
+
+    assert ids() == ids(text=text) == ids("data.kind=hub") == ids(f"data.path={tmp_path}")
+    used = ids("data.unlabelled_ratio=1", text=text)
+    assert used != ids("data.unlabelled_ratio=1", text=write(tmp_path / "more.csv", ROWS))
 
 
 def test_the_hub_is_asked_for_names_of_the_hub_alone(

@@ -44,7 +44,9 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
             for number, row in enumerate(itertools.chain.from_iterable(batches)):
                 yield f"{path}, row {number}", row
     except (pa.ArrowException, OSError) as error:
-        raise MtkdError(f"{path}: not readable as Parquet ({first_line(error)}); write it again") from None
+        raise MtkdError(
+            f"{path}: not readable as Parquet ({first_line(error)}); write it again"
+        ) from None
 
 
 def types_of(path: Path) -> pa.Schema:

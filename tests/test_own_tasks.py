@@ -557,6 +557,24 @@ def test_own_and_toy_tasks_in_one_recipe(tmp_path: Path, monkeypatch: pytest.Mon
     assert scored >= {("mood", "dev"), ("mood", "test"), ("rte", "dev")}
 
 
+def test_ids_of_runs_tell_what_they_use(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", ROWS)
+    text = write(tmp_path / "text.csv", [{"text": f"who knows {n}"} for n in range(30)])
+    path = tmp_path / "mine.yaml"
+
+    def ids(*said: str, text: str = "") -> list[str]:
+        more = f", unlabelled: {text}" if text else ""
+        path.write_text(
+            f"name: mine\ntasks: {{mood: {{data: {{train: {train}{more}}}}}}}\n"
+            "encoders: {uncased: {pretrain: true}}\ncandidates: {encoders: [uncased]}\n"
+        )
+        return [run.run_id for run in expand(load_recipe(str(path), said))]
+
+    assert ids() == ids(text=text) == ids("data.kind=hub") == ids(f"data.path={tmp_path}")
+    used = ids("data.unlabelled_ratio=1", text=text)
+    assert used != ids("data.unlabelled_ratio=1", text=write(tmp_path / "more.csv", ROWS))
+
+
 def test_the_hub_is_asked_for_names_of_the_hub_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

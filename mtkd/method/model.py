@@ -117,10 +117,10 @@ class MultiTaskModel(nn.Module):
         A text is a str; a pair is a tuple, or {"text": ..., "text_pair": ...}. For one of them
         {task: answer}, for a list a list; with `task` the answer alone. An answer is {"label",
         "score"}, with `top_k` above 1 a list of these, best first; of several labels {"labels":
-        those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside
-        the range that the task states. Scores are probabilities 0 to 1 at the temperature that dev has given.
-        Pairs are answered by tasks of pairs, single texts by the others; a head that ranks answers
-        neither. Raises MtkdError for a text that no task asked for fits.
+        those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside the
+        range that the task states. Scores are probabilities 0 to 1 at the temperature that dev has
+        given. Pairs are answered by tasks of pairs, single texts by the others; a head that ranks
+        answers neither. Raises MtkdError for a text that no task asked for fits.
         """
         return answer(texts, self.described(), partial(text_outputs, self), task, top_k)
 

@@ -49,7 +49,7 @@ def given_run(outline: Outline, teacher: GivenTeacher) -> Run:
             settings["apart"] = data_identity(recipe.data, [recipe.task(one) for one in apart])
         cost = PASS * outline.size(task.name)
     if recipe.data.unlabelled_ratio:
-        settings["text"] = text_identity(recipe.data, (task.name,))
+        settings["text"] = text_identity(recipe.data, (task,))
     return outline.run(
         "given", teacher.name, 0, hear_teacher, settings, cost=cost, teacher=teacher.name
     )

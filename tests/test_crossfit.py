@@ -13,6 +13,8 @@ from conftest import MakeData
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtkd.analysis.results import Results
+from mtkd.analysis.study_views import study_views
 from mtkd.common.errors import MtkdError
 from mtkd.data.folds import assign_folds, keys_of
 from mtkd.data.loading import load_examples
@@ -275,6 +277,23 @@ def test_an_interrupted_run_ends_with_the_same_bits(
         again.execute()
     assert again.execute().result == record.result  # digest of scores and predictions
     assert len(calls) == len(seen) + 1 and not list(again.folder.glob("checkpoints"))
+
+
+def test_what_teachers_say_stands_beside_the_study(
+    teachers: RunContext, seen: dict[str, Any]
+) -> None:
+    ready(teachers.results).execute()  # in-sample: the default candidate as it is
+    recipe = load_recipe("smoke", [*SMALL, ON, "studies=[crossfit]"])
+    (view,) = study_views(Results(recipe, teachers.results, (), (), teachers.tasks))
+    assert view.values is not None and view.table is not None
+    found = view.values.set_index(["system", "task"])["value"]
+    assert list(view.table["Teachers"]) == ["in-sample, QNLI", "cross-fitted, QNLI"]
+    examples = load_examples(recipe.data, "qnli", "train")
+    soft = np.exp(stored(teachers, "teacher-uncased-d0.1", "qnli", "train").logits)
+    right = 100 * np.mean(soft.argmax(1) == examples.label)
+    assert found["cross-fitted/qnli", "right train"] == pytest.approx(right)
+    bits = -(soft * np.log2(soft)).sum(1).mean()
+    assert found["cross-fitted/qnli", "entropy train"] == pytest.approx(100 * bits, rel=1e-3)
 
 
 # ---------------------------------------------------------------------------- identity and plan

@@ -131,7 +131,7 @@ def f1(labels: np.ndarray, outputs: np.ndarray) -> float:
 
 @metric("macro_f1", "classification", "multilabel")
 def macro_f1(labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Mean of F1 over the labels that show up among the labels or the answers."""
+    """Mean of F1 over all labels; of classes over those that are given or answered at all."""
     return averaged_f1(labels, outputs, "macro")
 
 
@@ -143,13 +143,8 @@ def micro_f1(labels: np.ndarray, outputs: np.ndarray) -> float:
 def averaged_f1(labels: np.ndarray, outputs: np.ndarray, average: str) -> float:
     from sklearn.metrics import f1_score
 
-    if labels.ndim == 1:
-        return float(f1_score(labels, answers(outputs), average=average, zero_division=0.0))
-    given = several(outputs)
-    either = np.flatnonzero(labels.any(axis=0) | given.any(axis=0))
-    if not len(either):
-        return 0.0
-    return float(f1_score(labels, given, labels=either, average=average, zero_division=0.0))
+    given = several(outputs) if labels.ndim == 2 else answers(outputs)
+    return float(f1_score(labels, given, average=average, zero_division=0.0))
 
 
 @metric("exact_match", "multilabel")

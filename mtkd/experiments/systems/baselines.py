@@ -52,8 +52,7 @@ def one_run(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
     settings = {key: value for key, value in asdict(recipe).items() if key not in apart}
     # Given teachers, and the files of own tasks, are known by their content, not by their places.
     settings["tasks"] = list(recipe.tasks)
-    settings["teachers"] |= {"tasks": list(recipe.taught)}
-    del settings["teachers"]["given"]
+    settings["teachers"] = recipe.teachers.identity | {"tasks": list(recipe.taught)}
     return [baseline.run(outline, seed, outline.shared | {"recipe": settings})]
 
 

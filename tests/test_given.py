@@ -25,7 +25,7 @@ from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import FLOOR
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.own_settings import OwnTask
-from mtkd.data.own_tasks import own_task, read_own
+from mtkd.data.own_tasks import own_examples, own_task, read_own
 from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import find_run, main_runs, upto
@@ -255,6 +255,9 @@ def test_ids_that_a_task_does_not_have_are_not_used(tmp_path):
     file = write(tmp_path / "said.csv", KEYED)
     by_text = file_outputs(GivenTeacher("intent", predictions=file), splits)[0]
     assert answered(by_text, splits) == TRUTH
+    memory = own_examples("intent", pd.DataFrame(OWN))
+    by_text = file_outputs(GivenTeacher("intent", predictions=file), memory)[0]
+    assert answered(by_text, memory) == TRUTH
     file = write(tmp_path / "ids.csv", [{"idx": n, "label": "ab"[n % 2]} for n in range(40)])
     with pytest.raises(MtkdError, match=r"ids.csv: ids in column 'idx', and .*write `id: idx` for"):
         file_outputs(GivenTeacher("intent", predictions=file), splits)

@@ -18,7 +18,7 @@ from mtkd.data.own_files import Table, read_table
 from mtkd.data.own_meaning import IDS
 from mtkd.data.own_splits import SYNONYMS, our_split
 from mtkd.data.own_values import example_id
-from mtkd.data.tasks import Examples, Task
+from mtkd.data.tasks import TASKS, Examples, Task
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,12 @@ def key_column(table: Table, task: Task, teacher: GivenTeacher) -> str:
         return teacher.id
     own = task.own.id if task.own else ""
     column = next((one for one in (own, *IDS) if one in table.columns), "")
-    if not column or task.own is None or own:
+    if own or (task.own is None and task.name in TASKS):
         return column
     if set(task.columns) <= table.columns.keys():
-        return ""  # what they are ids of is not known, and the texts tell
+        return ""  # what ids there may be of is not known, and the texts tell
+    if not column or task.own is None:  # in memory: numbered by whoever made it
+        return column
     raise MtkdError(
         f"{table.source}: ids in column {column!r}, and task {task.name} has none; write `id: "
         f"{column}` for given teacher {teacher.name} if they are the row numbers of the task's "

@@ -36,5 +36,6 @@ from mtkd.method.settings import Training as Training
 from mtkd.method.targets import average as average
 from mtkd.method.targets import average_predictions as average_predictions
 from mtkd.method.training import train as train
+from mtkd.runtime import Student as Student
 
 __version__: str

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from mtkd.data.batches import TaskData
@@ -26,6 +27,8 @@ from mtkd.method.pretraining import train_tokenizer
 from mtkd.method.settings import HeadSpec
 
 torch.set_num_threads(1)
+settings.register_profile("kit", deadline=None)  # a busy machine is no failure
+settings.load_profile("kit")
 
 MakeEncoder = Callable[..., BertModel]
 MakeModel = Callable[..., MultiTaskModel]

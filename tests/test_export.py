@@ -70,7 +70,7 @@ def model(make_encoder: MakeEncoder, tokenizer: PreTrainedTokenizerFast) -> Mult
     """Heads of every kind, whose answers differ from text to text; temperatures."""
     torch.manual_seed(0)
     specs = {name: HeadSpec.for_task(t, HEADS.get(name, "san")) for name, t in TASKS.items()}
-    about = {name: TaskAbout(task.columns) for name, task in TASKS.items()}
+    about = {name: TaskAbout(task.columns, bounds=task.bounds) for name, task in TASKS.items()}
     about |= {n: TaskAbout(TASKS[n].columns, heat) for n, heat in (("tone", 2.5), ("topics", 0.7))}
     made = MultiTaskModel(make_encoder(), specs, tokenizer, about)
     for parameter in made.encoder.parameters():

@@ -1,12 +1,14 @@
 """From files to a recipe that says all that was found in them, and a look at the data."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import MakeEncoder
 from transformers import PreTrainedTokenizerFast
 
@@ -14,11 +16,14 @@ import mtkd
 from mtkd.analysis import data_checks
 from mtkd.app import cli
 from mtkd.app.init import tasks_of
+from mtkd.common import paths
 from mtkd.common.errors import MtkdError
+from mtkd.data import metrics
 from mtkd.data.digests import own_identity
 from mtkd.data.tasks import GLUE, Examples, Task
 from mtkd.experiments.plans import expand, notices
 from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.validation import validated
 
 COUNT = 60
 
@@ -82,7 +87,7 @@ def test_a_recipe_says_all_that_was_found(
     same = recipe.tasks["same"]
     assert same is not None and same.text == ("sentence1", "sentence2")
     # Nothing but what the files say by themselves: the same task, and the same runs.
-    bare = mtkd.own_task("same", mtkd.OwnTask(str(tmp_path / "data/same.jsonl"), id="id"))
+    bare = mtkd.own_task("same", mtkd.OwnTask(str(tmp_path / "data/same.jsonl")))
     assert own_identity(tasks["same"]) == own_identity(bare)
     assert expand(recipe) and not notices(recipe)
     # About 1,000 steps, at most 20 epochs; the texts are short.
@@ -127,6 +132,17 @@ def test_an_encoder_that_is_not_there_is_a_problem(files: list[str], capsys: Any
     )
 
 
+def test_a_given_teacher_that_says_too_little_is_a_problem(
+    files: list[str], encoder: str, capsys: Any
+) -> None:
+    Path("said.jsonl").write_text('{"id": "q1", "scores": {"true": 0.9, "false": 0.1}}\n')
+    given = "teachers.given=[{task: same, predictions: said.jsonl}]"
+    assert cli.main(["init", "data/same.jsonl", "--set", "encoders=" + encoder]) == 0
+    assert cli.main(["check", "own.yaml", "--set", given]) == 1
+    problem = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("problem"))
+    assert "said.jsonl: no row of" in problem and "examples of same train" in problem
+
+
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
@@ -157,6 +173,25 @@ def test_what_is_seldom_is_not_scored_by_accuracy(tmp_path: Path, monkeypatch: A
     assert cli.main(["init", "rare.csv", "even.csv", "--set", "encoders={minilm: {hub: a/b}}"]) == 0
     recipe = load_recipe("own.yaml")
     assert [recipe.task(one).metrics for one in ("rare", "even")] == [("macro_f1",), ("accuracy",)]
+
+
+def test_what_the_text_on_own_tasks_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (paths.home() / "docs" / "own-tasks.md").read_text(encoding="utf-8")
+    (recipe,) = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.S))
+    found = validated(
+        {"name": "shown"}
+        | recipe
+        | {"encoders": {"uncased": {"pretrain": True}}, "candidates": {"encoders": ["uncased"]}},
+        "docs",
+    )
+    assert list(found.tasks) == ["rte", "intent", "same", "topics", "urgency"]
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+    exec(re.findall(r"```python\n(# my_metric.*?)```", text, re.S)[0], {})
+    task = Task("mood", labels=tuple("abcd"), metrics=("top3",))
+    outputs = np.array([[4.0, 3, 2, 1], [4, 3, 2, 1]])
+    assert metrics.compute(task, outputs, np.array([2, 3])) == {"top3": 50}
+    named = set(re.findall(r"`(\w+)`", text[text.index("## Kinds") : text.index("What leaves")]))
+    assert set(metrics.METRICS) - {"top3"} <= named
 
 
 def split(task: Task, name: str, *rows: tuple[str, str]) -> Examples:

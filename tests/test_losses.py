@@ -79,7 +79,7 @@ def test_temperature_squared_keeps_the_size_of_the_gradient() -> None:
     other=st.lists(st.floats(-5, 5), min_size=6, max_size=6),
     temperature=st.sampled_from([1.0, 3.0]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_student_beats_the_teacher_itself(
     teacher: list[float], other: list[float], temperature: float
 ) -> None:
@@ -111,7 +111,7 @@ def test_ranking_loss_is_a_softmax_per_question() -> None:
     rows=st.lists(st.tuples(st.floats(-20, 20), st.integers(0, 3)), min_size=1, max_size=20),
     shift=st.floats(-50, 50),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_candidates_of_a_question_share_one(rows: list[tuple[float, int]], shift: float) -> None:
     scores = torch.tensor([[score] for score, _ in rows], dtype=torch.float64)
     groups = torch.tensor([group for _, group in rows])

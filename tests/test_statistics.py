@@ -59,7 +59,7 @@ def test_below_three_seeds_there_is_no_interval(count: int) -> None:
     assert tables.verdict(tables.row_of("x", tables.OURS, "mean", found)) == ""
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_the_verdict_is_that_of_the_printed_interval(values: pd.Series) -> None:
     row = tables.row_of("x", tables.OURS, "mean", statistics.estimate(values - 50))
@@ -72,7 +72,7 @@ def test_the_verdict_is_that_of_the_printed_interval(values: pd.Series) -> None:
 # ---------------------------------------------------------------------------- the ratio
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32), st.integers(3, 8))
 def test_fieller_s_ends_are_where_a_t_test_gives_five_percent(draw: int, n: int) -> None:
     """At an end r of the interval, student - single - r (ensemble - single) has p = 0.05."""

@@ -24,6 +24,7 @@ def task_row(task: Task) -> dict[str, str]:
         "kind": task.kind,
         "text": " + ".join(task.columns),
         "label": task.own.label if task.own else "",
+        "id": (task.own.id or "row number") if task.own else "",
         "labels": labels,
         "scored by": ", ".join(task.metrics),
     }

@@ -54,6 +54,8 @@ def teaching(results: Results) -> list[str]:
     if count := recipe.teachers.choose:
         by = titles(selection_tasks(recipe, results.tasks))
         words.append(f"the best {count} multi-task models by the dev scores of {by}")
+        if folds := recipe.teachers.crossfit:
+            words[-1] += f", cross-fitted in {folds} folds"
     given: dict[str, list[str]] = {}
     for teacher in recipe.teachers.given:
         given.setdefault(teacher.task, []).append(teacher.name)

@@ -64,6 +64,7 @@ class Counts:
     both: np.ndarray
     right: np.ndarray  # (R,) examples that are wholly right
     examples: int
+    several: bool  # an example may have several labels
 
 
 def by_counts(task: Task, outputs: np.ndarray, label: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -71,6 +72,8 @@ def by_counts(task: Task, outputs: np.ndarray, label: np.ndarray, rows: np.ndarr
     if label.ndim == 2:
         given, said = label, metrics.several(outputs)
     else:
+        if task.kind == "ranking":  # its first label is the right candidate's, as in `compute`
+            label, outputs = 1 - label, outputs[:, ::-1]
         given, said = (np.eye(outputs.shape[1])[one] for one in (label, metrics.answers(outputs)))
     places = rows + len(label) * np.arange(len(rows))[:, None]
     times = np.bincount(places.ravel(), minlength=rows.size).reshape(rows.shape)
@@ -80,7 +83,9 @@ def by_counts(task: Task, outputs: np.ndarray, label: np.ndarray, rows: np.ndarr
         return (weights @ cells.astype(np.float32)).astype(np.float64)
 
     right = total((given == said).all(axis=1))
-    counts = Counts(total(given), total(said), total(given * said), right, len(label))
+    counts = Counts(
+        total(given), total(said), total(given * said), right, len(label), label.ndim == 2
+    )
     return np.asarray(np.mean([BY_COUNTS[name](counts) for name in task.metrics], axis=0))
 
 
@@ -94,7 +99,8 @@ def f1(counts: Counts) -> np.ndarray:
 
 def macro_f1(counts: Counts) -> np.ndarray:
     either = counts.given + counts.said
-    return ratio(ratio(2 * counts.both, either).sum(axis=1), (either > 0).sum(axis=1))
+    over = (either > 0) | counts.several
+    return ratio(ratio(2 * counts.both, either).sum(axis=1), over.sum(axis=1))
 
 
 def micro_f1(counts: Counts) -> np.ndarray:

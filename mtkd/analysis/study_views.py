@@ -11,6 +11,7 @@ from mtkd.analysis.study_tables import (
     study_tasks,
     study_values,
 )
+from mtkd.analysis.study_teachers import study_teachers
 from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
 from mtkd.experiments.studies.registry import studies, study_groups
@@ -29,7 +30,14 @@ SELECTION = (
 def study_views(results: Results, group: str | None = None) -> list[View]:
     """The studies that have finished runs, of a group ("ablations", "open-questions") or all."""
     found = [s for s in studies(results.recipe) if group in (None, s.group)]
-    views = [study_view(results, study) for study in found]
+    views = [
+        view
+        for study in found
+        for view in (
+            study_view(results, study),
+            study_teachers(results, study) if study.teachers else None,
+        )
+    ]
     return [view for view in views if view is not None]
 
 

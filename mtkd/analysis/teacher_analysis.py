@@ -43,7 +43,11 @@ def teacher_views(results: Results) -> list[View]:
             caption="Training labels of the tasks with teachers, where the right ones are "
             "known: at how many wrong labels is the soft target highest at the right one, and "
             "at how many right labels is it highest elsewhere?",
-            notes=("The teachers' soft targets are of examples that they were trained on.",),
+            notes=(
+                "The teachers' soft targets are of examples that their models have not seen."
+                if results.recipe.teachers.crossfit
+                else "The teachers' soft targets are of examples that they were trained on.",
+            ),
             table=printed(noise, NOISE, names=tasks, first="Task"),
             values=noise,
             figure=rows_figure(noise, tasks, NOISE, hues=dict.fromkeys(tasks, BLUE)),

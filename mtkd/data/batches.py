@@ -40,6 +40,16 @@ class TaskData:
             raise MtkdError(f"{where}: soft targets of shape {soft.shape}; expected {wanted}")
         return replace(self, soft=soft.astype(np.float32))
 
+    def some(self, rows: np.ndarray) -> TaskData:
+        """Some rows, and the units that are among them whole."""
+        place = np.full(len(self.encoded), -1)
+        place[rows] = np.arange(len(rows))
+        units = self.unit_rows
+        if units is not None:
+            units = tuple(place[unit] for unit in units if (place[unit] >= 0).all())
+        soft = None if self.soft is None else self.soft[rows]
+        return replace(self, encoded=self.encoded.some(rows), soft=soft, unit_rows=units)
+
     @property
     def units(self) -> int:
         return len(self.encoded) if self.unit_rows is None else len(self.unit_rows)

@@ -131,7 +131,7 @@ def f1(labels: np.ndarray, outputs: np.ndarray) -> float:
 
 @metric("macro_f1", "classification", "multilabel")
 def macro_f1(labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Mean of F1 over the labels that show up among the labels or the answers."""
+    """Mean of F1 over all labels; of classes over those that are given or answered at all."""
     return averaged_f1(labels, outputs, "macro")
 
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,22 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.idx)
+
+    def some(self, rows: np.ndarray) -> Encoded:
+        """Some rows, in memory; without a fingerprint, and `truncated` as in the whole split."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        # From where a token goes to where it comes from, row by row
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return replace(
+            self,
+            idx=self.idx[rows],
+            tokens=self.tokens[places],
+            segments=self.segments[places],
+            offsets=offsets,
+            label=None if self.label is None else self.label[rows],
+            fingerprint="",
+        )
 
 
 def encode(

@@ -99,6 +99,8 @@ def numbers(recipe: Recipe) -> Iterator[str]:
             f"teachers.choose: expected {least} to {count}, the number of candidates; "
             f"found {asked}{zero}"
         )
+    if recipe.teachers.crossfit and not asked:
+        yield "teachers.crossfit: given teachers are heard as they are; expected some candidates"
     for name, student in recipe.students.items():
         if (text := student.unlabelled_ratio) > (most := recipe.data.unlabelled_ratio):
             key = f"students.{name}.unlabelled_ratio"

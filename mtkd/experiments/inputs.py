@@ -15,6 +15,7 @@ from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import model_folder
+from mtkd.experiments.settings import Recipe
 from mtkd.method.encoders import load_encoder, load_tokenizer
 from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
@@ -45,7 +46,7 @@ def load_data(
     for task in context.tasks:
         labelled = text and source.unlabelled_ratio and task in context.teacher_tasks
         more = (UNLABELLED,) if labelled else ()
-        ranking = objective_of(context.recipe.heads.spec(context.recipe.task(task))) == "ranking"
+        ranking = is_ranked(context.recipe, task)
         names = (*context.recipe.task(task).splits, *more)
         splits = load_splits(context, tokenizer, task, names, ranking=ranking)
         # A file of unlabelled text need not have some of every task.
@@ -82,6 +83,11 @@ def load_splits(
         return TaskData(encoded, None, candidate_groups(examples) if ranking else None)
 
     return {split: load(split) for split in splits}
+
+
+def is_ranked(recipe: Recipe, task: str) -> bool:
+    """Whether a task's head ranks the candidates of a question, which belong together."""
+    return objective_of(recipe.heads.spec(recipe.task(task))) == "ranking"
 
 
 def encoder_tokenizer(context: RunContext, encoder: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field, replace
+from dataclasses import asdict, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -95,6 +95,19 @@ class Teachers:
     average: Literal["probabilities", "logits"] = "probabilities"
     # Teachers that are there already, of one task each, beside the chosen candidates
     given: tuple[GivenTeacher, ...] = ()
+    # Folds: each chosen candidate is trained anew without each of them, from its encoder on, and
+    # its soft targets on training examples come from the model that has not seen them. None: they
+    # come from models that have, as in the paper
+    crossfit: Annotated[int, Field(ge=2, le=1000)] | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it is in the identity of runs; given teachers are known by their content."""
+        said = asdict(self)
+        del said["given"]
+        if self.crossfit is None:  # as before there was any
+            del said["crossfit"]
+        return said
 
 
 @dataclass(frozen=True, config=STRICT)

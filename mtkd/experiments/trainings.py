@@ -57,11 +57,13 @@ def multi_task(
     same_seed_as: str | None = None,
     extra: Mapping[str, TaskData] | None = None,
     with_train: bool = False,
+    model: Path | None = None,
 ) -> dict[str, Any]:
     """Train one model on the tasks of `data`, save it, store its predictions on dev and test.
 
     A candidate for MT-DNN; with `distillation`, and a `training` of its own, a student, which may
-    learn from `extra` text, too. `with_train` stores predictions on train as well.
+    learn from `extra` text, too. `with_train` stores predictions on train as well. `model` is the
+    folder to save to, the run's own unless given.
     """
     context = setup.context
     return train_part(
@@ -70,7 +72,7 @@ def multi_task(
         data,
         lambda: new_model(context, encoder, dropout, recipe_heads(context, tuple(data))),
         training or context.recipe.training,
-        model=context.model_folder,
+        model=model or context.model_folder,
         distillation=distillation,
         same_seed_as=same_seed_as,
         extra=extra,
@@ -107,8 +109,25 @@ def single_task(
 
 def finetune(setup: Setup, parent: Run, system: str, task: str, splits: Splits) -> dict[str, Any]:
     """Fine-tune a run's multi-task model on one task; predictions on train are stored, too."""
-    context, recipe = setup.context, setup.context.recipe
-    folder = model_folder(context.results, parent.run_id)
+    folder = model_folder(setup.context.results, parent.run_id)
+    # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
+    return finetune_model(
+        setup, folder, system, task, splits, with_train=True, same_seed_as=parent.variant
+    )
+
+
+def finetune_model(
+    setup: Setup,
+    folder: Path,
+    system: str,
+    task: str,
+    splits: Splits,
+    *,
+    with_train: bool = False,
+    same_seed_as: str | None = None,
+) -> dict[str, Any]:
+    """Fine-tune the multi-task model in a folder on one task."""
+    recipe = setup.context.recipe
 
     def build() -> MultiTaskModel:
         model = MultiTaskModel.from_pretrained(folder)
@@ -117,15 +136,14 @@ def finetune(setup: Setup, parent: Run, system: str, task: str, splits: Splits) 
             single.heads[task] = model.heads[task]
         return single
 
-    # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
     return train_part(
         setup,
         system,
         {task: splits},
         build,
         recipe.finetuning,
-        with_train=True,
-        same_seed_as=parent.variant,
+        with_train=with_train,
+        same_seed_as=same_seed_as,
     )
 
 
@@ -189,7 +207,7 @@ def train_part(
     for task, splits in data.items():
         for split, item in splits.items():
             if split != "train" or with_train:
-                outputs = latest.get((task, split))
+                outputs = latest.get((task, split)) if answer is predict else None
                 if outputs is None:
                     outputs = answer(network, task, item)
                 labels = network.specs[task].labels
@@ -217,7 +235,8 @@ def about(
     logits = np.concatenate([outputs[task, split] for split in dev])
     labels = np.concatenate([item.label for item in items if item.label is not None])
     temperature = fit_temperature(logits, labels, objective_of(network.specs[task]))
-    return TaskAbout(items[0].task.columns, temperature)
+    known = items[0].task
+    return TaskAbout(known.columns, temperature, known.bounds)
 
 
 def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ BUILT_IN = (
     "generations",
     "unlabelled",
     "few_labels",
+    "crossfit",
 )
 
 

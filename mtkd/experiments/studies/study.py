@@ -69,6 +69,7 @@ class Study:
     comparisons: tuple[Comparison, ...] = ()
     curve: Axis | None = None  # None: a forest plot of the gains
     costs: bool = False  # whether the table has what the students cost where they are used
+    teachers: bool = False  # whether a table of its own tells what the variants' teachers know
     budget: str = BUDGET
     name: str = ""  # given by `register_study`
     group: str = ""

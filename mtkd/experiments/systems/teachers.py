@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +10,16 @@ import numpy as np
 from mtkd.common.progress import Progress
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.data_identity import text_identity
-from mtkd.experiments.inputs import load_data, total_steps
+from mtkd.experiments.inputs import Splits, load_data, total_steps
 from mtkd.experiments.records import Outcome, Score, prediction_file, read_record, run_folder
 from mtkd.experiments.settings import Teachers
 from mtkd.experiments.systems.averages import average_scores, member_predictions
+from mtkd.experiments.systems.crossfit import (
+    Folds,
+    crossfit_steps,
+    crossfit_teacher,
+    folds_of,
+)
 from mtkd.experiments.systems.given import system_of
 from mtkd.experiments.systems.mtdnn import candidate_name, teacher_pool
 from mtkd.experiments.task_sets import selection_tasks, teacher_tasks
@@ -32,16 +37,19 @@ def teachers_run(outline: Outline, models: Sequence[Run], given: Sequence[Run], 
     """
     recipe, count = outline.recipe, outline.recipe.teachers.choose
     settings = outline.multi | outline.tuning
-    settings["teachers"] = asdict(recipe.teachers) | {"tasks": None}
-    del settings["teachers"]["given"]
+    settings["teachers"] = recipe.teachers.identity | {"tasks": None}
     settings["pool"] = [candidate_name(*candidate) for candidate in teacher_pool(recipe)]
     # Of all models the teachers alone, and who learns from them, need to know of more text.
     if recipe.data.unlabelled_ratio:
-        settings["text"] = text_identity(recipe.data, teacher_tasks(recipe, outline.present))
+        taught = [recipe.task(name) for name in teacher_tasks(recipe, outline.present)]
+        settings["text"] = text_identity(recipe.data, taught)
     # The default candidate, a member in about half of the cases, is fine-tuned already, unless
     # there is text to label.
     tuned = max(0, count - (0 if recipe.data.unlabelled_ratio else 0.5))
     cost = outline.examples(recipe.finetuning) * tuned
+    if folds := recipe.teachers.crossfit:  # every example is left out once
+        both = outline.examples(recipe.training) + outline.examples(recipe.finetuning)
+        cost = both * count * (folds - 1)
     variant = f"{recipe.teachers.selection}{count}" if count else "given"
     parents = [*(models if count else [outline.encoders[recipe.encoder]]), *given]
     return outline.run("teachers", variant, seed, train_teachers, settings, parents, cost)
@@ -50,19 +58,20 @@ def teachers_run(outline: Outline, models: Sequence[Run], given: Sequence[Run], 
 def train_teachers(context: RunContext) -> Outcome:
     """Choose the best candidates, fine-tune each on every task, average them (row `ensemble`).
 
+    With `teachers.crossfit` they are made anew, fold by fold (`crossfit_teacher`).
     Given teachers are heard with them on the tasks that they know.
     """
     recipe = context.recipe
     ranking = rank_candidates(context) if recipe.teachers.choose else []
     chosen = choose(ranking, recipe.teachers, context.run.seed)
-    parts, members = [], []
+    parts, members, folds = [], [], folds_of(context)
     loaded = {c["encoder"]: load_data(context, c["encoder"], text=True) for c in chosen}
     parents = {parent.run_id: parent for parent in context.run.parents}
     # The default candidate was fine-tuned as the system `mtdnn`, in the same way; but that run
     # knows nothing of text without labels, so that it serves all amounts of it.
     text = recipe.data.unlabelled_ratio > 0
-    work = [c for c in chosen if text or not parents[c["run_id"]].settings["default"]]
-    steps = sum(total_steps(loaded[c["encoder"]][1], recipe.finetuning, alone=True) for c in work)
+    work = [c for c in chosen if text or folds or not parents[c["run_id"]].settings["default"]]
+    steps = sum(teacher_steps(context, loaded[c["encoder"]][1], folds) for c in work)
     with Progress(max(steps, 1), "teachers") as progress:
         for candidate in chosen:
             if candidate not in work:
@@ -71,8 +80,12 @@ def train_teachers(context: RunContext) -> Outcome:
             tokenizer, data = loaded[candidate["encoder"]]
             setup = Setup(context, tokenizer, progress)
             parent, system = parents[candidate["run_id"]], f"teacher-{candidate['variant']}"
-            parts += [finetune(setup, parent, system, task, data[task]) for task in context.tasks]
             members.append((context.run.run_id, system))
+            if folds:
+                model = candidate["encoder"], candidate["dropout"]
+                parts += crossfit_teacher(setup, system, *model, data, folds)
+                continue
+            parts += [finetune(setup, parent, system, task, data[task]) for task in context.tasks]
     scores, details = combine(parts)
     details |= {"ranking": ranking, "members": members}
     details["by"] = list(selection_tasks(recipe, context.tasks))
@@ -90,6 +103,13 @@ def train_teachers(context: RunContext) -> Outcome:
             average = recipe.teachers.average
             scores += average_scores(context, "ensemble", teaching, {task: spoken}, average)
     return scores, details
+
+
+def teacher_steps(context: RunContext, data: dict[str, Splits], folds: Folds) -> int:
+    """Optimiser steps from a candidate to a teacher."""
+    if folds:
+        return crossfit_steps(context.recipe, data, folds)
+    return total_steps(data, context.recipe.finetuning, alone=True)
 
 
 def given_members(context: RunContext) -> list[tuple[str, str, str]]:

@@ -79,7 +79,7 @@ def body(model: MultiTaskModel, report: Report, name: str) -> str:
     return f"""\
 # {name}
 
-One {model.encoder.config.model_type} encoder with {len(told)} task head(s), distilled with mtkd
+One {model.encoder.config.model_type} encoder with {len(told)} task head(s), trained with mtkd
 (multi-task knowledge distillation, [arXiv:1904.09482](https://arxiv.org/abs/1904.09482)).
 
 {table(("task", "kind", "takes", "answers"), task_rows(told))}
@@ -117,7 +117,7 @@ def task_rows(told: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     for task, one in told.items():
         labels = one["head"]["labels"]
         more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
-        bounds = one["head"]["options"].get("range")
+        bounds = one.get("bounds")
         number = "a number" + (f" from {bounds[0]:g} to {bounds[1]:g}" if bounds else "")
         takes = "two texts" if len(one["columns"]) == 2 else "one text"
         yield task, one["objective"], takes, ", ".join(labels[:SHOWN]) + more or number

@@ -28,7 +28,7 @@ PROBLEMS: dict[str, Any] = {
     "multilabel": "multi_label_classification",
     "regression": "regression",
 }
-CLOSE = 1e-4  # difference of outputs
+CLOSE = 1e-4  # difference of outputs, of large ones relative to them
 UNIT = 2.0**12  # of the states that a head is probed with: a large bias then hides no weight
 AFFINE = 1e-5  # of the largest output
 
@@ -60,7 +60,8 @@ def write_classifier(model: MultiTaskModel, task: str, folder: Path) -> str:
         wanted = states.double() @ weight.T + bias
         for factor, shift, slope in PASSING:
             pass_on(layers[0], layers[1], weight, bias, factor, shift, slope)
-            if (found(**inputs).logits - wanted).abs().max() < CLOSE:
+            far = (found(**inputs).logits - wanted).abs() / wanted.abs().clamp(min=1)
+            if far.max() < CLOSE:
                 with quiet():
                     found.save_pretrained(folder)
                 model.own_tokenizer.save_pretrained(folder)

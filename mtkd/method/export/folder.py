@@ -95,8 +95,9 @@ def export(
             sizes={path.relative_to(part).as_posix(): path.stat().st_size for path in files},
             made_by={name: importlib.metadata.version(name) for name in PACKAGES},
         )
+        text = card(model, report, facts or Facts(folder.name))
+        (part / "README.md").write_text(text, encoding="utf-8")
         (part / "export.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
-        (part / "README.md").write_text(card(model, report, facts or Facts(folder.name)))
     return report
 
 

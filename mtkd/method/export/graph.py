@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.method.model import MultiTaskModel
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -121,7 +121,7 @@ def write_graph(model: MultiTaskModel, path: Path) -> None:
                 opset_version=OPSET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.OnnxExporterError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise MtkdError(
             f"{model.encoder.config.model_type}: torch cannot write this encoder or one of its "
             f"heads ({', '.join(s.kind for s in model.specs.values())}) as ONNX: {reason}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class View:
         return "\n\n".join([self.title, self.caption, *table, *self.notes])
 
     def _repr_html_(self) -> str:
-        parts = [f"<h4>{html.escape(self.title)}</h4><p>{html.escape(self.caption)}</p>"]
+        parts = [f"<h4>{html.escape(self.title)}</h4><p>{as_html(self.caption)}</p>"]
         if self.figure is not None:
             data = base64.b64encode(image(self.figure, "png", dpi=110)).decode("ascii")
             parts.append(
@@ -52,8 +53,13 @@ class View:
             )
         if self.table is not None:
             parts.append(self.table.to_html(index=False))
-        parts += [f"<p><small>{html.escape(note)}</small></p>" for note in self.notes]
+        parts += [f"<p><small>{as_html(note)}</small></p>" for note in self.notes]
         return "\n".join(parts)
+
+
+def as_html(text: str) -> str:
+    """Plain words, with names in `backticks`."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def write(view: View, folder: Path) -> list[Path]:

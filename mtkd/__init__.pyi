@@ -20,6 +20,8 @@ from mtkd.experiments.recipes import load_recipe as load_recipe
 from mtkd.experiments.studies.study import register_study as study  # noqa: F401
 from mtkd.experiments.systems.baselines import register_baseline as baseline  # noqa: F401
 from mtkd.method.distillation import distillation_loss as distillation_loss
+from mtkd.method.export.folder import export as export
+from mtkd.method.export.hub import push_to_hub as push_to_hub
 from mtkd.method.given import given_predictions as given_predictions
 from mtkd.method.heads import head as head
 from mtkd.method.model import MultiTaskModel as MultiTaskModel
@@ -33,5 +35,6 @@ from mtkd.method.settings import Training as Training
 from mtkd.method.targets import average as average
 from mtkd.method.targets import average_predictions as average_predictions
 from mtkd.method.training import train as train
+from mtkd.runtime import Student as Student
 
 __version__: str

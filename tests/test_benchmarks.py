@@ -127,3 +127,19 @@ def test_scaling(tmp_path: Path) -> None:
     for row in rows:
         assert row["train, us"] > 0 and row["tokenise, MiB"] > 0
         assert row["open, MiB"] > row["open, +MiB"]
+
+
+def test_deploy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target = tmp_path / "found.json"
+    monkeypatch.setitem(importlib.import_module("common").ENCODERS, "tiny", (1, 8, 2))
+    words = ["--encoder", "tiny", "--tasks", "2", "--rounds", "1", "--threads", "1"]
+    systems = ["--systems", "student, int8", "ensemble", "pipeline, each task"]
+    monkeypatch.setattr(sys, "argv", ["deploy", "--json", str(target), *words, *systems])
+    deploy = importlib.import_module("deploy")
+    begun = deploy.alone  # of one system: torch takes long to import
+    monkeypatch.setattr(deploy, "alone", lambda *of: begun("student, int8", *of[1:]))
+    deploy.main()
+    student, ensemble, pipelines = json.loads(target.read_text())["systems"].values()
+    assert student.keys() == ensemble.keys() == pipelines.keys()
+    assert min(student.values()) > 0 and student["memory, MiB"] < 200  # without torch
+    assert student["MiB on disk"] < pipelines["MiB on disk"] < ensemble["MiB on disk"]

@@ -18,7 +18,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 RUN = (ROOT / "run").read_text(encoding="utf-8")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-EXPORT = "export --frozen --no-emit-project --extra dev --extra lab --extra minilm --prune torch"
+EXPORT = (
+    "export --frozen --no-emit-project --extra dev --extra lab --extra minilm --extra deploy "
+    "--prune torch"
+)
 
 
 def read_toml(name: str) -> dict[str, Any]:

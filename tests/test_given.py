@@ -24,6 +24,8 @@ from mtkd.data.given_files import file_outputs
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import FLOOR
 from mtkd.data.loading import DataSource, load_examples
+from mtkd.data.own_settings import OwnTask
+from mtkd.data.own_tasks import own_task, read_own
 from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import find_run, main_runs, upto
@@ -219,6 +221,71 @@ def test_rows_without_ids_are_in_the_order_of_the_file(tmp_path):
             file_outputs(GivenTeacher("intent", predictions=wrong), splits)
 
 
+def own_splits(folder: Path, rows: list[dict[str, Any]], **spec: Any) -> dict[str, Examples]:
+    """Splits of a task of one's own in one file."""
+    task = own_task("intent", OwnTask(write(folder / "data.jsonl", rows), **spec))
+    return {split: read_own(task, split) for split in task.splits}
+
+
+def answered(outputs: Mapping[str, np.ndarray], splits: Mapping[str, Examples]) -> dict[str, str]:
+    """The label that a teacher gives to each text."""
+    return {
+        text: one.task.labels[row.argmax()]
+        for split, one in splits.items()
+        for text, row in zip(one.text_a, outputs[split], strict=True)
+    }
+
+
+OWN = [{"text": f"t{n}", "label": "ab"[n % 2]} for n in range(40)]
+TRUTH = {row["text"]: row["label"] for row in OWN}
+KEYED = [row | {"idx": 39 - n} for n, row in enumerate(OWN)]  # ids that are no row numbers
+
+
+@pytest.mark.parametrize("texts", [True, False])
+@pytest.mark.parametrize("spec", [{}, {"id": "idx"}])
+def test_ids_of_a_file_are_those_of_the_task(tmp_path, spec, texts):
+    splits = own_splits(tmp_path, KEYED, **spec)
+    said = [row if texts else {"idx": row["idx"], "label": row["label"]} for row in KEYED]
+    teacher = GivenTeacher("intent", predictions=write(tmp_path / "said.csv", said))
+    assert answered(file_outputs(teacher, splits)[0], splits) == TRUTH
+
+
+def test_ids_that_a_task_does_not_have_are_not_used(tmp_path):
+    splits = own_splits(tmp_path, OWN)
+    file = write(tmp_path / "said.csv", KEYED)
+    by_text = file_outputs(GivenTeacher("intent", predictions=file), splits)[0]
+    assert answered(by_text, splits) == TRUTH
+    file = write(tmp_path / "ids.csv", [{"idx": n, "label": "ab"[n % 2]} for n in range(40)])
+    with pytest.raises(MtkdError, match=r"ids.csv: ids in column 'idx', and .*write `id: idx` for"):
+        file_outputs(GivenTeacher("intent", predictions=file), splits)
+    numbers = file_outputs(GivenTeacher("intent", predictions=file, id="idx"), splits)[0]
+    assert answered(numbers, splits) == TRUTH
+
+
+@pytest.mark.parametrize("spec", [{}, {"range": (0.0, 4.0)}])
+def test_only_a_range_that_is_stated_bounds_scores(tmp_path, spec):
+    rows = [{"text": f"t{n}", "label": n / 10} for n in range(40)]
+    splits = own_splits(tmp_path, rows, **spec)
+    task = splits["train"].task
+    assert (task.bounds is None) == (not spec) and task.range[0] < 1 and task.range[1] > 3
+    rows = [{"text": row["text"], "score": 10 * row["label"]} for row in rows]
+    teacher = GivenTeacher("intent", predictions=write(tmp_path / "said.csv", rows))
+    if spec:
+        with pytest.raises(MtkdError, match="expected 0 to 4"):
+            file_outputs(teacher, splits)
+    else:
+        assert max(one.max() for one in file_outputs(teacher, splits)[0].values()) == 39
+
+
+def test_places_are_shared_by_splits_of_a_file_without_ids(tmp_path):
+    rows = [{"label": row["label"]} for row in OWN]
+    teacher = GivenTeacher("intent", predictions=write(tmp_path / "said.csv", rows))
+    splits = own_splits(tmp_path, OWN)
+    assert answered(file_outputs(teacher, splits)[0], splits) == TRUTH
+    with pytest.raises(MtkdError, match=r"without ids or texts; expected .*\{train: FILE, dev"):
+        file_outputs(teacher, own_splits(tmp_path, KEYED))
+
+
 def rows_with(**change: Any) -> list[dict[str, Any]]:
     """Good rows, the third of them changed."""
     rows: list[dict[str, Any]] = [
@@ -269,6 +336,12 @@ BAD_ROWS: dict[str, tuple[str, Iterable[Any], Mapping[str, Any], str]] = {
         [{"id": at, "scores": [{"label": "card", "score": 0.5}] * 2} for at in range(4)],
         {},
         r"a.jsonl:1: a label comes twice",
+    ),
+    "no label": (
+        "a.jsonl",
+        [{"id": at, "label": {"card": 1.0}} for at in range(4)],
+        {},
+        r"a.jsonl:1: \{'card': 1.0\}; expected a label: text",
     ),
     "no votes": (
         "a.jsonl",

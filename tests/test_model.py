@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import MakeData, MakeModel
+from conftest import MakeData, MakeEncoder, MakeModel
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
@@ -377,3 +377,11 @@ def test_missing_encoder_is_one_clear_line(tmp_path: Path) -> None:
             load_encoder(name)
         message = str(caught.value)
         assert name in message and "\n" not in message and "config.json" in message
+
+
+def test_a_task_may_be_called_as_a_method_of_modules(make_encoder: MakeEncoder) -> None:
+    names = ("type", "train", "values")
+    specs = {name: HeadSpec("linear", ("no", "yes")) for name in names}
+    model = MultiTaskModel(make_encoder(), specs)
+    assert {key.split(".")[0] for key in model.heads.state_dict()} == set(names)
+    assert sum(1 for _ in model.heads.parameters()) == 6 and model.train().training

@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
-from hypothesis import given, settings
+from conftest import MakeEncoder
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
+from transformers import PreTrainedTokenizerFast
 
 import mtkd
 from mtkd.common.errors import MtkdError
+from mtkd.data.digests import own_identity
 from mtkd.data.metrics import compute, is_degenerate
-from mtkd.data.own_files import Table, hub_tables
+from mtkd.data.own_files import Table, hub_data, hub_table
 from mtkd.data.own_splits import Example, divided
 from mtkd.data.own_tasks import faults, own_task, read_own
 from mtkd.data.own_values import example_id
@@ -25,6 +30,8 @@ from mtkd.data.tasks import UNLABELLED, Examples, Task
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import as_yaml, load_recipe
+from mtkd.method.model import MultiTaskModel
+from mtkd.method.settings import HeadSpec
 
 ROWS = [
     {"text": 'He said "no",\nand left', "mood": "sad"},
@@ -141,7 +148,8 @@ def test_only_what_has_no_file_is_cut_from_train(tmp_path: Path) -> None:
         "dev": 24,
     }
     text = write(tmp_path / "unlabelled.jsonl", [{"text": "who knows"}])
-    task = own_task("mood", mtkd.OwnTask({"train": train, "unlabelled": text}))
+    keyed = write(tmp_path / "c.jsonl", [row | {"id": n} for n, row in enumerate(ROWS)])
+    task = own_task("mood", mtkd.OwnTask({"train": keyed, "unlabelled": text}, id="id"))
     assert task.sizes == {"train": 20, "dev": 2, "test": 2}
     assert read_own(task, UNLABELLED).text_a == ["who knows"]
     assert read_own(task, UNLABELLED).label is None
@@ -203,6 +211,27 @@ def test_a_split_has_its_share_of_every_label() -> None:
     assert set(other["dev"].rows) != set(parts["dev"].rows)
 
 
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=80), st.floats(0.05, 0.3), st.floats(0, 0.3)
+)
+@example([1] * 60 + [20], 0.1, 0.1)
+def test_no_label_pays_for_others(counts: list[int], dev: float, test: float) -> None:
+    examples = [
+        Example((f"{name:02}",), f"{name}-{n}")
+        for name, many in enumerate(counts)
+        for n in range(many)
+    ]
+    table = Table("file", {}, tuple(range(len(examples))))
+    shares = {"dev": dev} | ({"test": test} if test else {})
+    try:
+        parts = divided(table, examples, shares, 0)
+    except MtkdError:
+        return  # too few for every part
+    for part, share in shares.items():
+        found = Counter(examples[row].labels[0] for row in parts[part].rows)
+        assert all(found[f"{n:02}"] <= share * many + 1.5 for n, many in enumerate(counts))
+
+
 def test_texts_that_read_alike_stay_together(tmp_path: Path) -> None:
     rows = [{"text": form.format(n), "mood": "ab"[n % 2]} for n in range(30) for form in FORMS]
     task = make(tmp_path, rows)
@@ -229,6 +258,10 @@ DOUBTFUL: list[tuple[list[Any], str]] = [
     (list(range(50)), "50 different numbers"),
     (["x|y", "y"], "column 'mood' has '|' in it; write `kind: multilabel`"),
     (["a"], "has 1 different labels; expected 2 to 1000"),
+    (
+        [*(n / 7 for n in range(39)), "n/a"],
+        "data.jsonl:79: column 'mood': 'n/a' among numbers; exp",
+    ),
 ]
 
 
@@ -244,6 +277,30 @@ def test_kinds_and_labels_that_are_clear(
 def test_kinds_that_are_not_clear(tmp_path: Path, values: list[Any], words: str) -> None:
     told = refused(tmp_path, labelled(values))
     assert words in told and "tasks.mood" in told
+
+
+# What no label is, of which row (each is followed by an empty line), and what the recipe says.
+NO_LABELS: list[tuple[list[Any], str, dict[str, Any]]] = [
+    (["a", {"a": 1.0}], ":3: column 'mood': {'a': 1.0}; expected a label: text", {}),
+    ([["a"], ["b", None]], ":3: column 'mood': no label; expected one", {}),
+    ([["a"], ["b", " "]], ":3: column 'mood': no label; expected one", {}),
+    ([["a"], ["b", ["c"]]], ":3: column 'mood': ['c']; expected a label: text", {}),
+    (["a", "b", ["a"]], ":5: column 'mood': ['a']; expected a label", {"kind": "classification"}),
+    ([["a"], ["b"]], "expected no `weights`: multilabel has none, and", {"weights": "balanced"}),
+    (
+        ["0", "1"],
+        "expected `text: [question, candidate]`: ranking is of pairs",
+        {"kind": "ranking"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "words", "spec"), NO_LABELS)
+def test_what_is_no_label_is_refused(
+    tmp_path: Path, values: list[Any], words: str, spec: dict[str, Any]
+) -> None:
+    told = refused(tmp_path, labelled(values), **spec)
+    assert words in told and "data.jsonl:" in told
 
 
 def labelled(values: list[Any]) -> list[dict[str, Any]]:
@@ -309,12 +366,14 @@ def test_ids(tmp_path: Path) -> None:
     assert (numbers[0], numbers[5], numbers[6:]) == (7, 12, list(range(100, 134)))
     assert all(one < 0 for one in numbers[1:5]) and len(set(numbers)) == 40
     assert numbers[1] == example_id("7a") and example_id("7") == 7
+    assert make(tmp_path, rows).own == task.own  # as it is called
     rows[9]["id"] = "12"
     path = tmp_path / "data.jsonl"
     write(path, rows)
     two = own_task("mood", mtkd.OwnTask({"train": str(path), "dev": str(path)}, id="id"))
     with pytest.raises(MtkdError, match=r"data.jsonl:19: id '12' is that of .*:11, too"):
         read_own(two, "train")
+    assert make(tmp_path, rows).own == replace(task.own, id="")
 
 
 def by_text(examples: Examples) -> list[tuple[str, int]]:
@@ -454,6 +513,18 @@ def test_metrics_that_do_not_fit(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------- recipes
 
 
+def test_a_task_may_have_any_name(
+    tmp_path: Path, make_encoder: MakeEncoder, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    names = ("type", "items", "train", "weight", "my-task")
+    specs = {name: HeadSpec("linear", ("a", "b")) for name in names}
+    model = MultiTaskModel(make_encoder(), specs, tokenizer)
+    model.save_pretrained(tmp_path)
+    again = MultiTaskModel.from_pretrained(tmp_path)
+    assert again.predict("a man", top_k=2) == model.predict("a man", top_k=2)
+    assert list(again.predict("a man")) == list(names)
+
+
 def test_own_and_toy_tasks_in_one_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")  # files are looked for beside the recipe
     write(tmp_path / "mood.csv", ROWS)
@@ -486,6 +557,24 @@ def test_own_and_toy_tasks_in_one_recipe(tmp_path: Path, monkeypatch: pytest.Mon
     assert scored >= {("mood", "dev"), ("mood", "test"), ("rte", "dev")}
 
 
+def test_ids_of_runs_tell_what_they_use(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", ROWS)
+    text = write(tmp_path / "text.csv", [{"text": f"who knows {n}"} for n in range(30)])
+    path = tmp_path / "mine.yaml"
+
+    def ids(*said: str, text: str = "") -> list[str]:
+        more = f", unlabelled: {text}" if text else ""
+        path.write_text(
+            f"name: mine\ntasks: {{mood: {{data: {{train: {train}{more}}}}}}}\n"
+            "encoders: {uncased: {pretrain: true}}\ncandidates: {encoders: [uncased]}\n"
+        )
+        return [run.run_id for run in expand(load_recipe(str(path), said))]
+
+    assert ids() == ids(text=text) == ids("data.kind=hub") == ids(f"data.path={tmp_path}")
+    used = ids("data.unlabelled_ratio=1", text=text)
+    assert used != ids("data.unlabelled_ratio=1", text=write(tmp_path / "more.csv", ROWS))
+
+
 def test_the_hub_is_asked_for_names_of_the_hub_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,10 +587,17 @@ def test_the_hub_is_asked_for_names_of_the_hub_alone(
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     found = mtkd.own_examples("mood", "hf:me/moods/all@abc")
+    for number in range(40):  # none of many is had twice
+        own_task(f"mood{number}", mtkd.OwnTask(f"hf:me/mood{number}"))
+    for number in range(40):
+        own_identity(own_task(f"mood{number}", mtkd.OwnTask(f"hf:me/mood{number}")))
+    assert len(asked) == 41
+    del asked[1:]
     assert asked == [("me/moods", "all", "abc")]
     assert [len(found[split]) for split in ("train", "dev")] == [24, 24] and len(found) == 2
     assert "'own'" not in repr(found) and found["dev"].text_a[0] == ROWS[0]["text"]
-    hub_tables.cache_clear()
+    hub_data.cache_clear()
+    hub_table.cache_clear()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "me" / "moods").mkdir(parents=True)
     for name in ("hf:me/moods", "hf:./me", "hf:moods", "hf:"):

@@ -228,12 +228,14 @@ def test_quick_metrics_are_those_of_the_kit(
     kind: Kind, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(3)
-    labels = ("no", "yes") if metric == "f1" else ("red", "green", "blue", "never")
+    two = metric == "f1" or kind == "ranking"
+    labels = ("no", "yes") if two else ("red", "green", "blue", "never")
     task = Task("colour", kind, () if kind == "regression" else labels, metrics=(metric,))
     outputs = random.normal(size=(40, max(len(task.labels), 1))).astype(np.float32)
     label = random.integers(0, min(len(labels), 3), 40)
     if kind == "multilabel":
         label = random.integers(0, 2, (40, 4)).astype(np.float32)
+        label[:, 3], outputs[:, 3] = 0, -1  # a label that no one gives
         outputs[5:25] = label[5:25] - 0.5  # right on all labels
     quick = resampling.resampled_scores(task, "dev", outputs, label)
     constant = resampling.resampled_scores(task, "dev", np.full_like(outputs, 0.1), label)

@@ -23,12 +23,12 @@ from transformers import PreTrainedTokenizerFast
 from mtkd.app.cli import main
 from mtkd.app.predict import predict_file
 from mtkd.common.errors import MtkdError
+from mtkd.data.answers import in_words
 from mtkd.data.batches import collate
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.row_files import chunks
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.settings import Heads
-from mtkd.method.answers import in_words
 from mtkd.method.calibration import fit_temperature
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import predict
@@ -143,9 +143,10 @@ def test_texts_that_no_task_fits_are_refused(
     assert "\n" not in str(caught.value)
 
 
-def told(objective: str, labels: Any = (), temperature: float = 1.0, **options: Any) -> Any:
-    head = {"labels": labels, "options": options}
-    return {"head": head, "objective": objective, "columns": [], "temperature": temperature}
+def told(objective: str, labels: Any = (), temperature: float = 1.0, bounds: Any = None) -> Any:
+    head = {"labels": labels, "options": {}}
+    about = {"columns": [], "temperature": temperature, "bounds": bounds}
+    return {"head": head, "objective": objective} | about
 
 
 def test_several_labels_and_scores_in_words() -> None:
@@ -154,7 +155,7 @@ def test_several_labels_and_scores_in_words() -> None:
     assert [one["labels"] for one in found] == [["a", "c"], []]
     assert [*found[0]["scores"].values()] == pytest.approx(expit(outputs[0] / 2), abs=1e-7)
     scores = np.array([[-0.5], [2.0], [7.0]], np.float32)
-    assert in_words(scores, told("regression", range=[1, 5])) == [1.0, 2.0, 5.0]
+    assert in_words(scores, told("regression", bounds=[1, 5])) == [1.0, 2.0, 5.0]
     assert in_words(scores, told("regression")) == [-0.5, 2.0, 7.0]
 
 
@@ -310,6 +311,28 @@ def test_types_of_a_parquet_file_are_kept(folder: Path, tmp_path: Path) -> None:
     assert json.loads(found["topics_score"][0].as_py()) == pytest.approx(one["scores"])
     predict_file(folder, tmp_path / "in.parquet", tmp_path / "out.jsonl", "topics")
     assert read_rows(tmp_path / "out.jsonl")[0]["topics_score"] == pytest.approx(one["scores"])
+
+
+def test_types_of_later_rows_are_seen(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtkd.data.row_files.CHUNK", 2)
+    values = [{"n": 1, "d": {"a": 1}}, {"n": 2}, {"n": 1.5, "d": {"b": [0.5]}}, {"late": "x"}]
+    rows = [{"message": "a dog", "none": None} | more for more in values]
+    source, output = tmp_path / "in.JSONL", tmp_path / "out.PARQUET"
+    write_rows(tmp_path / "in.jsonl", rows).rename(source)
+    predict_file(folder, source, output, "intent")
+    found = pq.read_table(output)
+    assert found["n"].to_pylist() == [1, 2, 1.5, None]
+    kept = found["d"].to_pylist()
+    assert (kept[0]["a"], kept[2]["b"]) == (1, [0.5]) and found["late"].to_pylist()[3] == "x"
+    for value, words in (("x", "in.jsonl:4: a value of another type"), (2**70, "in.jsonl:4")):
+        source = write_rows(tmp_path / "in.jsonl", [*rows[:3], rows[3] | {"n": value}])
+        with pytest.raises(MtkdError, match=words):
+            predict_file(folder, source, output, "intent")
+    exact = [{"message": "a dog", "n": value} for value in (2**60 + 1, 1, 1.5, 2)]
+    with pytest.raises(MtkdError, match=r"out.PARQUET: values that Parquet cannot hold"):
+        predict_file(folder, write_rows(tmp_path / "in.jsonl", exact), output, "intent")
 
 
 def test_columns_of_texts_can_be_named(folder: Path, tmp_path: Path) -> None:

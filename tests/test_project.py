@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import ModelCard
 
 import mtkd
+from mtkd.analysis.verdict import judge
 from mtkd.common.errors import MtkdError
+from mtkd.runtime import Student
 
 SMALL = {
     "max_length": 16,
@@ -61,6 +64,19 @@ def test_a_project_gives_the_student_of_its_recipe(here: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in project.folder.rglob("record.json")}
     project.distill()  # nothing is left to do
     assert {p: p.stat().st_mtime_ns for p in project.folder.rglob("record.json")} == before
+
+    report = project.export(here / "out", max_drop=100)
+    assert set(report.pipelines) == set(report.parity) == {"mood", "second"}
+    card = ModelCard.load(here / "out" / "README.md")
+    told = {(one.dataset_name, one.dataset_split): one for one in card.data.eval_results}
+    scores = project.results.scores.query("system == 'mtdnn-kd' and split == 'dev'")
+    for task, value in zip(scores["task"], scores["value"], strict=True):
+        assert told[task, "dev"].metric_type == "accuracy"
+        assert told[task, "dev"].metric_value == pytest.approx(value, abs=0.01)
+    (teacher,) = [line for line in card.text.splitlines() if line.startswith("| mood | mood-llm")]
+    assert "50.0" in teacher  # it says "good" of half of them, at 75 %
+    assert str(judge(project.results)) in card.text
+    assert Student(here / "out").predict("the dog is glad").keys() == answer.keys()
 
 
 def test_what_does_not_fit_is_refused(here: Path) -> None:

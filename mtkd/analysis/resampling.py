@@ -71,6 +71,8 @@ def by_counts(task: Task, outputs: np.ndarray, label: np.ndarray, rows: np.ndarr
     if label.ndim == 2:
         given, said = label, metrics.several(outputs)
     else:
+        if task.kind == "ranking":  # its first label is the right candidate's, as in `compute`
+            label, outputs = 1 - label, outputs[:, ::-1]
         given, said = (np.eye(outputs.shape[1])[one] for one in (label, metrics.answers(outputs)))
     places = rows + len(label) * np.arange(len(rows))[:, None]
     times = np.bincount(places.ravel(), minlength=rows.size).reshape(rows.shape)

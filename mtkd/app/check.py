@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,20 +12,24 @@ import pandas as pd
 
 from mtkd.analysis import data_checks
 from mtkd.app.console import print_frame, time_line
+from mtkd.app.init import precision
 from mtkd.app.reproduce import gpus
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import tokenize
 from mtkd.data.loading import first_drawn, load_examples
 from mtkd.data.own_tasks import faults
-from mtkd.data.tasks import Examples
+from mtkd.data.tasks import UNLABELLED, Examples
 from mtkd.experiments.encoder_location import encoder_location
-from mtkd.experiments.plans import expand, notices
+from mtkd.experiments.plans import expand, notices, uses_text
+from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.encoders import used_encoders
 from mtkd.experiments.task_sets import present_tasks
 
 SAMPLE = 5000  # examples of a split whose lengths are looked at
+FEW = 8  # examples that a given model is asked about
 SHOWN = 20  # problems of one task
+SLOW = 0.5  # seconds of an example from which a few say enough
 TIMED = 4  # tasks of which a batch is trained, to see how long it takes
 Tasks = dict[str, dict[str, Examples]]
 
@@ -44,6 +49,7 @@ def check(recipe: Recipe) -> int:
     """
     found = Findings()
     tasks = readable(recipe, found)
+    hear_given(recipe, tasks, found)
     tokenizers = loadable(recipe, found)
     rows = [data_checks.split_row(one) for splits in tasks.values() for one in splits.values()]
     if tokenizer := tokenizers.get(recipe.encoder):
@@ -54,17 +60,22 @@ def check(recipe: Recipe) -> int:
     for splits in tasks.values():
         found.notes += data_checks.absent_labels(splits)
     found.notes += data_checks.texts_twice(tasks)
+    runs: list[Run] = []
     if not found.problems:
-        found.notes += notices(recipe)
+        try:
+            found.notes += [*notices(recipe), *slow_precision(recipe)]
+            runs = expand(recipe)
+        except MtkdError as error:
+            found.problems.append(str(error))
     for line in found.notes:
         print(f"note: {line}")
     for line in found.problems:
         print(f"problem: {line}")
     if found.problems:
-        print("`mtkd reproduce` would stop at a problem; mend them first")
+        print("`mtkd reproduce` would stop at a problem: mend them first")
         return 1
     seconds = seconds_an_example(recipe, tasks, tokenizers)
-    print(time_line(recipe, expand(recipe), len(gpus()) or os.cpu_count() or 1, seconds))
+    print(time_line(recipe, runs, len(gpus()) or os.cpu_count() or 1, seconds))
     return 0
 
 
@@ -79,7 +90,7 @@ def readable(recipe: Recipe, found: Findings) -> Tasks:
     for name in present:
         try:
             if own := recipe.tasks[name]:
-                lines = list(faults(name, own))
+                lines = list(dict.fromkeys(faults(name, own)))  # a file may be two splits
                 more = len(lines) - SHOWN
                 found.problems += lines[:SHOWN]
                 found.problems += [f"{name}: {more:,} more of that kind"] if more > 0 else []
@@ -87,10 +98,27 @@ def readable(recipe: Recipe, found: Findings) -> Tasks:
                     continue
             task = recipe.task(name)
             tasks[name] = {split: load_examples(recipe.data, task, split) for split in task.splits}
+            if uses_text(recipe) and name in recipe.taught:
+                load_examples(recipe.data, task, UNLABELLED)  # as text it is no part of the table
         except MtkdError as error:
             found.problems.append(str(error))
             tasks.pop(name, None)
     return tasks
+
+
+def hear_given(recipe: Recipe, tasks: Tasks, found: Findings) -> None:
+    """Whether given teachers speak of every example: files are read, models answer a few texts."""
+    from mtkd.method.given import given_outputs
+
+    for teacher in recipe.teachers.given:
+        splits = tasks.get(teacher.task, {})
+        if teacher.model is not None:
+            splits = {split: first_drawn(one, FEW, 0) for split, one in splits.items()}
+        try:
+            if splits:
+                given_outputs(teacher, splits, max_length=recipe.max_length)
+        except MtkdError as error:
+            found.problems.append(str(error))
 
 
 def loadable(recipe: Recipe, found: Findings) -> dict[str, Any]:
@@ -108,11 +136,20 @@ def loadable(recipe: Recipe, found: Findings) -> dict[str, Any]:
     return tokenizers
 
 
+def slow_precision(recipe: Recipe) -> Iterator[str]:
+    """What to say where bf16 is worked out by other means."""
+    if "bf16" in (recipe.training.precision, recipe.finetuning.precision) and precision() != "bf16":
+        yield (
+            "bf16 is slow on this processor, which has no products of it: --set "
+            "training.precision=fp32 finetuning.precision=fp32"
+        )
+
+
 def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
     """The share of each split's examples that are longer than the recipe's `max_length`."""
     for splits in tasks.values():
         for examples in splits.values():
-            some = first_drawn(examples, SAMPLE, 0)
+            some = replace(first_drawn(examples, SAMPLE, 0), label=None)
             cut = tokenize(some, tokenizer, recipe.max_length).encoded.truncated
             yield f"{100 * cut / len(some):.1f} %"
 
@@ -129,20 +166,26 @@ def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, An
     place, tokenizer = encoder_location(recipe, recipe.encoder), tokenizers.get(recipe.encoder)
     heads = {name: recipe.heads.spec(recipe.task(name)) for name in tasks}
     plain = [name for name, spec in heads.items() if spec.kind != "ranking"][:TIMED]
-    heads = {name: heads[name] for name in plain}
-    if place is None or tokenizer is None or not heads:
+    if place is None or tokenizer is None or not plain:
         return None
     logging.set_verbosity_error()  # a pooler that nobody asked for is no news
     source = recipe.encoders[recipe.encoder]
     encoder = load_encoder(place, revision=source.revision, dropout=0.1, layers=source.layers)
-    model = MultiTaskModel(encoder, heads, tokenizer)
-    size = recipe.training.batch_size
-    some = {name: first_drawn(tasks[name]["train"], size, 0) for name in heads}
-    data = {name: tokenize(one, tokenizer, recipe.max_length) for name, one in some.items()}
+    model = MultiTaskModel(encoder, {name: heads[name] for name in plain}, tokenizer)
+
+    def seconds(names: Sequence[str], count: int) -> float:
+        some = {name: first_drawn(tasks[name]["train"], count, 0) for name in names}
+        data = {name: tokenize(one, tokenizer, recipe.max_length) for name, one in some.items()}
+        began = clock()
+        train(model, data, replace(recipe.training, epochs=1))
+        return (clock() - began) / sum(map(len, some.values()))
+
+    # On a CPU what else it is doing at the moment does not count.
+    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # runs are side by side, one a core
     try:
-        history = train(model, data, replace(recipe.training, epochs=2))  # the first allocates
+        first = seconds(plain[:1], FEW)  # which allocates, too
+        return first if first > SLOW else seconds(plain, recipe.training.batch_size)
     finally:
         torch.set_num_threads(threads)
-    return history.epochs[-1]["seconds"] / sum(map(len, some.values()))

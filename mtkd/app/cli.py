@@ -328,6 +328,53 @@ def predict(
     print(f"written: {output}")
 
 
+@app.command()
+def export(
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="where to write it")],
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", help="folder of a saved model")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="in place of MODEL: a recipe's student")
+    ] = None,
+    system: Annotated[str, typer.Option(metavar="NAME", help="which student")] = "mtdnn-kd",
+    seed: Annotated[int | None, typer.Option(help="default: the recipe's first")] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="what to compare on, for a model outside of a recipe's results: lines of task, "
+            "text and second text, with tabs",
+        ),
+    ] = None,
+    int8: Annotated[bool, typer.Option(help="write the graph in 8 bits, too")] = True,
+    max_drop: Annotated[
+        float, typer.Option(metavar="POINTS", help="refuse int8 that costs a task more")
+    ] = 1.0,
+    classifiers: Annotated[
+        bool, typer.Option(help="write each task for transformers' pipeline, too")
+    ] = True,
+    push: Annotated[
+        str | None, typer.Option(metavar="NAME", help="and upload it to the hub: who/what")
+    ] = None,
+) -> None:
+    """Write a student as a folder that runs without torch, if its answers stay the same."""
+    for module in ("onnx", "onnxruntime"):
+        needs(module, "deploy")
+    from mtkd.app.console import show_export
+    from mtkd.app.shipping import ship, student_folder
+
+    if (model is None) == (recipe is None):
+        raise MtkdError("export: expected the folder of a model, or --recipe NAME")
+    folder = model or student_folder(str(recipe), system, seed)
+    how = {"int8": int8, "max_drop": max_drop, "classifiers": classifiers}
+    show_export(ship(folder, output, texts, **how), output)
+    if push:
+        from mtkd.method.export.hub import push_to_hub
+
+        print(f"uploaded: {push_to_hub(output, push)}")
+
+
 @app.command(
     epilog="Exit status: 0 where no cell differs beyond its 95 % interval "
     "(with --exact: where every row is the same), 1 where not, or on an error."

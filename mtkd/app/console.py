@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -20,13 +21,13 @@ from mtkd.experiments.records import Record, read_record, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 
-SPLITS = ("train", "dev", "test")
 NAMED = 4  # labels that a table names
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mtkd.app.submission import Submission
+    from mtkd.method.export.folder import Report
 
 
 def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
@@ -107,18 +108,32 @@ def show_submission(system: str, made: Submission) -> None:
     print(f"written and checked: {made.path}")
 
 
+def show_export(report: Report, folder: Path) -> None:
+    """What an export was checked for, and what int8 changes."""
+    import pandas as pd
+
+    from mtkd.method.export import card
+
+    parity = pd.DataFrame(card.parity_rows(report), columns=card.PARITY_HEAD)
+    print_frame(parity, "largest difference of scores from torch")
+    if report.changes:
+        frame = pd.DataFrame(card.change_rows(report), columns=card.CHANGE_HEAD)
+        print_frame(frame, "int8, in points, with the change's 95 % interval over texts")
+    print(f"int8: {report.int8}")
+    mib = {name: size / 2**20 for name, size in report.sizes.items()}
+    graphs = ", ".join(f"{name} {size:.1f} MiB" for name, size in mib.items() if "onnx/" in name)
+    print(f"written and checked: {folder} ({sum(mib.values()):.1f} MiB; {graphs})")
+
+
 def show_tasks(tasks: Sequence[Task]) -> None:
     """What is known of tasks of one's own, one row each."""
     table = Table(title="tasks", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("task", "kind", "text", "label", "labels", "scored by", *SPLITS):
-        table.add_column(head, justify="right" if head in SPLITS else "left", overflow="fold")
+    for head in ("task", "kind", "text", "label", "id", "labels", "scored by"):
+        table.add_column(head, overflow="fold", no_wrap=head in ("task", "kind"))
     for task in tasks:
-        sizes = [f"{task.sizes[split]:,}" if split in task.sizes else "-" for split in SPLITS]
-        own = task.own
-        table.add_row(
-            *(task.name, task.kind, " + ".join(task.columns), own.label if own else "-"),
-            *(labels_in_short(task), ", ".join(task.metrics), *sizes),
-        )
+        own = (task.own.label, task.own.id or "row number") if task.own else ("", "")
+        cells = (task.name, task.kind, " + ".join(task.columns), *own, labels_in_short(task))
+        table.add_row(*map(Text, (*cells, ", ".join(task.metrics))))
     Console().print(table)
 
 
@@ -126,7 +141,7 @@ def labels_in_short(task: Task) -> str:
     """Names of a few labels, how many there are of more, or the range of scores."""
     if task.range:
         return f"{task.range[0]:g} to {task.range[1]:g}"
-    return ", ".join(task.labels) if len(task.labels) <= NAMED else f"{len(task.labels)} labels"
+    return ", ".join(task.labels) if len(task.labels) <= NAMED else str(len(task.labels))
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,10 @@ import yaml
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
 from mtkd.common.yaml_files import parse_yaml
-from mtkd.data.own_files import HUB, Table
-from mtkd.data.own_meaning import IDS
+from mtkd.data.own_files import HUB
 from mtkd.data.own_settings import OwnTask
 from mtkd.data.own_splits import SYNONYMS, split_tables
 from mtkd.data.own_tasks import read_own
-from mtkd.data.own_values import missing
 from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.recipes import available
@@ -50,10 +48,11 @@ ABOUT = {  # before a key of the recipe
     "the processor knows it, fp32 elsewhere.",
     "equal_passes": "Single-task models and students see each example as often as MT-DNN does.",
     "candidates": "Teachers: one multi-task model for each encoder and dropout rate, the best of "
-    "them on dev.",
+    "them on dev; those that you have already go into `given` (docs/teachers.md).",
     "students": "The student of the ensemble, and its control: the same student without teachers.",
     "baselines": "To compare with: one model per task.",
-    "seeds": "Everything is trained once for each; below three there are no intervals.",
+    "seeds": "Everything is trained once for each; below three there are no intervals, which is "
+    "enough for a first look (--set seeds=[1]).",
 }
 
 
@@ -154,8 +153,6 @@ def describe(recipe: Recipe, name: str) -> Described:
         raise MtkdError(f"init: task {name} has no file; expected tasks of your own alone")
     try:
         tables = split_tables(name, given)
-        if not given.id:
-            given = replace(given, id=id_column(given, tables))
         task = recipe_task(recipe, name, given)
         train = read_own(task, "train")
     except MtkdError as error:
@@ -172,16 +169,6 @@ def describe(recipe: Recipe, name: str) -> Described:
 
 def recipe_task(recipe: Recipe, name: str, spec: OwnTask) -> Task:
     return replace(recipe, tasks=recipe.tasks | {name: spec}).task(name)
-
-
-def id_column(spec: OwnTask, tables: Mapping[str, Table]) -> str:
-    """A column that is called an id and is one in every file; "" where there is none."""
-    for column in IDS:
-        values = [table.columns.get(column, [None]) for table in tables.values()]
-        different = all(len({str(one) for one in some}) == len(some) for some in values)
-        if different and not any(missing(one) for some in values for one in some):
-            return "" if column in (spec.text, spec.label) else column
-    return ""
 
 
 def suggested_metrics(train: Examples) -> tuple[str, ...]:

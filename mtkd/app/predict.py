@@ -14,9 +14,9 @@ import torch
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole
 from mtkd.common.progress import Progress
+from mtkd.data.answers import Answer, answer, fitting
 from mtkd.data.own_files import SUFFIXES
 from mtkd.data.row_files import Row, chunks, writer
-from mtkd.method.answers import Answer, answer
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.texts import text_outputs
 
@@ -34,7 +34,7 @@ def predict_file(
     columns that each task has read. Raises MtkdError, before any answer, with file and line.
     """
     for path in (source, output):
-        if path.suffix not in SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES:
             raise MtkdError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
     network = MultiTaskModel.from_pretrained(model)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -49,7 +49,7 @@ def predict_file(
         for chunk in chunks(source):
             rows = [row for _, row in chunk]
             found = answers(network, rows, reads)
-            added = (cells(one, titles, output.suffix == ".jsonl") for one in found)
+            added = (cells(one, titles, output.suffix.lower() == ".jsonl") for one in found)
             write([row | more for row, more in zip(rows, added, strict=True)])
             progress.advance(len(rows))
     return reads
@@ -63,6 +63,8 @@ def columns_of(
         raise MtkdError(f"--task {task}: expected a task of the model, {', '.join(model.specs)}")
     have = list(dict.fromkeys(name for _, row in next(chunks(source), []) for name in row))
     told = model.described()
+    if task is not None:
+        fitting(told, task, len(told[task]["columns"]) or len(text) or 1, 0)
     found, wanted = {}, []
     for name in model.specs if task is None else [task]:
         own: Columns = tuple(told[name]["columns"])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # slow to import, and a project may never need them
     import pandas as pd
 
     from mtkd.analysis.results import Results
+    from mtkd.method.export.folder import Report
     from mtkd.method.model import MultiTaskModel
 
 Frame = Union["pd.DataFrame", "datasets.Dataset"]
@@ -105,6 +106,19 @@ class Project:
         name = next(iter(self.recipe.students)) if name is None else name
         run = find_run(self.recipe, "distill", name, self.recipe.seeds[0] if seed is None else seed)
         return MultiTaskModel.from_pretrained(model_folder(self.folder, run.run_id))
+
+    def export(
+        self, folder: str | Path, name: str | None = None, seed: int | None = None, **how: Any
+    ) -> Report:
+        """Write a finished student as a folder that ships; `how` are options of `mtkd.export`.
+
+        Its forms are compared on the tasks' dev sets. Needs `mtkd[deploy]`.
+        """
+        from mtkd.app.shipping import ship, student_folder
+
+        name = next(iter(self.recipe.students)) if name is None else name
+        model = student_folder(str(self.folder / "recipe.yaml"), name, seed)
+        return ship(model, Path(folder), **how)
 
     @property
     def results(self) -> Results:

@@ -3,3 +3,8 @@
 
 class MtkdError(Exception):
     """One clear line for a person: what is wrong, where, what was expected, what to do."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what another library says; the error's kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

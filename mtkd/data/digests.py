@@ -22,7 +22,7 @@ from mtkd.data.glue_files import task_folders, tsv_name
 from mtkd.data.loading import DataSource
 from mtkd.data.own_files import HUB
 from mtkd.data.own_tasks import own_places
-from mtkd.data.tasks import Task
+from mtkd.data.tasks import UNLABELLED, Task
 
 COMMIT = re.compile("[0-9a-f]{40}")  # a branch or a tag may move
 UNLABELLED_FILE = "a file of unlabelled text"
@@ -37,11 +37,11 @@ def data_origin(source: DataSource, task: Task, rules: str, max_length: int) -> 
     """
     if task.own:
         own = own_identity(task)
-        if any(isinstance(place, str) for place in own["files"].values()):
+        if any(place.startswith(HUB) for place, _ in own_places(task).values()):
             return None  # the hub's, of no commit
         # What of them is taken, and of which seed, is said as for other sources.
         own |= {"limit": source.limit, "seed": source.seed, "fraction": source.label_fraction}
-        own |= {"unlabelled": source.unlabelled_ratio}
+        own |= {"unlabelled": source.unlabelled_ratio, "text": own_text(task)}
         return origin_digest(task, own, [], rules, max_length)
     pinned = COMMIT.fullmatch(source.revision or "") and not Path(source.hub).is_dir()
     if source.kind == "hub" and (task.hub is not None or not pinned):
@@ -69,19 +69,28 @@ def origin_digest(
 def own_identity(task: Task) -> dict[str, Any]:
     """What tells the data of a task of one's own: what is said of it, and its files' content.
 
-    The place of a file is not part of it; the name of a data set of the hub is.
+    The place of a file is not part of it; the name of a data set of the hub is. Text without labels
+    has an identity of its own.
     """
     assert task.own is not None
     said = asdict(task.own) | {"data": None}
     said |= {"kind": task.kind, "labels": list(task.labels), "range": task.range}
     said |= {"metrics": list(task.metrics), "weights": list(task.weights)}
-    files: dict[str, Any] = {}
-    for split, (place, part) in own_places(task).items():
-        hub = place.startswith(HUB)
-        files[split] = (
-            f"{place} {part}" if hub else [Path(place).suffix, file_digest(Path(place), "a file")]
-        )
-    return said | {"files": files}
+    places = {split: place for split, place in own_places(task).items() if split != UNLABELLED}
+    return said | {"files": {split: place_identity(*place) for split, place in places.items()}}
+
+
+def own_text(task: Task) -> Any:
+    """What tells the text without labels of a task of one's own; None where there is none."""
+    place = own_places(task).get(UNLABELLED)
+    return place and place_identity(*place)
+
+
+def place_identity(place: str, part: str) -> Any:
+    """A name and split of the hub, or a file's kind and content."""
+    if place.startswith(HUB):
+        return f"{place} {part}"
+    return [Path(place).suffix, file_digest(Path(place), "a file")]
 
 
 def source_files(source: DataSource, task: Task) -> list[Path]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from mtkd.common.errors import MtkdError
 from mtkd.data.given_settings import GivenTeacher
-from mtkd.data.given_values import IDS, table_outputs
+from mtkd.data.given_values import table_outputs
 from mtkd.data.own_files import Table, read_table
-from mtkd.data.own_splits import SYNONYMS
+from mtkd.data.own_meaning import IDS
+from mtkd.data.own_splits import SYNONYMS, our_split
 from mtkd.data.own_values import example_id
 from mtkd.data.tasks import Examples, Task
 
@@ -89,7 +90,7 @@ def files_of(teacher: GivenTeacher, splits: Mapping[str, Examples]) -> dict[str,
     given = teacher.predictions
     if not isinstance(given, dict):
         return dict.fromkeys(splits, str(given))
-    found = {our_split(split, splits): file for split, file in given.items()}
+    found = {our_split(split, splits) or split: file for split, file in given.items()}
     needed = [split for split in splits if not may_lack(split)]
     unknown = [split for split in found if split not in (*splits, *SYNONYMS)]
     if unknown or not set(needed) <= found.keys():
@@ -106,16 +107,17 @@ def may_lack(split: str) -> bool:
     return split.startswith("test")
 
 
-def our_split(name: str, splits: Mapping[str, Any]) -> str:
-    """A split's name as the kit has it; the name itself where it is none."""
-    synonyms = (ours for ours, words in SYNONYMS.items() if name.lower() in words)
-    return name if name in splits else next(synonyms, name)
-
-
 def check_shared(answers: Answers, splits: Mapping[str, Examples]) -> None:
-    """Refuse a file of several splits whose ids do not tell them apart."""
+    """Refuse a file of several splits whose ids, or places, do not tell them apart."""
     if answers.by == "text" or next(iter(answers.rows))[0]:
         return
+    task = next(iter(splits.values())).task
+    if answers.by == "place" and (task.own is None or task.own.id):  # ids are no row numbers
+        files = ", ".join(f"{split}: FILE" for split in splits)
+        raise MtkdError(
+            f"{answers.table.source}: rows of {', '.join(splits)} of {task.title} without ids or "
+            f"texts; expected a column of ids, or a file for each: `predictions: {{{files}}}`"
+        )
     seen: dict[int, str] = {}
     for split, examples in splits.items():
         if twice := seen.keys() & set(examples.idx.tolist()):
@@ -145,18 +147,14 @@ def read_answers(source: str, task: Task, teacher: GivenTeacher) -> Answers:
         if first != row and (by == "id" or not np.array_equal(outputs[first], outputs[row])):
             raise MtkdError(
                 f"{table.where(row)}: the same {by} as in {table.where(first)}; expected each "
-                "once" + ("" if by == "id" else ", or a column of ids")
+                "once" + ("" if by == "id" else ", or ids of the task in a column")
             )
     return Answers(table, by, rows, outputs)
 
 
 def keys_of(table: Table, task: Task, teacher: GivenTeacher) -> tuple[str, Sequence[Any]]:
     """What rows are known by, and that of each row."""
-    own = task.own.id if task.own else ""
-    if teacher.id:
-        table.column(teacher.id, f"the ids, as given teacher {teacher.name} says")
-    column = teacher.id or next((one for one in (own, *IDS) if one in table.columns), "")
-    if column:
+    if column := key_column(table, task, teacher):
         values = table.columns[column]
         if None in values:
             where = table.where(values.index(None))
@@ -165,6 +163,24 @@ def keys_of(table: Table, task: Task, teacher: GivenTeacher) -> tuple[str, Seque
     if set(task.columns) <= table.columns.keys():
         return "text", list(zip(*(table.columns[name] for name in task.columns), strict=True))
     return "place", range(len(table))
+
+
+def key_column(table: Table, task: Task, teacher: GivenTeacher) -> str:
+    """The column of the examples' ids; "" where there is none."""
+    if teacher.id:
+        table.column(teacher.id, f"the ids, as given teacher {teacher.name} says")
+        return teacher.id
+    own = task.own.id if task.own else ""
+    column = next((one for one in (own, *IDS) if one in table.columns), "")
+    if not column or task.own is None or own:
+        return column
+    if set(task.columns) <= table.columns.keys():
+        return ""  # what they are ids of is not known, and the texts tell
+    raise MtkdError(
+        f"{table.source}: ids in column {column!r}, and task {task.name} has none; write `id: "
+        f"{column}` for given teacher {teacher.name} if they are the row numbers of the task's "
+        f"file, from 0; else expected the texts ({', '.join(task.columns)}) beside them"
+    )
 
 
 def texts_of(examples: Examples) -> list[tuple[str, ...]]:
@@ -176,7 +192,8 @@ def splits_of(table: Table, task: Task) -> list[str]:
     """The split of each row, "" where the file has no such column."""
     if "split" not in table.columns or "split" in task.columns:
         return [""] * len(table)
-    names = [our_split(str(value), task.splits) for value in table.columns["split"]]
+    values = [str(value) for value in table.columns["split"]]
+    names = [our_split(value, task.splits) or value for value in values]
     known = {*task.splits, *SYNONYMS}
     if unknown := [row for row, name in enumerate(names) if name not in known]:
         where, value = table.where(unknown[0]), table.columns["split"][unknown[0]]

@@ -16,7 +16,8 @@ import yaml
 from mtkd.common.errors import MtkdError
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.own_files import Table
-from mtkd.data.own_values import label_name, names_of, number_of
+from mtkd.data.own_meaning import IDS
+from mtkd.data.own_values import as_text, label_name, names_of, number_of
 from mtkd.data.tasks import Task
 
 FLOOR = 1e-9  # least probability: a logarithm is finite, and no sum of interest changes by it
@@ -29,7 +30,6 @@ HOLDERS = {
     "label_probs": "top-k",
     "votes": "votes",
 }
-IDS = ("id", "idx")  # columns of ids, where no other is named
 SHOWN = 6  # labels in an error line
 
 Cells = Mapping[str, Any]  # a row's values by label, as the file names it
@@ -62,9 +62,12 @@ def cells_of(table: Table, task: Task, teacher: GivenTeacher) -> tuple[str, list
         return form or "probabilities", [dict(zip(names, row, strict=True)) for row in rows]
     chosen = table.column("label", f"of given teacher {teacher.name}, or a column for each label")
     if "score" in columns:  # what a pipeline gives of one label
-        pairs = zip(chosen, columns["score"], strict=True)
-        return form or "top-k", [{label_name(label): score} for label, score in pairs]
-    return "label", [dict.fromkeys(answers(value, task), 1) for value in chosen]
+        best = [named(value, table.where(row)) for row, value in enumerate(chosen)]
+        pairs = zip(best, columns["score"], strict=True)
+        return form or "top-k", [{name: score} for name, score in pairs]
+    return "label", [
+        dict.fromkeys(answers(value, task, table.where(row)), 1) for row, value in enumerate(chosen)
+    ]
 
 
 def label_columns(table: Table, task: Task, teacher: GivenTeacher) -> list[str]:
@@ -83,11 +86,22 @@ def label_columns(table: Table, task: Task, teacher: GivenTeacher) -> list[str]:
     return names
 
 
-def answers(value: Any, task: Task) -> list[str]:
+def answers(value: Any, task: Task, where: str) -> list[str]:
     """The label that a teacher answers with, or the labels where a text may have several."""
-    if task.kind == "multilabel":
+    if task.kind != "multilabel":
+        return [named(value, where)]
+    try:
         return names_of(value, task.own.separator if task.own else "|")
-    return [] if value is None else [label_name(value)]
+    except ValueError as error:
+        raise MtkdError(f"{where}: {error}") from None
+
+
+def named(value: Any, where: str) -> str:
+    """A label as text. Raises MtkdError for what is none."""
+    try:
+        return label_name(value)
+    except ValueError as error:
+        raise MtkdError(f"{where}: {error}") from None
 
 
 def by_label(held: Any, where: str) -> Cells:
@@ -101,7 +115,7 @@ def by_label(held: Any, where: str) -> Cells:
             f'{where}: {str(held)[:40]}; expected {{"label": value, ...}}, or '
             '[{"label": ..., "score": ...}, ...]'
         )
-    found = {label_name(one["label"]): one["score"] for one in held}
+    found = {named(one["label"], where): one["score"] for one in held}
     if len(found) < len(held):
         raise MtkdError(f"{where}: a label comes twice; expected each once")
     return found
@@ -173,8 +187,8 @@ def log_odds(values: np.ndarray, where: str) -> np.ndarray:
 
 def scores_as(task: Task) -> Convert:
     """What turns a row's score into the output of a regression."""
-    low, high = task.range or (-np.inf, np.inf)
-    slack = 0.1 * (high - low) if task.range else 0.0  # a regression overshoots a little
+    low, high = task.bounds or (-np.inf, np.inf)
+    slack = 0.1 * (high - low) if task.bounds else 0.0  # a regression overshoots a little
 
     def convert(cells: Cells, where: str) -> np.ndarray:
         score = number(cells["score"], "score", where)
@@ -198,7 +212,7 @@ def number(value: Any, name: str, where: str) -> float:
 def label_places(teacher: GivenTeacher, task: Task) -> dict[str, int]:
     """Place of a label of the task by all names that the teacher may have for it."""
     places = {name: place for place, name in enumerate(task.labels)}
-    ours = {theirs: label_name(one) for theirs, one in teacher.labels.items()}
+    ours = {theirs: as_text(one) for theirs, one in teacher.labels.items()}
     if unknown := [theirs for theirs, one in ours.items() if one not in places]:
         raise MtkdError(
             f"given teacher {teacher.name}: labels.{unknown[0]}: {ours[unknown[0]]!r} is no label "
@@ -208,7 +222,7 @@ def label_places(teacher: GivenTeacher, task: Task) -> dict[str, int]:
 
 
 def place_of(name: str, known: Mapping[str, int], task: Task, where: str) -> int:
-    place = known.get(name, known.get(label_name(name)))
+    place = known.get(name, known.get(as_text(name)))
     if place is None:
         raise MtkdError(
             f"{where}: label {name!r}; expected one of {shortened(task.labels)}, or write "

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.data.label_names import class_names, class_places
 from mtkd.data.tasks import GLUE, UNLABELLED, Examples, Task
 
@@ -140,7 +140,7 @@ def read_parquet(task: Task, split: str, files: Sequence[Path]) -> Examples:
         tables = [pq.ParquetFile(path := file).read() for file in files]
         table = pa.concat_tables(tables)
     except (pa.ArrowException, OSError) as error:
-        cause = str(error).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(f"{path}: not readable as Parquet ({cause}); {RELOAD}") from error
     return from_table(task, split, table, str(files[0].parent / f"{task.splits[split]}*.parquet"))
 

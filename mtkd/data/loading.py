@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.settings import STRICT
 from mtkd.data.glue_files import from_table, read_folder, read_unlabelled, task_folders
 from mtkd.data.own_tasks import read_own
@@ -192,7 +192,7 @@ def _hub_configs(source: DataSource) -> list[str]:
 
 
 def _hub_error(name: str, revision: str | None, what: str, error: Exception) -> MtkdError:
-    cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+    cause = first_line(error)
     return MtkdError(
         f"{name} (revision {revision}): cannot get {what} from the hub ({cause}); "
         "check the network and data.hub, or give local files with --data-path, or use the demo "

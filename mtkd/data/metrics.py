@@ -143,8 +143,13 @@ def micro_f1(labels: np.ndarray, outputs: np.ndarray) -> float:
 def averaged_f1(labels: np.ndarray, outputs: np.ndarray, average: str) -> float:
     from sklearn.metrics import f1_score
 
-    given = several(outputs) if labels.ndim == 2 else answers(outputs)
-    return float(f1_score(labels, given, average=average, zero_division=0.0))
+    if labels.ndim == 1:
+        return float(f1_score(labels, answers(outputs), average=average, zero_division=0.0))
+    given = several(outputs)
+    either = np.flatnonzero(labels.any(axis=0) | given.any(axis=0))
+    if not len(either):
+        return 0.0
+    return float(f1_score(labels, given, labels=either, average=average, zero_division=0.0))
 
 
 @metric("exact_match", "multilabel")

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 
 TEXTUAL = (".csv", ".tsv", ".jsonl")
 SUFFIXES = (*TEXTUAL, ".parquet")
@@ -54,8 +54,6 @@ class Table:
 def read_table(source: str) -> Table:
     """The table in a file, read once while it stays as it is. Raises MtkdError."""
     path = Path(source)
-    if source.startswith(HUB):
-        raise MtkdError(f"{source}: expected a file; a data set of the hub is given as a whole")
     if path.suffix.lower() not in SUFFIXES and path.exists():
         raise MtkdError(f"{path}: expected a file that ends in one of {', '.join(SUFFIXES)}")
     try:
@@ -74,8 +72,8 @@ def read_file(path: Path, size: int, changed: int) -> Table:
         columns: dict[str, list[Any]] = {}
         lines: list[int] = []
         for line, row in json_rows(path) if suffix == ".jsonl" else separated_rows(path):
-            for name in row.keys() - columns.keys():
-                columns[name] = [None] * len(lines)
+            for name in row:
+                columns.setdefault(name, [None] * len(lines))
             for name, column in columns.items():
                 column.append(row.get(name))
             lines.append(line)
@@ -155,7 +153,7 @@ def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # no half of a pair, as "\\ud83d"
+            json.dumps(row, ensure_ascii=False).encode()  # no half of a pair, as "\ud83d"
         except (ValueError, RecursionError) as error:
             raise MtkdError(
                 f"{path}:{number}: not valid JSON ({error}); expected one whole object a line"
@@ -173,7 +171,7 @@ def read_parquet(path: Path) -> Table:
     try:
         return from_arrow(pq.ParquetFile(path).read(), str(path))
     except (pa.ArrowException, OSError) as error:
-        cause = str(error).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(f"{path}: not readable as Parquet ({cause}); write it again") from None
 
 
@@ -231,7 +229,7 @@ def in_memory(data: Any, source: str) -> Table:
         frame = isinstance(data, pd.DataFrame)
         arrow = pa.Table.from_pandas(data, preserve_index=False) if frame else whole(data)
     except pa.ArrowException as error:
-        cause = str(error).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(f"{source}: {cause}; expected one type of values in a column") from None
     if not arrow.num_rows:
         raise MtkdError(f"{source}: no rows; expected at least one example")
@@ -243,15 +241,18 @@ def whole(data: Any) -> pa.Table:
     return data.with_format("arrow")[:]
 
 
-@functools.lru_cache(4)
-def hub_tables(source: str) -> dict[str, Table]:
-    """Each split of "hf:owner/name/configuration@commit". Raises MtkdError."""
-    return {
-        split: from_arrow(whole(data), f"{source} {split}")
-        for split, data in hub_data(source).items()
-    }
+def hub_splits(source: str) -> tuple[str, ...]:
+    """Names of the splits of "hf:owner/name/configuration@commit". Raises MtkdError."""
+    return tuple(hub_data(source))
 
 
+@functools.lru_cache(32)
+def hub_table(source: str, split: str) -> Table:
+    """One of its splits. Raises MtkdError."""
+    return from_arrow(whole(hub_data(source)[split]), f"{source} {split}")
+
+
+@functools.lru_cache(256)  # a data set stays on disk until its rows are asked for
 def hub_data(source: str) -> Any:
     import datasets  # slow to import, and needed here only
 
@@ -268,7 +269,7 @@ def hub_data(source: str) -> Any:
             f"{owner}/{repository}", *filter(None, configuration), revision=revision or None
         )
     except Exception as error:  # the hub's clients raise from several trees of their own
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = first_line(error)
         raise MtkdError(
             f"{source}: cannot be had from the hub ({cause}); check its name, its configuration "
             "and the network"

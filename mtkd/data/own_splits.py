@@ -6,16 +6,15 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from mtkd.common.errors import MtkdError
-from mtkd.data.own_files import HUB, SUFFIXES, Table, hub_tables, read_table
+from mtkd.data.own_files import HUB, SUFFIXES, Table, hub_splits, hub_table, read_table
 from mtkd.data.own_settings import OwnTask, Shares
 from mtkd.data.tasks import UNLABELLED
 
@@ -46,18 +45,25 @@ class Part:
     rows: np.ndarray  # int64 (N,)
 
 
-def our_split(name: str) -> str | None:
-    """A split's name as the kit has it; None where it is none of the usual ones."""
+def our_split(name: str, known: Collection[str] = ()) -> str | None:
+    """A split's name as `known` or the kit has it; None where it is none of them."""
+    if name in known:
+        return name
     return next((ours for ours, words in SYNONYMS.items() if name.lower() in words), None)
 
 
 def split_places(name: str, spec: OwnTask) -> dict[str, Place]:
     """The place of each split that has one of its own; there is always one of "train"."""
     if isinstance(spec.data, dict):
+        if hub := [file for file in spec.data.values() if file.startswith(HUB)]:
+            raise MtkdError(
+                f"tasks.{name}.data: {hub[0]} as a split; expected files, or a data set of the hub "
+                f"as a whole: `data: {hub[0]}`"
+            )
         given = {split: (file, "") for split, file in spec.data.items()}
         return known_splits(given, f"tasks.{name}.data")
     if spec.data.startswith(HUB):
-        found = {split: (spec.data, split) for split in hub_tables(spec.data) if our_split(split)}
+        found = {split: (spec.data, split) for split in hub_splits(spec.data) if our_split(split)}
         return known_splits(found, spec.data)
     path = Path(spec.data)
     if not path.is_dir():
@@ -99,7 +105,7 @@ def split_tables(name: str, spec: OwnTask) -> dict[str, Table]:
     """The table of each split that has one of its own."""
 
     def table(source: str, split: str) -> Table:
-        return hub_tables(source)[split] if source.startswith(HUB) else read_table(source)
+        return hub_table(source, split) if source.startswith(HUB) else read_table(source)
 
     return {split: table(*place) for split, place in split_places(name, spec).items()}
 
@@ -153,12 +159,14 @@ def divided(
     part_of: dict[str, str] = {}
     owed = dict.fromkeys(shares, 0.0)
     for _, texts in sorted(strata.items()):
-        free = iter([text for text in texts if text not in kept])
-        for part, share in shares.items():
-            owed[part] += share * len(texts)  # what rounding owes goes to the next label
-            taken = list(islice(free, max(round(owed[part]), 0)))
-            owed[part] -= len(taken)
-            part_of |= dict.fromkeys(taken, part)
+        free = [text for text in texts if text not in kept]
+        for part, share in shares.items() if free else ():
+            owed[part] += share * len(texts)
+            count = max(round(owed[part]), 0)
+            part_of |= dict.fromkeys(free[:count], part)
+            # What rounding owes goes to the next label, and no more than that.
+            owed[part] = min(owed[part] - len(free[:count]), 1.0)
+            free = free[count:]
     rows: dict[str, list[int]] = {part: [] for part in ("train", *shares)}
     for row, example in enumerate(examples):
         rows[part_of.get(example.text, "train")].append(row)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from mtkd.common.errors import MtkdError
 from mtkd.data.metrics import check_metrics
 from mtkd.data.own_files import Table, in_memory
-from mtkd.data.own_meaning import texts_of, with_meaning
+from mtkd.data.own_meaning import row_labels, texts_of, with_meaning
 from mtkd.data.own_settings import OwnTask
 from mtkd.data.own_splits import (
     Example,
@@ -124,7 +124,7 @@ def described_parts(name: str, spec: OwnTask) -> tuple[Task, Parts]:
 
 def drafted(name: str, spec: OwnTask, tables: dict[str, Table]) -> tuple[Task, Parts]:
     """Task and splits of what is in tables, by split, as far as no label is read."""
-    spec = with_meaning(name, spec, tables["train"])
+    spec = with_meaning(name, spec, tables)
     assert spec.kind is not None
     task = Task(
         name,
@@ -157,7 +157,7 @@ def with_training_labels(task: Task, train: Part) -> Task:
             f"{train.table.source}: all scores of {task.name} are {low:g}; expected different "
             f"ones, or write `range: [LOW, HIGH]` in tasks.{task.name}"
         )
-    return replace(task, range=(low, high))
+    return replace(task, range=(low, high), bounded=task.range is not None)
 
 
 def for_dividing(task: Task, table: Table) -> list[Example]:
@@ -167,13 +167,7 @@ def for_dividing(task: Task, table: Table) -> list[Example]:
     if task.kind == "ranking":  # a question's candidates stay together
         return [Example((), same_text(question)) for question in columns[0]]
     texts = [same_text(*row) for row in zip(*columns, strict=True)]
-    values = table.columns[spec.label]
-    if task.kind == "regression":
-        names: list[list[str]] = [[]] * len(values)
-    elif task.kind == "multilabel":
-        names = [names_of(value, spec.separator) for value in values]
-    else:
-        names = [[] if missing(value) else [label_name(value)] for value in values]
+    names = [[]] * len(table) if task.kind == "regression" else row_labels(spec, table)
     return [Example(tuple(own), text) for own, text in zip(names, texts, strict=True)]
 
 
@@ -189,9 +183,8 @@ def examples_of(task: Task, parts: Parts, split: str) -> Examples:
     label = None
     if split != UNLABELLED:
         label = labels_of(task, part, required=split != "test")
-    return Examples(
-        task, split, ids_of(task, part), texts[0], texts[1] if task.pair else None, label
-    )
+    ids = ids_of(task, part, required=split != UNLABELLED)
+    return Examples(task, split, ids, texts[0], texts[1] if task.pair else None, label)
 
 
 def faults(name: str, spec: OwnTask) -> Iterator[str]:
@@ -258,8 +251,6 @@ def label_cell(task: Task) -> Cell:
         )
 
     def one(value: Any) -> int:
-        if missing(value):
-            raise ValueError("no label; expected one")
         return place(label_name(value))
 
     def several(value: Any) -> list[int]:
@@ -319,10 +310,10 @@ def weights_of(task: Task, label: np.ndarray) -> tuple[float, ...]:
     return tuple(len(label) / (len(task.labels) * counts[at]) for at in range(len(task.labels)))
 
 
-def ids_of(task: Task, part: Part) -> np.ndarray:
+def ids_of(task: Task, part: Part, *, required: bool) -> np.ndarray:
     """Ids of a part's rows: of their column, else their numbers in the file."""
     column = described(task).id
-    if not column:
+    if not column or not (required or column in part.table.columns):
         return part.rows
     found = converted(task, part, column, id_of)
     seen: dict[int, int] = {}

@@ -22,8 +22,8 @@ def number_of(value: Any) -> float | None:
     return number if math.isfinite(number) and not underscored else None
 
 
-def label_name(value: Any) -> str:
-    """A label as text: True is "true", 3 and 3.0 are "3"."""
+def as_text(value: Any) -> str:
+    """A value as a file of text has it: True is "true", 3 and 3.0 are "3"."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -31,8 +31,20 @@ def label_name(value: Any) -> str:
     return str(value).strip()
 
 
+def label_name(value: Any) -> str:
+    """A label as text. Raises ValueError for what is none: nothing, a date, a mapping."""
+    if missing(value):
+        raise ValueError("no label; expected one")
+    if not isinstance(value, (str, bool, int, float)):
+        raise ValueError(f"{value!r:.80}; expected a label: text, a number, true or false")
+    return as_text(value)
+
+
 def names_of(value: Any, separator: str) -> list[str]:
-    """The labels of one text: a list, or text with separators; none if it is empty."""
+    """The labels of one text: a list, or text with separators; none if it is empty.
+
+    Raises ValueError for what is no label.
+    """
     if isinstance(value, (list, tuple)):
         return [label_name(one) for one in value]
     if missing(value):
@@ -43,7 +55,7 @@ def names_of(value: Any, separator: str) -> list[str]:
 
 def example_id(value: Any) -> int:
     """An example's id as a number: whole numbers as they are, others by a digest of 62 bits."""
-    text = label_name(value)
+    text = as_text(value)
     if text.isascii() and text.isdigit() and len(text) < 18 and str(int(text)) == text:
         return int(text)
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -13,23 +13,28 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.data.own_files import json_rows, separated_rows
 
 Row = dict[str, Any]
 Write = Callable[[Sequence[Row]], None]  # appends rows to a file
 CHUNK = 1024  # rows in memory
+UNFIT = (pa.ArrowException, TypeError, OverflowError)  # what Arrow raises for a value of no type
 
 
 def chunks(path: Path) -> Iterator[list[tuple[str, Row]]]:
     """Where each row stands ("file.csv:12"), and the row. Raises MtkdError for a broken file."""
-    if path.suffix == ".parquet":
+    if is_parquet(path):
         rows = parquet_rows(path)
     else:
-        read = json_rows if path.suffix == ".jsonl" else separated_rows
+        read = json_rows if path.suffix.lower() == ".jsonl" else separated_rows
         rows = ((f"{path}:{line}", row) for line, row in read(path))
     while chunk := list(itertools.islice(rows, CHUNK)):
         yield chunk
+
+
+def is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -39,8 +44,35 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
             for number, row in enumerate(itertools.chain.from_iterable(batches)):
                 yield f"{path}, row {number}", row
     except (pa.ArrowException, OSError) as error:
-        cause = str(error).splitlines()[0]
-        raise MtkdError(f"{path}: not readable as Parquet ({cause}); write it again") from None
+        raise MtkdError(
+            f"{path}: not readable as Parquet ({first_line(error)}); write it again"
+        ) from None
+
+
+def types_of(path: Path) -> pa.Schema:
+    """Types of Parquet that hold all values of a file's columns. Raises MtkdError."""
+    types = pq.read_schema(path) if is_parquet(path) else pa.schema([])
+    for chunk in () if is_parquet(path) else chunks(path):
+        types = widened(types, chunk)
+    return types
+
+
+def widened(types: pa.Schema, chunk: Sequence[tuple[str, Row]]) -> pa.Schema:
+    """Types that hold the values of these rows, too. Raises MtkdError at the first that cannot."""
+    rows = [row for _, row in chunk]
+    names = dict.fromkeys(itertools.chain.from_iterable(rows))
+    try:
+        found = [(name, pa.array([row.get(name) for row in rows]).type) for name in names]
+        return pa.unify_schemas([types, pa.schema(found)], promote_options="permissive")
+    except UNFIT as error:
+        if len(chunk) == 1:
+            raise MtkdError(
+                f"{chunk[0][0]}: a value of another type than those before it in its column "
+                f"({first_line(error)}); expected one type, or an output in .jsonl"
+            ) from None
+    for one in chunk:  # which of them it is
+        types = widened(types, [one])
+    return types
 
 
 @contextmanager
@@ -50,13 +82,13 @@ def writer(path: Path, output: Path, names: Sequence[str], source: Path) -> Iter
     `names` are the columns of `source`, whose types Parquet keeps; those that only the rows have
     come after them.
     """
-    if output.suffix == ".parquet":
-        types = pq.read_schema(source) if source.suffix == ".parquet" else pa.schema([])
+    if is_parquet(output):
+        types = types_of(source)
         with ExitStack() as stack:
             yield parquet_writer(path, output, types, names, stack)
         return
     with path.open("w", encoding="utf-8", newline="") as file:
-        if output.suffix == ".jsonl":
+        if output.suffix.lower() == ".jsonl":
             yield lambda rows: file.writelines(as_json(row) + "\n" for row in rows)
         else:
             yield separated_writer(file, output, names)
@@ -65,7 +97,7 @@ def writer(path: Path, output: Path, names: Sequence[str], source: Path) -> Iter
 def separated_writer(file: TextIO, output: Path, names: Sequence[str]) -> Write:
     """Of CSV, or of TSV, whose quotes are text; nested values are written as JSON."""
     how: dict[str, Any] = {"lineterminator": "\n"}
-    if output.suffix == ".tsv":
+    if output.suffix.lower() == ".tsv":
         how |= {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None}
     table = csv.writer(file, **how)
     titles: list[str] = []
@@ -96,23 +128,26 @@ def parquet_writer(
             if not files:
                 schema = completed(types, dict.fromkeys([*names, *rows[0]]), rows)
                 files.append(stack.enter_context(pq.ParquetWriter(path, schema)))
-            files[0].write_table(pa.Table.from_pylist([*rows], files[0].schema))
-        except (pa.ArrowException, TypeError) as error:
-            cause = str(error).splitlines()[0]
+            schema = files[0].schema
+            columns = [pa.array([row.get(one.name) for row in rows], one.type) for one in schema]
+            files[0].write_table(pa.Table.from_arrays(columns, schema=schema))
+        except UNFIT as error:
             raise MtkdError(
-                f"{output}: a column with values of several types ({cause}); expected one type, or "
-                "an output in .jsonl"
+                f"{output}: values that Parquet cannot hold in one column ({first_line(error)}); "
+                "expected values of one type, or an output in .jsonl"
             ) from None
 
     return write
 
 
 def completed(types: pa.Schema, names: Iterable[str], rows: Sequence[Row]) -> pa.Schema:
-    """Types with those of more columns, as some rows have them; text where these are empty."""
+    """Types with those of more columns, as some rows have them; text where a column is empty."""
     for name in names:
         if name not in types.names:
-            found = pa.array([row.get(name) for row in rows]).type
-            types = types.append(pa.field(name, pa.string() if pa.types.is_null(found) else found))
+            types = types.append(pa.field(name, pa.array([row.get(name) for row in rows]).type))
+    for place, one in enumerate(types):
+        if pa.types.is_null(one.type):
+            types = types.set(place, one.with_type(pa.string()))
     return types
 
 

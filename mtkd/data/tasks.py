@@ -55,6 +55,7 @@ class Task:
     trained: bool = True  # False for WNLI and AX
     weights: tuple[float, ...] = ()  # of the classes in the loss; (): all the same
     range: tuple[float, float] | None = None  # of a regression's scores, where that is known
+    bounded: bool = True  # whether no score leaves `range`: no, if it is that of train alone
     own: OwnTask | None = field(default=None, hash=False)  # where a task of one's own lies
 
     def __post_init__(self) -> None:
@@ -63,10 +64,12 @@ class Task:
             self.kind not in get_args(Kind)
             or (len(self.labels) < least)
             or bool(self.labels) == (self.kind == "regression")
+            or (self.kind == "ranking" and len(self.labels) != 2)
         ):
             raise MtkdError(
                 f"task {self.name!r}: kind {self.kind!r} with labels {list(self.labels)}; expected "
-                "classification, multilabel or ranking with label names, or regression without"
+                "classification or multilabel with label names, ranking with two, or regression "
+                "without"
             )
         if len(self.columns) not in (1, 2):
             raise MtkdError(
@@ -78,6 +81,11 @@ class Task:
     def pair(self) -> bool:
         """Whether an example is two texts."""
         return len(self.columns) == 2
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """What no score is below or above, where that is known."""
+        return self.range if self.bounded else None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ def known_tasks(recipe: Recipe) -> Iterator[str]:
     own = [name for name, task in recipe.tasks.items() if task is not None]
     if taken := [name for name in own if name in TASKS]:
         yield f"tasks.{taken[0]}: a task of GLUE has that name; choose another one"
+    if dotted := [name for name in own if "." in name]:  # of a model's parts, it divides names
+        yield (
+            f"tasks.{dotted[0]}: a dot in the name of a task; expected letters, digits, '-' and '_'"
+        )
     trainable = [*TRAINABLE, *own]
     for key, names, known in (
         ("tasks", recipe.tasks, trainable),

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mtkd.data.digests import UNLABELLED_FILE, content, file_digest, own_identity, source_files
+from mtkd.data.digests import (
+    UNLABELLED_FILE,
+    content,
+    file_digest,
+    own_identity,
+    own_text,
+    source_files,
+)
 from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE, Task
 from mtkd.data.toy.benchmark import TRAIN_SIZES
@@ -35,12 +42,15 @@ def data_identity(source: DataSource, tasks: Sequence[Task]) -> dict[str, Any]:
     another version of a file is not. Text without labels has an identity of its own. Raises
     MtkdError if a file cannot be read.
     """
-    common: dict[str, Any] = {"kind": source.kind, "limit": source.limit, "seed": source.seed}
+    common: dict[str, Any] = {"limit": source.limit, "seed": source.seed}
     common["label_fraction"] = source.label_fraction
     if not source.predict_test:
         common["predict_test"] = False
     if own := {task.name: own_identity(task) for task in tasks if task.own}:
         common["own"] = own
+        if len(own) == len(tasks):
+            return common
+    common["kind"] = source.kind
     tasks = [task for task in tasks if not task.own]
     if source.kind == "toy":
         return common | {"scale": source.scale}
@@ -52,9 +62,12 @@ def data_identity(source: DataSource, tasks: Sequence[Task]) -> dict[str, Any]:
     return common | {"files": files}
 
 
-def text_identity(source: DataSource, tasks: tuple[str, ...]) -> dict[str, Any]:
+def text_identity(source: DataSource, tasks: Sequence[Task]) -> dict[str, Any]:
     """What tells the text without labels that teachers of `tasks` label."""
-    text: dict[str, Any] = {"unlabelled_ratio": source.unlabelled_ratio, "text of": list(tasks)}
+    names = [task.name for task in tasks]
+    text: dict[str, Any] = {"unlabelled_ratio": source.unlabelled_ratio, "text of": names}
+    if own := {task.name: own_text(task) for task in tasks if task.own}:
+        text["own"] = own
     if source.unlabelled_file is not None:
         file = Path(source.unlabelled_file).expanduser()
         text["unlabelled_file"] = file_digest(file, UNLABELLED_FILE)

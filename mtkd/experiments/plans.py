@@ -150,7 +150,7 @@ def upto(runs: list[Run], stage: str | None) -> list[Run]:
 def notices(recipe: Recipe) -> list[str]:
     """What the recipe names and the data, or its own tasks, do not have: one line each."""
     present, where = present_tasks(recipe), recipe.data.path or recipe.data.hub
-    glue, usual = None in recipe.tasks.values(), Teachers()  # whose defaults are of GLUE's tasks
+    glue = None in recipe.tasks.values()  # without any, defaults that name some mean nothing
     lines = []
     if missing := [name for name in recipe.tasks if name not in present]:
         lines.append(f"not in {where} and left out: {', '.join(missing)}")
@@ -178,10 +178,9 @@ def notices(recipe: Recipe) -> list[str]:
         if absent := [task for task in recipe.few_labels.tasks if task not in known]:
             rest = f"only {', '.join(known)} is asked" if known else "the study is left out"
             lines.append(f"few labels: {', '.join(absent)} not in {where}; {rest}")
-    by = selection_tasks(recipe, present)
-    by_default = recipe.teachers.selection_tasks == usual.selection_tasks and not glue
-    others = set(by) != set(recipe.teachers.selection_tasks)
-    if recipe.teachers.choose and others and not by_default:
+    by, asked_by = selection_tasks(recipe, present), recipe.teachers.selection_tasks
+    said = glue or asked_by != Teachers().selection_tasks
+    if recipe.teachers.choose and said and set(by) != set(asked_by):
         lines.append(f"teachers are chosen by {', '.join(by)}")
     return lines
 

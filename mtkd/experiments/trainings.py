@@ -207,7 +207,7 @@ def train_part(
     for task, splits in data.items():
         for split, item in splits.items():
             if split != "train" or with_train:
-                outputs = latest.get((task, split))
+                outputs = latest.get((task, split)) if answer is predict else None
                 if outputs is None:
                     outputs = answer(network, task, item)
                 labels = network.specs[task].labels
@@ -235,7 +235,8 @@ def about(
     logits = np.concatenate([outputs[task, split] for split in dev])
     labels = np.concatenate([item.label for item in items if item.label is not None])
     temperature = fit_temperature(logits, labels, objective_of(network.specs[task]))
-    return TaskAbout(items[0].task.columns, temperature)
+    known = items[0].task
+    return TaskAbout(known.columns, temperature, known.bounds)
 
 
 def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:

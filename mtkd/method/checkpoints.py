@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from mtkd.common.errors import first_line
 from mtkd.common.files import remove, whole
 
 
@@ -80,7 +81,7 @@ def restore(
             if some is not None and shapes(some) != shapes(model.state_dict()):
                 raise ValueError("weights of another model")
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        print(f"{newest}: removed, training starts anew ({reason(error)})", flush=True)
+        print(f"{newest}: removed, training starts anew ({first_line(error)})", flush=True)
         remove(folder)
         return None
     history.epochs, history.kept_epoch = epochs, kept_epoch
@@ -95,8 +96,3 @@ def restore(
 
 def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in weights.items()}
-
-
-def reason(error: Exception) -> str:
-    """An error in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 
 # What configurations call the rates of dropout on hidden states and on attention.
 DROPOUT = (
@@ -50,7 +50,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> transformers.PreTr
             name, revision=revision, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise MtkdError(f"tokenizer {name!r} cannot be loaded: {reason}") from error
     if not tokenizer.is_fast:
         raise MtkdError(f"tokenizer {name!r}: a fast tokenizer is needed (one with tokenizer.json)")
@@ -87,7 +87,7 @@ def load_encoder(
                 name, config=config, trust_remote_code=False, **options, **pinned
             )
     except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise MtkdError(
             f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "
             "model.safetensors, or a hub name and a network; see `encoders` in the recipe)"

@@ -6,7 +6,6 @@ and tables need to know nothing of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +15,14 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.progress import Progress
 from mtkd.data.given_files import file_outputs
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import check_names, label_places
 from mtkd.data.tasks import Examples, Task
 from mtkd.method.encoders import load_tokenizer, without_bars
+from mtkd.method.model import positions
 from mtkd.method.targets import Predictions
 from mtkd.method.threads import fast_threads
 
@@ -132,7 +132,7 @@ def load_classifier(teacher: GivenTeacher, task: Task, max_length: int) -> Class
                 **pinned,
             )
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise MtkdError(
             f"{where} cannot be loaded: {reason} (expected a folder with config.json and "
             "model.safetensors, or a hub name and a network)"
@@ -177,10 +177,4 @@ def longest_input(
     model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase
 ) -> int:
     """Tokens that a model can read at once."""
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    offsets = [  # RoBERTa and its kin count positions from behind the padding's
-        module.padding_idx + 1
-        for name, module in model.named_modules()
-        if re.search(r"position_embeddings$", name) and getattr(module, "padding_idx", None)
-    ]
-    return min(tokenizer.model_max_length, positions - max(offsets, default=0))
+    return min(tokenizer.model_max_length, positions(model))

@@ -16,16 +16,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
+from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
-from mtkd.method.answers import Text, answer
 from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout
 from mtkd.method.texts import text_outputs
 
 FORMAT = 3
+
+
+class HeadsByTask(nn.ModuleDict):
+    """Heads by the names of their tasks, which may be those of a module's attributes: "type"."""
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        self._modules[name] = module  # type: ignore[assignment]
 
 
 class MultiTaskModel(nn.Module):
@@ -44,7 +51,7 @@ class MultiTaskModel(nn.Module):
         self.about = {task: TaskAbout() for task in specs} | dict(about or {})
         self.tokenizer = tokenizer  # travels with the model; the model itself reads tokens
         hidden = encoder.config.hidden_size
-        self.heads = nn.ModuleDict({task: build_head(spec, hidden) for task, spec in specs.items()})
+        self.heads = HeadsByTask({task: build_head(spec, hidden) for task, spec in specs.items()})
         self.uses_token_types = getattr(encoder.config, "type_vocab_size", 0) > 1
 
     @classmethod
@@ -64,7 +71,7 @@ class MultiTaskModel(nn.Module):
         """
         about: dict[str, TaskAbout] = {}
         if not isinstance(tasks, Mapping):
-            about = {task.name: TaskAbout(task.columns) for task in tasks}
+            about = {task.name: TaskAbout(task.columns, bounds=task.bounds) for task in tasks}
             tasks = {task.name: HeadSpec.for_task(task) for task in tasks}
         encoder, tokenizer = load_encoder(str(name), dropout=dropout), load_tokenizer(str(name))
         with torch.random.fork_rng(devices=[]):
@@ -97,7 +104,7 @@ class MultiTaskModel(nn.Module):
         inputs = {"input_ids": tokens, "attention_mask": (segments >= 0).long()}
         if self.uses_token_types:
             # 1 from the second text on. No `cummax`, which torch cannot export to ONNX.
-            inputs["token_type_ids"] = ((segments == 2).cumsum(1) > 0).long()
+            inputs["token_type_ids"] = ((segments == 2).int().cumsum(1) > 0).long()
         return self.encoder(**inputs).last_hidden_state
 
     def outputs(self, task: str, states: Tensor, segments: Tensor) -> Tensor:
@@ -111,9 +118,9 @@ class MultiTaskModel(nn.Module):
         {task: answer}, for a list a list; with `task` the answer alone. An answer is {"label",
         "score"}, with `top_k` above 1 a list of these, best first; of several labels {"labels":
         those at 0.5 or above, "scores": {label: score}}; of a regression the number, inside the
-        task's range. Scores are probabilities 0 to 1 at the temperature that dev has given.
-        Pairs are answered by tasks of pairs, single texts by the others; a head that ranks answers
-        neither. Raises MtkdError for a text that no task asked for fits.
+        range that the task states. Scores are probabilities 0 to 1 at the temperature that dev has
+        given. Pairs are answered by tasks of pairs, single texts by the others; a head that ranks
+        answers neither. Raises MtkdError for a text that no task asked for fits.
         """
         return answer(texts, self.described(), partial(text_outputs, self), task, top_k)
 
@@ -131,6 +138,10 @@ class MultiTaskModel(nn.Module):
             tokenizer.backend_tokenizer.no_truncation()
             tokenizer.backend_tokenizer.no_padding()
             tokenizer.model_max_length = self.max_length
+            # transformers leaves out token types unless it is told of them.
+            types = ["token_type_ids"] if self.uses_token_types else []
+            names = ["input_ids", *types, "attention_mask"]
+            tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
             tokenizer.save_pretrained(part)
             save_file(heads, part / "heads.safetensors")
             (part / "mtkd.json").write_text(text + "\n", encoding="utf-8")
@@ -162,7 +173,7 @@ class MultiTaskModel(nn.Module):
         try:
             model.heads.load_state_dict(load_file(folder / "heads.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise MtkdError(
                 f"{folder}/heads.safetensors: missing, cut short or of another model ({reason}); "
                 "train the model again"
@@ -201,7 +212,10 @@ def read_tasks(folder: Path) -> tuple[dict[str, HeadSpec], dict[str, TaskAbout]]
         found = saved["tasks"].items()
         specs = {task: HeadSpec(**told["head"]) for task, told in found}
         keys = [field.name for field in fields(TaskAbout)]
-        about = {task: TaskAbout(**{key: told[key] for key in keys}) for task, told in found}
+        about = {
+            task: TaskAbout(**{key: told[key] for key in keys if key in told})
+            for task, told in found
+        }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise MtkdError(f"{path}: no description of tasks ({reason}); train it again") from error

@@ -112,3 +112,4 @@ class TaskAbout:
 
     columns: tuple[str, ...] = ()  # its text columns, two for a pair; () where nobody said
     temperature: Annotated[float, Field(gt=0)] = 1.0  # that its scores are calibrated with
+    bounds: tuple[float, float] | None = None  # of a regression's answers

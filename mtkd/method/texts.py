@@ -11,7 +11,7 @@ from torch import Tensor
 from mtkd.method.threads import fast_threads
 
 if TYPE_CHECKING:
-    from mtkd.method.answers import Rows
+    from mtkd.data.answers import Rows
     from mtkd.method.model import MultiTaskModel
 
 BATCH = 32  # texts of similar length that pass together

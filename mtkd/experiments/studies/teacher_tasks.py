@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from mtkd.data.tasks import TASKS
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.study import (
     Comparison,
@@ -36,9 +35,9 @@ def teacher_tasks(recipe: Recipe) -> Study:
         if given := recipe.teachers.given:
             kept = [asdict(teacher) for teacher in given if teacher.task == task]
             changes.append(f"teachers.given={json.dumps(kept)}")
-        variants.append(taught(task, f"{titles([task])} alone", [task], *changes))
+        variants.append(taught(task, f"{titles(recipe, [task])} alone", [task], *changes))
     if own:
-        variants.append(taught("paper", titles(own), own))
+        variants.append(taught("paper", titles(recipe, own), own))
     if recipe.teachers.choose and set(own) != set(present):
         change = f"teachers.tasks=[{','.join(present)}]"
         variants.append(taught("all", f"all {len(present)} tasks", present, change))
@@ -57,5 +56,5 @@ def teacher_tasks(recipe: Recipe) -> Study:
     )
 
 
-def titles(tasks: Sequence[str]) -> str:
-    return ", ".join(TASKS[task].title for task in tasks)
+def titles(recipe: Recipe, tasks: Sequence[str]) -> str:
+    return ", ".join(recipe.task(task).title for task in tasks)

@@ -14,6 +14,7 @@ from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.data_identity import data_identity, text_identity
 from mtkd.experiments.records import Outcome, Score
 from mtkd.experiments.settings import Recipe
+from mtkd.experiments.task_sets import scored_only
 from mtkd.experiments.trainings import store
 from mtkd.method.given import given_outputs
 
@@ -44,9 +45,11 @@ def given_run(outline: Outline, teacher: GivenTeacher) -> Run:
     cost = 0.0
     if teacher.model is not None:
         settings["max_length"] = recipe.max_length
+        if task.name == "mnli" and (apart := scored_only(recipe)):
+            settings["apart"] = data_identity(recipe.data, [recipe.task(one) for one in apart])
         cost = PASS * outline.size(task.name)
     if recipe.data.unlabelled_ratio:
-        settings["text"] = text_identity(recipe.data, (task.name,))
+        settings["text"] = text_identity(recipe.data, (task,))
     return outline.run(
         "given", teacher.name, 0, hear_teacher, settings, cost=cost, teacher=teacher.name
     )

@@ -41,7 +41,7 @@ def student_runs(outline: Outline, teachers: Run, seed: int) -> list[Run]:
             settings |= {"teacher_tasks": list(tasks), "average": recipe.teachers.average}
             parents += [run for run in runs if run.variant in student.taught_by] or [teachers]
         if student.unlabelled_ratio:
-            settings["text"] = text_identity(recipe.data, tasks)
+            settings["text"] = text_identity(recipe.data, [recipe.task(name) for name in tasks])
             more = outline.full_size(tasks) * student.unlabelled_ratio
             cost += more * recipe.single_stage.epochs
         if student.finetune:

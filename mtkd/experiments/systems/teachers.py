@@ -41,7 +41,8 @@ def teachers_run(outline: Outline, models: Sequence[Run], given: Sequence[Run], 
     settings["pool"] = [candidate_name(*candidate) for candidate in teacher_pool(recipe)]
     # Of all models the teachers alone, and who learns from them, need to know of more text.
     if recipe.data.unlabelled_ratio:
-        settings["text"] = text_identity(recipe.data, teacher_tasks(recipe, outline.present))
+        taught = [recipe.task(name) for name in teacher_tasks(recipe, outline.present)]
+        settings["text"] = text_identity(recipe.data, taught)
     # The default candidate, a member in about half of the cases, is fine-tuned already, unless
     # there is text to label.
     tuned = max(0, count - (0 if recipe.data.unlabelled_ratio else 0.5))

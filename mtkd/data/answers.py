@@ -1,7 +1,7 @@
 """A model's outputs for texts in words: label names and scores.
 
 numpy alone, so that a runtime without torch answers alike. A task is told of as in `mtkd.json`:
-its head (labels, options), objective, columns and temperature.
+its head (labels, options), objective, columns, temperature and bounds.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def in_words(outputs: np.ndarray, told: Told, top_k: int = 1) -> list[Answer]:
     """The answer that each row of a head's outputs (N, C) stands for."""
     labels, objective = told["head"]["labels"], told["objective"]
     if objective == "regression":
-        low, high = told["head"]["options"].get("range") or (-np.inf, np.inf)
+        low, high = told.get("bounds") or (-np.inf, np.inf)
         return [float(value) for value in outputs[:, 0].clip(low, high)]
     scores = probabilities(outputs, objective, told["temperature"]).tolist()
     if objective == "multilabel":

@@ -16,6 +16,7 @@ from mtkd.data.tasks import GLUE as GLUE
 from mtkd.data.tasks import Examples as Examples
 from mtkd.data.tasks import Task as Task
 from mtkd.data.toy.corpus import toy_corpus as toy_corpus
+from mtkd.data.toy.files import toy_files as toy_files
 from mtkd.experiments.recipes import load_recipe as load_recipe
 from mtkd.experiments.studies.study import register_study as study  # noqa: F401
 from mtkd.experiments.systems.baselines import register_baseline as baseline  # noqa: F401

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from conftest import MakeData, MakeEncoder, MakeModel
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from scipy.special import expit, softmax
 from torch import Tensor
 from transformers import (
@@ -339,6 +340,24 @@ def test_encoders_of_other_kinds(
     assert all(torch.equal(whole[name], value) for name, value in weights.items())
     with pytest.raises(MtkdError, match="num_hidden_layers 4; expected at least 5, as `layers`"):
         load_encoder(str(tmp_path / "made"), layers=5)
+
+
+def test_what_a_file_of_weights_lacks_is_refused_and_what_it_has_beside_is_no_news(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    AutoModel.from_config(BertConfig(vocab_size=20, **SIZE)).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    capfd.readouterr()
+    load_encoder(str(tmp_path))  # without the pooler that is there
+    assert capfd.readouterr().err == ""
+    some, name = dict(weights), "encoder.layer.0.output.dense.bias"
+    del some[name]
+    save_file(some, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(MtkdError, match=f"no weights of {name}; expected those of a whole"):
+        load_encoder(str(tmp_path))
+    save_file(weights | {name: torch.zeros(3)}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(MtkdError, match=rf"weights {name} of shape \(3,\); expected \(\d+,\)"):
+        load_encoder(str(tmp_path))
 
 
 def test_a_decoder_is_refused(tmp_path: Path) -> None:

@@ -7,11 +7,27 @@ from itertools import combinations
 
 from mtkd.analysis.systems import task_title
 from mtkd.data.own_splits import same_text
-from mtkd.data.tasks import Examples, label_counts
+from mtkd.data.tasks import Examples, Task, label_counts
 
-NAMED = 5  # labels that a line names
+NAMED = 5  # labels that a line names, or a cell
 Splits = Mapping[str, Examples]
 Labels = dict[str, set[str]]  # by text: every label that it has, "" where there is none
+
+
+def task_row(task: Task) -> dict[str, str]:
+    """What is known of a task, in one row of a table."""
+    labels = ", ".join(task.labels) if len(task.labels) <= NAMED else f"{len(task.labels)}"
+    if task.range:
+        labels = f"{task.range[0]:g} to {task.range[1]:g}"
+    return {
+        "task": task.name,
+        "kind": task.kind,
+        "text": " + ".join(task.columns),
+        "label": task.own.label if task.own else "",
+        "id": (task.own.id or "row number") if task.own else "",
+        "labels": labels,
+        "scored by": ", ".join(task.metrics),
+    }
 
 
 def split_row(examples: Examples) -> dict[str, str]:

@@ -39,8 +39,12 @@ class Heard:
 
 def teachers_heard(context: RunContext) -> list[Heard]:
     """The members of a teachers run, task by task, on the tasks with soft targets."""
+    names = {run.run_id: run.variant for run in (*context.run.ancestors, context.run)}
     return [
-        Heard(name_of(system), on_dev(context, run_id, system, task))
+        Heard(
+            names[run_id] if system == "mtdnn" else name_of(system),
+            on_dev(context, run_id, system, task),
+        )
         for task in context.teacher_tasks
         for run_id, system in members_of(context, task)
     ]
@@ -60,7 +64,7 @@ def given_heard(context: RunContext) -> list[Heard]:
 
 
 def name_of(system: str) -> str:
-    """A member's name: of a candidate, of a given teacher, or `mtdnn`."""
+    """A member's name: of a candidate, or of a given teacher."""
     return system.removeprefix("teacher-").removeprefix("given-")
 
 

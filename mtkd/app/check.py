@@ -157,7 +157,6 @@ def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
 def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, Any]) -> float | None:
     """Seconds of one training example on one core, from a few batches; None without an encoder."""
     import torch
-    from transformers import logging
 
     from mtkd.method.encoders import load_encoder
     from mtkd.method.model import MultiTaskModel
@@ -168,7 +167,6 @@ def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, An
     plain = [name for name, spec in heads.items() if spec.kind != "ranking"][:TIMED]
     if place is None or tokenizer is None or not plain:
         return None
-    logging.set_verbosity_error()  # a pooler that nobody asked for is no news
     source = recipe.encoders[recipe.encoder]
     encoder = load_encoder(place, revision=source.revision, dropout=0.1, layers=source.layers)
     model = MultiTaskModel(encoder, {name: heads[name] for name in plain}, tokenizer)

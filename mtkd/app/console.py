@@ -21,8 +21,6 @@ from mtkd.experiments.records import Record, read_record, run_folder
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
 
-NAMED = 4  # labels that a table names
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -127,21 +125,15 @@ def show_export(report: Report, folder: Path) -> None:
 
 def show_tasks(tasks: Sequence[Task]) -> None:
     """What is known of tasks of one's own, one row each."""
+    from mtkd.analysis.data_checks import task_row
+
     table = Table(title="tasks", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("task", "kind", "text", "label", "id", "labels", "scored by"):
+    rows = [task_row(task) for task in tasks]
+    for head in rows[0]:
         table.add_column(head, overflow="fold", no_wrap=head in ("task", "kind"))
-    for task in tasks:
-        own = (task.own.label, task.own.id or "row number") if task.own else ("", "")
-        cells = (task.name, task.kind, " + ".join(task.columns), *own, labels_in_short(task))
-        table.add_row(*map(Text, (*cells, ", ".join(task.metrics))))
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
     Console().print(table)
-
-
-def labels_in_short(task: Task) -> str:
-    """Names of a few labels, how many there are of more, or the range of scores."""
-    if task.range:
-        return f"{task.range[0]:g} to {task.range[1]:g}"
-    return ", ".join(task.labels) if len(task.labels) <= NAMED else str(len(task.labels))
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:

@@ -86,10 +86,7 @@ def init(
     raw |= usual(list(data))
     for setting in settings:
         put(raw, setting)
-    recipe = validated(raw, "init")
-    tasks = [describe(recipe, one) for one in recipe.tasks]
-    raw["training"] = {"epochs": epochs(tasks)} | raw["training"]
-    raw = {"max_length": max_length(recipe, tasks)} | raw
+    raw, tasks = with_found(raw, "init", "--set tasks.{}.KEY=VALUE")
     text = as_text(raw, tasks, output)
     validated(parse_yaml(text), str(output))
     write_text(output, text)
@@ -146,8 +143,21 @@ def task_name(name: str, place: str) -> str:
 # ---------------------------------------------------------------------------------- what is found
 
 
-def describe(recipe: Recipe, name: str) -> Described:
-    """A task with all that its files say. Raises MtkdError that says how to settle a doubt."""
+def with_found(
+    raw: dict[str, Any], where: str, hint: str
+) -> tuple[dict[str, Any], list[Described]]:
+    """A recipe's keys, with those that its tasks' files decide; and the tasks.
+
+    Raises MtkdError; where a file leaves doubt, with the `hint` of how to settle it.
+    """
+    recipe = validated(raw, where)
+    tasks = [describe(recipe, one, hint.format(one)) for one in recipe.tasks]
+    training = {"epochs": epochs(tasks)} | raw["training"]
+    return {"max_length": max_length(recipe, tasks)} | raw | {"training": training}, tasks
+
+
+def describe(recipe: Recipe, name: str, hint: str) -> Described:
+    """A task with all that its files say."""
     given = recipe.tasks[name]
     if given is None:
         raise MtkdError(f"init: task {name} has no file; expected tasks of your own alone")
@@ -158,7 +168,7 @@ def describe(recipe: Recipe, name: str) -> Described:
     except MtkdError as error:
         if f"tasks.{name}" not in str(error):
             raise
-        raise MtkdError(f"{error} (here: --set tasks.{name}.KEY=VALUE)") from None
+        raise MtkdError(f"{error} (here: {hint})") from None
     assert task.own is not None
     metrics = given.metrics or suggested_metrics(train) or task.metrics
     spec = replace(task.own, metrics=metrics)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from mtkd.app.init import usual
+from mtkd.app.init import usual, with_found
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
+from mtkd.common.progress import duration
+from mtkd.data.own_files import HUB, SUFFIXES
 from mtkd.data.own_settings import OwnTask
 from mtkd.experiments.recipes import as_yaml
+from mtkd.experiments.runs import NOTEBOOKS
 from mtkd.experiments.validation import validated
 
 if TYPE_CHECKING:  # slow to import, and a project may never need them
@@ -20,30 +25,32 @@ if TYPE_CHECKING:  # slow to import, and a project may never need them
     import pandas as pd
 
     from mtkd.analysis.results import Results
+    from mtkd.analysis.views import View
     from mtkd.method.export.folder import Report
     from mtkd.method.model import MultiTaskModel
 
 Frame = Union["pd.DataFrame", "datasets.Dataset"]
 Data = str | Path | Frame | Mapping[str, str | Path | Frame]  # of all splits, or of each
-
-
 WHOLE = ("encoders", "students")  # keys of a recipe that settings replace as a whole
+STAGES = list(NOTEBOOKS)
 
 
 class Project:
     """Tasks of one's own, their teachers and a student, kept in `results/<name>`.
 
-    `tasks` maps a name to an `OwnTask`, or to its data alone: a file, a folder, a DataFrame, a
-    `datasets.Dataset`, or a mapping of split to one of these. `encoder` is a folder, or a name on
+    `tasks` maps a name to a task's data: a file, a folder, a DataFrame, a `datasets.Dataset`, or a
+    mapping of split to one of these; or to the keys that a recipe has of it, as `OwnTask` or as
+    {"data": ..., "kind": ...}, where more is to be said. `encoder` is a folder, or a name on
     the hub; without one it is MiniLM. `settings` are keys of a recipe, as in YAML, where they
     differ from what `mtkd init` writes: `seeds=[1, 2, 3]`, `training={"epochs": 3}`.
-    All that `distill` makes is that of `mtkd reproduce --recipe results/<name>/recipe.yaml`.
+    What has been made is not made again, and stopped or killed it continues where it was; all of
+    it is that of `mtkd reproduce --recipe results/<name>/recipe.yaml`.
     Raises MtkdError for data or settings that do not fit.
     """
 
     def __init__(
         self,
-        tasks: Mapping[str, OwnTask | Data],
+        tasks: Mapping[str, OwnTask | Data | Mapping[str, Any]],
         *,
         encoder: str | Path | None = None,
         name: str = "project",
@@ -54,48 +61,88 @@ class Project:
         if encoder is not None and "encoders" in settings:  # one of these, by its name
             raw["encoder"] = encoder
         elif encoder is not None:
-            place = {"path": str(Path(encoder).resolve())} if Path(encoder).is_dir() else None
-            raw["encoders"] = {raw["encoder"]: place or {"hub": str(encoder)}}
+            raw["encoder"] = called = re.sub(r"[^\w.-]", "-", Path(encoder).name)
+            folder = {"path": str(Path(encoder).resolve())} if Path(encoder).is_dir() else None
+            raw["encoders"] = {called: folder or {"hub": str(encoder)}}
+            raw["candidates"]["encoders"] = [called]
         raw["tasks"] = {task: self.described(task, given) for task, given in tasks.items()}
         for key, value in settings.items():
             nested = isinstance(value, Mapping) and key not in WHOLE
             raw[key] = {**raw.get(key, {}), **value} if nested else value
+        hint = '{{"{}": {{"data": DATA, "KEY": VALUE}}}}'
+        raw, found = with_found(raw, f"project {name}", hint)
+        raw["tasks"] = {one.task.name: asdict(one.spec) for one in found}
         self.recipe = validated(raw, f"project {name}")
-        for task in self.recipe.tasks:
-            self.recipe.task(task)  # reads its files
+
+    @property
+    def tasks(self) -> pd.DataFrame:
+        """What the tasks' files say, said or inferred: columns, kind, labels, metrics."""
+        import pandas as pd
+
+        from mtkd.analysis.data_checks import task_row
+
+        return pd.DataFrame(task_row(self.recipe.task(name)) for name in self.recipe.tasks)
+
+    def check(self) -> bool:
+        """Print what the data lacks, and the time that all will take; whether nothing stops it."""
+        from mtkd.app.check import check
+
+        return check(self.recipe) == 0
 
     def add_teachers(self, task: str, *teachers: str | Path | Frame | Mapping[str, Any]) -> None:
         """Let a task be taught by models or predictions that are there already.
 
-        A folder is a Hugging Face classifier, a file or a DataFrame is predictions, and a mapping
-        has the keys of `teachers.given` in a recipe (`model`, `predictions`, `format`, `labels`).
+        A file (.csv, .tsv, .jsonl, .parquet) or a DataFrame is predictions; a folder, or a name of
+        the hub, is a Hugging Face classifier; a mapping has the keys of `teachers.given` in a
+        recipe (`model`, `predictions`, `format`, `labels`). Raises MtkdError.
         """
-        given = [asdict(one) for one in self.recipe.teachers.given]
-        for number, teacher in enumerate(teachers, len(given) + 1):
-            if isinstance(teacher, Mapping):
-                said = dict(teacher)
-            elif isinstance(teacher, (str, Path)) and Path(teacher).is_dir():
-                said = {"model": str(Path(teacher).resolve())}
-            else:
-                said = {"predictions": self.stored(f"teacher{number}-{task}", teacher)}
-            given.append({"task": task, **said})
         raw = asdict(self.recipe)
-        raw["teachers"]["given"] = given
+        for teacher in teachers:
+            if not isinstance(teacher, Mapping):
+                named = isinstance(teacher, (str, Path)) and Path(teacher).suffix not in SUFFIXES
+                teacher = {"model" if named else "predictions": teacher}
+            said = {"task": task, **teacher}
+            if said.get("predictions") is not None:
+                name = f"{task}-teacher{len(raw['teachers']['given']) + 1}"
+                said["predictions"] = self.stored(name, said["predictions"])
+            elif Path(said.get("model", "")).is_dir():
+                said["model"] = str(Path(said["model"]).resolve())
+            raw["teachers"]["given"] += (said,)
         self.recipe = validated(raw, f"project {self.recipe.name}")
 
-    def distill(self) -> MultiTaskModel:
-        """Train what is missing, teachers first; returns the student of the first seed.
+    def teachers(self) -> View:
+        """Train what candidates are missing, hear the given ones; all of them on dev, as a table.
 
-        Stopped or killed, it continues where it was.
+        Those of the first seed. Needs `mtkd[lab]`.
         """
+        from mtkd.analysis.teacher_outputs import teachers_heard, teachers_table
+
+        self.make("teachers")
+        return teachers_table(teachers_heard(self.results.teachers[0]))
+
+    def distill(self) -> MultiTaskModel:
+        """Train what is missing, teachers first; returns the student of the first seed."""
+        self.make()
+        return self.student()
+
+    def make(self, until: str | None = None) -> None:
+        """Make the runs that are missing or stale, up to a stage; a line for each stage."""
         from mtkd.experiments.context import RunContext
-        from mtkd.experiments.plans import expand
+        from mtkd.experiments.plans import expand, upto
+        from mtkd.experiments.records import current_record
         from mtkd.experiments.task_sets import present_tasks
 
         write_text(self.folder / "recipe.yaml", as_yaml(self.recipe))
-        for run in expand(self.recipe):
-            RunContext(self.recipe, run, self.folder, present_tasks(self.recipe)).execute()
-        return self.student()
+        tasks = present_tasks(self.recipe)
+        runs = sorted(upto(expand(self.recipe), until), key=lambda run: STAGES.index(run.stage))
+        for stage, some in groupby(runs, key=lambda run: run.stage):
+            seconds = [
+                RunContext(self.recipe, run, self.folder, tasks).execute().wall_seconds
+                for run in some
+                if current_record(self.folder, run) is None
+            ]
+            if seconds:
+                print(f"{stage}: {len(seconds)} made in {duration(sum(seconds))}")
 
     def student(self, name: str | None = None, seed: int | None = None) -> MultiTaskModel:
         """A finished student: by default the first of the recipe, of its first seed."""
@@ -127,24 +174,39 @@ class Project:
 
         return open_results(str(self.folder / "recipe.yaml"))
 
+    def verdict(self) -> View | None:
+        """Whether the student is worth shipping, and what its teachers added; None without any.
+
+        A sentence from paired tests on dev, with their table and figure. Needs `mtkd[lab]`.
+        """
+        from mtkd.analysis.verdict_views import verdict_view
+
+        return verdict_view(self.results)
+
     def report(self) -> Path:
         """Write tables, figures and a page for a browser; returns the page. Needs `mtkd[lab]`."""
         from mtkd.app.publish import publish
 
         return publish(self.results)[-1]
 
-    def described(self, task: str, given: OwnTask | Data) -> dict[str, Any]:
+    def described(self, task: str, given: OwnTask | Data | Mapping[str, Any]) -> dict[str, Any]:
         """What a recipe says of a task."""
         if isinstance(given, OwnTask):
-            return asdict(given)
-        if isinstance(given, Mapping):
-            return {"data": {s: self.stored(f"{task}-{s}", one) for s, one in given.items()}}
-        return {"data": self.stored(task, given)}
+            given = asdict(given)
+        keys = given if isinstance(given, Mapping) and "data" in given else {"data": given}
+        return {**keys, "data": self.stored(task, keys["data"])}
 
-    def stored(self, name: str, data: str | Path | Frame) -> str:
-        """The place of some data; what is in memory is written into the project's folder."""
+    def stored(self, name: str, data: Any) -> str | dict[str, Any]:
+        """The place of data, or of every split's; what is in memory goes into the project's folder.
+
+        Raises MtkdError for what is no data.
+        """
+        if isinstance(data, Mapping):
+            return {split: self.stored(f"{name}-{split}", one) for split, one in data.items()}
         if isinstance(data, (str, Path)):
-            return str(data) if str(data).startswith("hf:") else str(Path(data).resolve())
+            return (
+                str(data) if str(data).startswith(HUB) else str(Path(data).expanduser().resolve())
+            )
         if not hasattr(data, "to_parquet"):
             raise MtkdError(
                 f"project {self.folder.name}: {name} is a {type(data).__name__}; expected a file, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,35 @@ DROPOUT = (
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """No bars of reading and writing weights, which take no time here and would fill notebooks."""
-    shown = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.disable_progress_bar()
+def quiet() -> Iterator[None]:
+    """Weights are read and written without bars, and without reports of those that nobody needs.
+
+    Whoever reads some refuses what is missing (`check_weights`), which the report would tell, too.
+    """
+    told = transformers.logging
+    bars, level = told.is_progress_bar_enabled(), told.get_verbosity()
+    told.disable_progress_bar()
+    told.set_verbosity_error()
     try:
         yield
     finally:
-        if shown:
-            transformers.logging.enable_progress_bar()
+        told.set_verbosity(level)
+        if bars:
+            told.enable_progress_bar()
+
+
+def check_weights(loaded: Mapping[str, Any], where: str, expected: str) -> None:
+    """Refuse a model of which a file lacks weights, or has some of another shape.
+
+    `loaded` is what `from_pretrained` tells with `output_loading_info`.
+    """
+    if missing := sorted(loaded["missing_keys"]):
+        raise MtkdError(f"{where}: no weights of {missing[0]}; expected {expected}")
+    for name, found, wanted in loaded["mismatched_keys"]:
+        raise MtkdError(
+            f"{where}: weights {name} of shape {tuple(found)}; expected {tuple(wanted)}, as its "
+            "config.json says: are both files of one model?"
+        )
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> transformers.PreTrainedTokenizerBase:
@@ -68,11 +88,12 @@ def load_encoder(
 
     `dropout` is the rate on the shared layers, hidden states and attention alike (the KD paper's
     candidates differ in it); None keeps the encoder's own. `layers` keeps the first so many layers.
-    Code beside the weights is never run. Raises MtkdError if it cannot be loaded, is a decoder, or
-    knows no dropout or not so many layers.
+    Code beside the weights is never run. Raises MtkdError if it cannot be loaded, lacks weights, is
+    a decoder, or knows no dropout or not so many layers.
     """
     pinned = {} if revision is None else {"revision": revision}
     options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
+    options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # to be refused below
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
         check_encoder(config, name)
@@ -82,8 +103,8 @@ def load_encoder(
             keep_layers(config, layers, name)
         if knows_pooling(config):
             options["add_pooling_layer"] = False
-        with without_bars():
-            return transformers.AutoModel.from_pretrained(
+        with quiet():
+            encoder, loaded = transformers.AutoModel.from_pretrained(
                 name, config=config, trust_remote_code=False, **options, **pinned
             )
     except (OSError, ValueError, SafetensorError) as error:
@@ -92,6 +113,8 @@ def load_encoder(
             f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "
             "model.safetensors, or a hub name and a network; see `encoders` in the recipe)"
         ) from error
+    check_weights(loaded, f"encoder {name!r}", "those of a whole encoder in model.safetensors")
+    return encoder
 
 
 def check_encoder(config: transformers.PreTrainedConfig, name: str) -> None:

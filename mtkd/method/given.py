@@ -21,7 +21,7 @@ from mtkd.data.given_files import file_outputs
 from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.given_values import check_names, label_places
 from mtkd.data.tasks import Examples, Task
-from mtkd.method.encoders import load_tokenizer, without_bars
+from mtkd.method.encoders import check_weights, load_tokenizer, quiet
 from mtkd.method.model import positions
 from mtkd.method.targets import Predictions
 from mtkd.method.threads import fast_threads
@@ -122,13 +122,14 @@ def load_classifier(teacher: GivenTeacher, task: Task, max_length: int) -> Class
     name, where = str(teacher.model), f"given teacher {teacher.name}: model {teacher.model!r}"
     pinned = {} if teacher.revision is None else {"revision": teacher.revision}
     try:
-        with without_bars():
+        with quiet():
             model, loaded = transformers.AutoModelForSequenceClassification.from_pretrained(
                 name,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # to be refused below
                 **pinned,
             )
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
@@ -137,11 +138,8 @@ def load_classifier(teacher: GivenTeacher, task: Task, max_length: int) -> Class
             f"{where} cannot be loaded: {reason} (expected a folder with config.json and "
             "model.safetensors, or a hub name and a network)"
         ) from error
-    if missing := sorted(loaded["missing_keys"]):
-        raise MtkdError(
-            f"{where}: no weights of {missing[0]}; expected a fine-tuned classifier, as "
-            "AutoModelForSequenceClassification saves it: is it an encoder alone?"
-        )
+    fine_tuned = "a fine-tuned classifier, as AutoModelForSequenceClassification saves it"
+    check_weights(loaded, where, f"{fine_tuned}: is it an encoder alone?")
     places = output_places(model.config, teacher, task, where)
     tokenizer = load_tokenizer(name, teacher.revision)
     longest = min(longest_input(model, tokenizer), teacher.max_length or max_length)

@@ -20,7 +20,7 @@ from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
 from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
-from mtkd.method.encoders import load_encoder, load_tokenizer, without_bars
+from mtkd.method.encoders import load_encoder, load_tokenizer, quiet
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout
 from mtkd.method.texts import text_outputs
@@ -132,7 +132,7 @@ class MultiTaskModel(nn.Module):
         tokenizer = self.own_tokenizer
         text = json.dumps({"format": FORMAT, "tasks": self.described()}, indent=2)
         heads = {name: value.contiguous() for name, value in self.heads.state_dict().items()}
-        with without_bars(), whole(Path(folder)) as part:
+        with quiet(), whole(Path(folder)) as part:
             self.encoder.save_pretrained(part)
             # How it was last called is no part of it, and would be saved, too.
             tokenizer.backend_tokenizer.no_truncation()

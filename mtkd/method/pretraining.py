@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from mtkd.common.files import whole
 from mtkd.common.progress import Progress
 from mtkd.common.seeds import derive_seed
-from mtkd.method.encoders import without_bars
+from mtkd.method.encoders import quiet
 from mtkd.method.settings import Pretraining
 from mtkd.method.threads import fast_threads
 
@@ -98,7 +98,7 @@ def pretrain(
     texts = list(zip(firsts, rests, strict=True))
     with fast_threads(model):
         losses = masked_lm(model, texts, tokenizer, settings, seed=seed)
-    with without_bars(), whole(Path(folder)) as part:
+    with quiet(), whole(Path(folder)) as part:
         model.bert.save_pretrained(part)
         tokenizer.save_pretrained(part)
     return losses

@@ -18,7 +18,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from mtkd.method.encoders import without_bars
+from mtkd.method.encoders import quiet
 from mtkd.method.model import MultiTaskModel
 
 SMALL = 2.0**-40
@@ -62,7 +62,7 @@ def write_classifier(model: MultiTaskModel, task: str, folder: Path) -> str:
             pass_on(layers[0], layers[1], weight, bias, factor, shift, slope)
             far = (found(**inputs).logits - wanted).abs() / wanted.abs().clamp(min=1)
             if far.max() < CLOSE:
-                with without_bars():
+                with quiet():
                     found.save_pretrained(folder)
                 model.own_tokenizer.save_pretrained(folder)
                 return ""

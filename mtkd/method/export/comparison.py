@@ -13,7 +13,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.data import metrics
 from mtkd.data.answers import Rows, probabilities
 from mtkd.data.tasks import Examples
-from mtkd.method.encoders import without_bars
+from mtkd.method.encoders import quiet
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.texts import text_outputs
 from mtkd.runtime import Student
@@ -80,7 +80,7 @@ def pipeline_scores(folder: Path, rows: Rows, labels: Sequence[str]) -> np.ndarr
     """Scores (N, C) of a saved classifier for texts, as transformers' `pipeline` gives them."""
     import transformers
 
-    with without_bars():
+    with quiet():
         pipe = transformers.pipeline("text-classification", str(folder), device="cpu")
     found = np.zeros((len(rows), len(labels)))
     for row, texts in enumerate(rows):

@@ -25,7 +25,7 @@ SECTIONS = {  # what belongs together on a page, in its order
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class View:
     """One table or figure, or both, with its words; a notebook shows it by itself."""
 
@@ -37,6 +37,11 @@ class View:
     values: pd.DataFrame | None = None  # as numbers
     figure: Plot | None = None
     section: str = "results"  # one of SECTIONS
+
+    def __repr__(self) -> str:
+        """As text: what there is but the figure."""
+        table = [] if self.table is None else [self.table.to_string(index=False)]
+        return "\n\n".join([self.title, self.caption, *table, *self.notes])
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{html.escape(self.title)}</h4><p>{html.escape(self.caption)}</p>"]

@@ -17,7 +17,6 @@ from mtkd.common.progress import duration
 from mtkd.data.own_files import HUB, SUFFIXES
 from mtkd.data.own_settings import OwnTask
 from mtkd.experiments.recipes import as_yaml
-from mtkd.experiments.runs import NOTEBOOKS
 from mtkd.experiments.validation import validated
 
 if TYPE_CHECKING:  # slow to import, and a project may never need them
@@ -32,7 +31,16 @@ if TYPE_CHECKING:  # slow to import, and a project may never need them
 Frame = Union["pd.DataFrame", "datasets.Dataset"]
 Data = str | Path | Frame | Mapping[str, str | Path | Frame]  # of all splits, or of each
 WHOLE = ("encoders", "students")  # keys of a recipe that settings replace as a whole
-STAGES = list(NOTEBOOKS)
+STAGES = {  # what is made, in the order that it needs
+    "glue": "data",
+    "encoders": "encoders",
+    "baselines": "baselines",
+    "mtdnn": "candidates",
+    "given": "given teachers",
+    "teachers": "ensembles",
+    "distill": "students",
+    "transfer": "few labels",
+}
 
 
 class Project:
@@ -134,7 +142,7 @@ class Project:
 
         write_text(self.folder / "recipe.yaml", as_yaml(self.recipe))
         tasks = present_tasks(self.recipe)
-        runs = sorted(upto(expand(self.recipe), until), key=lambda run: STAGES.index(run.stage))
+        runs = sorted(upto(expand(self.recipe), until), key=lambda run: list(STAGES).index(run.stage))
         for stage, some in groupby(runs, key=lambda run: run.stage):
             seconds = [
                 RunContext(self.recipe, run, self.folder, tasks).execute().wall_seconds
@@ -142,7 +150,7 @@ class Project:
                 if current_record(self.folder, run) is None
             ]
             if seconds:
-                print(f"{stage}: {len(seconds)} made in {duration(sum(seconds))}")
+                print(f"{STAGES[stage]}: {len(seconds)} made in {duration(sum(seconds))}")
 
     def student(self, name: str | None = None, seed: int | None = None) -> MultiTaskModel:
         """A finished student: by default the first of the recipe, of its first seed."""

@@ -142,7 +142,9 @@ class Project:
 
         write_text(self.folder / "recipe.yaml", as_yaml(self.recipe))
         tasks = present_tasks(self.recipe)
-        runs = sorted(upto(expand(self.recipe), until), key=lambda run: list(STAGES).index(run.stage))
+        runs = sorted(
+            upto(expand(self.recipe), until), key=lambda run: list(STAGES).index(run.stage)
+        )
         for stage, some in groupby(runs, key=lambda run: run.stage):
             seconds = [
                 RunContext(self.recipe, run, self.folder, tasks).execute().wall_seconds

@@ -39,7 +39,8 @@ def frame(rows: int = 60) -> pd.DataFrame:
     texts = [
         f"the {n} number {i} is {m}" for i, (n, m) in enumerate(zip(nouns, moods, strict=True))
     ]
-    return pd.DataFrame({"text": texts, "label": np.where(moods == "glad", "good", "bad")})
+    labels = np.where(moods == "glad", "good", "bad")
+    return pd.DataFrame({"id": range(rows), "text": texts, "label": labels})
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_pages_are_those_of_the_committed_results(tmp_path):
 def test_files_and_recipes_that_the_readme_names_are_there():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (paths.home() / target).exists(), target
-    for recipe in re.findall(r"--recipe (\w+)", README):
+    for recipe in re.findall(r"--recipe (\w+)\b(?!\.yaml)", README):
         assert recipe in recipes.available()
     for stage in re.findall(r"--until (\w+)", README):
         assert stage in NOTEBOOKS

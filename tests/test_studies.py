@@ -58,7 +58,7 @@ def ids(runs: object) -> list[str]:
 @pytest.mark.parametrize("recipe_name", available())
 @pytest.mark.parametrize("name", study_groups())
 def test_every_study_of_every_recipe_expands(recipe_name: str, name: str) -> None:
-    recipe = load_recipe(recipe_name, ["data={kind: toy}"])
+    recipe = load_recipe(recipe_name, ["data.kind=toy"])
     study = make_study(recipe, name)
     names = [variant.name for variant in study.variants]
     assert len(set(names)) == len(names)

@@ -120,11 +120,11 @@ def test_outputs_of_a_head_with_other_labels_are_not_stored(
     item = make_data("rte", "dev")
     outputs = predict(make_model(["rte"]), "rte", item)
     labels, run_id = GLUE["rte"].labels, context.run.run_id
-    assert store(context, "bert", "rte", "dev", item, outputs, labels)
+    assert store(context, "bert", "rte", "dev", item.encoded, outputs, labels)
     path = prediction_file(context.results, run_id, "bert", "rte", "dev")
     assert read_predictions(path).labels == labels
     with pytest.raises(MtkdError, match=rf"{run_id}, mine: the rte head has labels"):
-        store(context, "mine", "rte", "dev", item, outputs, labels[::-1])
+        store(context, "mine", "rte", "dev", item.encoded, outputs, labels[::-1])
     assert not prediction_file(context.results, run_id, "mine", "rte", "dev").exists()
 
 
@@ -138,6 +138,17 @@ def test_a_cut_file_is_told_once(
         assert len(read_examples(cut, "cola", "dev")) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith("dev.tsv: 1 examples, GLUE has 1,043; cut short? (used as it is)")
+
+
+def test_test_splits_are_there_only_where_they_are_asked_for(
+    context: RunContext, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "encoder_tokenizer", lambda *_: tokenizer)
+    for asked, expected in ((True, {"test", "test_mm", "ax"}), (False, set[str]())):
+        data = replace(context.recipe.data, predict_test=asked)
+        at_work = replace(context, recipe=replace(context.recipe, data=data), tasks=("mnli",))
+        _, found = load_data(at_work, "uncased")
+        assert set(found["mnli"]) == {"train", "dev", "dev_mm"} | expected
 
 
 def test_text_is_parsed_once(

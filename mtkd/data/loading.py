@@ -39,6 +39,8 @@ class DataSource:
     # Text without labels for the teachers to label, as a multiple of a task's training examples
     unlabelled_ratio: Annotated[float, Field(ge=0, le=1e4)] = 0.0
     unlabelled_file: str | None = None  # of such text; none: toy text anew, else test sentences
+    # Whether models predict the test splits: for an upload, or where they have labels
+    predict_test: bool = True
 
 
 def load_examples(source: DataSource, task: Task | str, split: str) -> Examples:

@@ -44,6 +44,8 @@ def data_identity(source: DataSource, tasks: Sequence[Task]) -> dict[str, Any]:
     """
     common: dict[str, Any] = {"limit": source.limit, "seed": source.seed}
     common["label_fraction"] = source.label_fraction
+    if not source.predict_test:
+        common["predict_test"] = False
     if own := {task.name: own_identity(task) for task in tasks if task.own}:
         common["own"] = own
         if len(own) == len(tasks):

@@ -37,7 +37,7 @@ def word_counts(context: RunContext, task: str) -> np.ndarray:
 def load_data(
     context: RunContext, encoder: str, *, text: bool = False
 ) -> tuple[Any, dict[str, Splits]]:
-    """Tokenizer of an encoder, and every split of every task in its tokens.
+    """Tokenizer of an encoder, and every split of every task that is asked for, in its tokens.
 
     With `text`, what the recipe has teachers label is one more split of the teacher tasks.
     """
@@ -47,11 +47,12 @@ def load_data(
         labelled = text and source.unlabelled_ratio and task in context.teacher_tasks
         more = (UNLABELLED,) if labelled else ()
         ranking = is_ranked(context.recipe, task)
-        names = (*context.recipe.task(task).splits, *more)
-        splits = load_splits(context, tokenizer, task, names, ranking=ranking)
+        known = context.recipe.task(task).splits
+        asked = [split for split in known if source.predict_test or not split.startswith("test")]
+        splits = load_splits(context, tokenizer, task, [*asked, *more], ranking=ranking)
         # A file of unlabelled text need not have some of every task.
         data[task] = {split: item for split, item in splits.items() if len(item.encoded)}
-    if "mnli" in data and DIAGNOSTIC in context.scored_only:
+    if "mnli" in data and DIAGNOSTIC in context.scored_only and source.predict_test:
         diagnostic = load_splits(context, tokenizer, DIAGNOSTIC, ["test"])
         data["mnli"][DIAGNOSTIC] = diagnostic["test"]
     return tokenizer, data

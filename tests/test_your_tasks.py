@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import MakeEncoder
+from conftest import MakeEncoder, MakeModel
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 
 import mtkd
@@ -18,6 +18,7 @@ from mtkd.app import runner
 from mtkd.common import paths
 
 TEXTS = [f"where is my {what} number {n} ?" for n in range(20) for what in ("parcel", "money")]
+PAIRS = pd.DataFrame({"sentence1": TEXTS, "sentence2": TEXTS[::-1], "label": [True, False] * 20})
 
 
 def test_notebook_12(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +68,12 @@ def here(
     return tmp_path
 
 
+def python_lines(file: str, heading: str) -> list[str]:
+    """The blocks of Python in a file from a heading on."""
+    text = (paths.home() / file).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text[text.index(heading) :], re.S)
+
+
 class Small(mtkd.Project):
     """A project that takes seconds."""
 
@@ -106,3 +113,22 @@ def test_the_lines_of_the_readme(
     assert set(answer) == {"intent"} and answer["intent"]["label"] in ("tracking", "refund")
     light = mtkd.Student("ship").predict(text)
     assert light["intent"]["score"] == pytest.approx(answer["intent"]["score"], abs=1e-4)
+
+
+def test_the_lines_of_the_documents(here: Path, make_model: MakeModel) -> None:
+    tickets = pd.DataFrame({"message": TEXTS, "score": np.linspace(0, 1, len(TEXTS))})
+    names: dict[str, Any] = {"train_pairs": PAIRS, "dev_pairs": PAIRS[:9], "tickets": tickets}
+    names["model"] = make_model(["cola"])
+    for lines in python_lines("docs/own-tasks.md", "## From Python"):
+        exec(lines, names)
+    project = names["project"]
+    assert list(project.tasks["kind"]) == ["classification", "classification", "regression"]
+    assert names["train"].encoded.label.max() <= 1
+    examples = mtkd.own_examples("intent", "intent.csv")["train"]
+    names |= {"project": project, "examples": examples}
+    for lines in python_lines("docs/teachers.md", "From Python"):
+        exec(lines.replace("project.teachers()", ""), names)
+    folder, file, hub = project.recipe.teachers.given
+    assert folder.model == str(here / "bert-large-intent") and hub.model == "someone/intent-model"
+    assert file.predictions == str(here / "gpt_labels.jsonl")
+    assert names["soft"].shape == (len(examples), 2)

@@ -85,3 +85,27 @@ def test_what_does_not_fit_is_refused(here: Path) -> None:
         mtkd.Project({"mood": ["a", "b"]})  # type: ignore[dict-item]
     with pytest.raises(MtkdError, match=r"project project: unknown key 'epochs'"):
         mtkd.Project({"mood": frame()}, epochs=3)
+
+
+def test_a_doubt_is_told_with_the_words_that_settle_it(here: Path) -> None:
+    stars = pd.DataFrame({"text": list("abcdefghij"), "stars": [1, 2, 3, 4, 5] * 2})
+    with pytest.raises(MtkdError, match=r'\(here: {"stars": {"data": DATA, "KEY": VALUE}}\)'):
+        mtkd.Project({"stars": stars})
+    project = mtkd.Project({"stars": {"data": stars, "kind": "regression"}}, encoder="who/what-x")
+    assert project.recipe.task("stars").range == (1, 5)
+    assert list(project.recipe.encoders) == ["what-x"] == list(project.recipe.candidates.encoders)
+
+
+def test_paths_of_a_project_stay_when_the_folder_changes(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "elsewhere").mkdir()
+    frame().to_csv(here / "mood.csv", index=False)
+    monkeypatch.chdir(here)
+    project = mtkd.Project({"mood": mtkd.OwnTask("mood.csv"), "same": {"data": "mood.csv"}})
+    project.add_teachers("mood", "llm.jsonl", {"predictions": {"train": "a.csv", "dev": "b.csv"}})
+    monkeypatch.chdir(here / "elsewhere")
+    assert {one.data for one in project.recipe.tasks.values() if one} == {str(here / "mood.csv")}
+    assert [file for one in project.recipe.teachers.given for file in one.files] == [
+        str(here / name) for name in ("llm.jsonl", "a.csv", "b.csv")
+    ]

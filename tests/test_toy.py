@@ -2,10 +2,12 @@
 
 import functools
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import mtkd
 from mtkd.data.tasks import GLUE, TASKS, Examples
 from mtkd.data.toy.benchmark import NOISE, TRAIN_SIZES
 from mtkd.data.toy.benchmark import toy_examples as write_examples
@@ -83,3 +85,22 @@ def test_changes_of_a_frame_change_it():
         frame = draw(rng)
         assert opposed(rng, frame) != frame
         assert loosened(rng, frame) != frame
+
+
+def test_files_as_people_have_them(tmp_path: Path) -> None:
+    """Equal for equal seeds; the language model knows every pair, and more than annotators."""
+    one, two = (mtkd.toy_files(tmp_path / name, scale=0.3) for name in ("one", "two"))
+    content = [
+        {path.name: path.read_bytes() for path in sorted((tmp_path / name).rglob("*.*"))}
+        for name in ("one", "two")
+    ]
+    assert content[0] == content[1]
+    tasks = {
+        name: mtkd.own_examples(name, str(one[name])) for name in ("mood", "follows", "places")
+    }
+    assert [t["train"].task.kind for t in tasks.values()] == ["classification"] * 2 + ["multilabel"]
+    teacher = mtkd.GivenTeacher("follows", predictions=str(two["llm"]))
+    said = mtkd.given_predictions(teacher, tasks["follows"])
+    dev = tasks["follows"]["dev"]
+    right = mtkd.average_predictions([said["dev"]], dev.idx, dev.task.labels).argmax(1) == dev.label
+    assert 0.8 < right.mean() < 1

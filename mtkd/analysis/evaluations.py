@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
+from scipy.special import expit, softmax
+from scipy.stats import pearsonr
 
 from mtkd.analysis.results import Results
 from mtkd.analysis.systems import system_order
@@ -99,14 +100,34 @@ def dev_slices(results: Results, task: str, gold: Gold) -> dict[str, np.ndarray]
 
 
 def calibration(outputs: Sequence[Outputs]) -> tuple[float, float]:
-    """Calibration error, and confidence less accuracy, of all class predictions; NaN without."""
-    classes = [one for one in outputs if one.task.kind == "classification"]
-    if not classes:
+    """Calibration error, and confidence less accuracy, of all answers; NaN for scores alone."""
+    parts = [sure_and_right(one) for one in outputs if one.task.kind != "regression"]
+    if not parts:
         return float("nan"), float("nan")
-    soft = [softmax(one.values.astype(np.float64), axis=1) for one in classes]
-    confidence = np.concatenate([each.max(axis=1) for each in soft])
-    right = np.concatenate([one.values.argmax(axis=1) == one.label for one in classes])
+    confidence, right = (np.concatenate(column) for column in zip(*parts, strict=True))
     return calibration_error(confidence, right), float((confidence - right).mean())
+
+
+def sure_and_right(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence in each answer, and whether it is the label, of a task with labels.
+
+    Where a text may have several labels, each is an answer: yes or no.
+    """
+    values = outputs.values.astype(np.float64)
+    if outputs.task.kind == "multilabel":
+        yes = expit(values).ravel()
+        return np.maximum(yes, 1 - yes), (yes > 0.5) == (outputs.label.ravel() > 0.5)
+    return softmax(values, axis=1).max(axis=1), values.argmax(axis=1) == outputs.label
+
+
+def alike(one: Outputs, other: Outputs) -> float:
+    """Answers of a task, in %, that two systems share; of scores, their correlation in %."""
+    if one.task.kind == "regression":
+        pair = one.values[:, 0], other.values[:, 0]
+        return 100 * float(pearsonr(*pair).statistic) if all(map(np.ptp, pair)) else float("nan")
+    if one.task.kind == "multilabel":
+        return 100 * float(np.mean((one.values > 0) == (other.values > 0)))
+    return 100 * float(np.mean(one.values.argmax(axis=1) == other.values.argmax(axis=1)))
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:

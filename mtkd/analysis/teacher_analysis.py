@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLUE
-from mtkd.analysis.evaluations import Outputs, calibration, dev_labels, dev_outputs
+from mtkd.analysis.evaluations import Outputs, alike, calibration, dev_labels, dev_outputs
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.results import Results, labelled_targets, surprising_examples
 from mtkd.analysis.systems import ENSEMBLE, system_order, system_title, task_title
@@ -28,6 +28,7 @@ HABITS = {
     "too_sure": "Confidence less accuracy, %",
 }
 DOUBTS = 3  # examples shown of each task
+LIKELY = 3  # labels shown of an example, beside the given one
 
 
 def teacher_views(results: Results) -> list[View]:
@@ -70,7 +71,8 @@ def teacher_views(results: Results) -> list[View]:
         ),
     ]
     found = [view for view in views if view.values is not None and len(view.values)]
-    if results.recipe.teachers.given and results.teachers:
+    own = any(task is not None for task in results.recipe.tasks.values())
+    if results.teachers and (own or results.recipe.teachers.given):
         found = [teachers_table(teachers_heard(results.teachers[0])), *found]
     return [*chosen_teachers(results), *doubted_labels(results), *found]
 
@@ -107,7 +109,9 @@ def doubted_labels(results: Results) -> list[View]:
         labels, columns = results.recipe.task(task).labels, results.recipe.task(task).columns
         found = surprising_examples(results, task, DOUBTS)
         for line in found.to_dict("records"):
-            soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in labels]
+            likely = sorted(labels, key=lambda label: -line[f"P({label})"])[:LIKELY]
+            shown = [label for label in labels if label in (line["given"], *likely)]
+            soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in shown]
             words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}
             words |= {"Given": line["given"], "Right": line.get("true", NOTHING)}
             rows.append(words | {"Soft target": ", ".join(soft)})
@@ -163,14 +167,6 @@ def system_habits(results: Results) -> pd.DataFrame:
 
 def agreement(outputs: Sequence[Outputs], others: Sequence[Outputs]) -> float:
     """Mean over classification tasks of the examples, in %, that both answer alike; or NaN."""
-    answers = {
-        one.task.name: one.values.argmax(axis=1)
-        for one in others
-        if one.task.kind == "classification"
-    }
-    shares = [
-        100 * float(np.mean(one.values.argmax(axis=1) == answers[one.task.name]))
-        for one in outputs
-        if one.task.name in answers
-    ]
+    answers = {one.task.name: one for one in others if one.task.kind == "classification"}
+    shares = [alike(one, answers[one.task.name]) for one in outputs if one.task.name in answers]
     return float(np.mean(shares)) if shares else float("nan")

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.special import expit, softmax
-from scipy.stats import pearsonr
 
 from mtkd.analysis.colours import BLUE, GREY
-from mtkd.analysis.evaluations import Outputs, calibration_error
+from mtkd.analysis.evaluations import Outputs, alike, calibration, sure_and_right
 from mtkd.analysis.markup import NOTHING
 from mtkd.analysis.plotting import Plot, grid_lines, styled
 from mtkd.analysis.results import finished
@@ -22,8 +20,8 @@ from mtkd.data.metrics import compute, task_score
 from mtkd.data.tasks import is_dev
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.plans import runs_of
-from mtkd.experiments.records import prediction_file
-from mtkd.experiments.systems.teachers import members_of
+from mtkd.experiments.records import prediction_file, read_record, run_folder
+from mtkd.experiments.systems.teachers import members_of, teacher_system
 from mtkd.method.targets import align, read_predictions
 
 BINS = 10  # of confidence in the figure
@@ -39,10 +37,12 @@ class Heard:
 
 def teachers_heard(context: RunContext) -> list[Heard]:
     """The members of a teachers run, task by task, on the tasks with soft targets."""
-    names = {run.run_id: run.variant for run in (*context.run.ancestors, context.run)}
+    names = {run.run_id: run.variant for run in context.run.ancestors}  # candidates, given ones
+    record = read_record(run_folder(context.results, context.run.run_id))
+    tuned = {teacher_system(one["variant"]): one["variant"] for one in record.details["ranking"]}
     return [
         Heard(
-            names[run_id] if system == "mtdnn" else name_of(system),
+            tuned[system] if run_id == context.run.run_id else names[run_id],
             on_dev(context, run_id, system, task),
         )
         for task in context.teacher_tasks
@@ -63,11 +63,6 @@ def given_heard(context: RunContext) -> list[Heard]:
     ]
 
 
-def name_of(system: str) -> str:
-    """A member's name: of a candidate, or of a given teacher."""
-    return system.removeprefix("teacher-").removeprefix("given-")
-
-
 def on_dev(context: RunContext, run_id: str, system: str, task: str) -> Outputs:
     """Stored outputs of a system on all dev sets of a task, beside the labels."""
     known, values, labels = context.recipe.task(task), [], []
@@ -86,13 +81,13 @@ def teachers_table(heard: Sequence[Heard]) -> View:
     for one in heard:
         mine, task = one.outputs, one.outputs.task
         others = [two.outputs for two in heard if two is not one and two.outputs.task == task]
-        error, surplus = reliability(mine)
+        error, surplus = calibration([mine])
         numbers = {
             "Dev score": task_score(task, compute(task, mine.values, mine.label)),
             "Calibration error, %": 100 * error,
             "Confidence less accuracy, %": 100 * surplus,
             "Answers as the others, %": float(
-                np.mean([agreement(mine, two) for two in others] or [np.nan])
+                np.mean([alike(mine, two) for two in others] or [np.nan])
             ),
         }
         words = {
@@ -111,38 +106,6 @@ def teachers_table(heard: Sequence[Heard]) -> View:
         table=pd.DataFrame(rows),
         section="teachers",
     )
-
-
-def sure_and_right(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence in each answer, and whether it is the label; empty for scores.
-
-    Where a text may have several labels, each is an answer: yes or no.
-    """
-    if outputs.task.kind == "regression":
-        return np.empty(0), np.empty(0, bool)
-    values = outputs.values.astype(np.float64)
-    if outputs.task.kind == "multilabel":
-        yes = expit(values).ravel()
-        return np.maximum(yes, 1 - yes), (yes > 0.5) == (outputs.label.ravel() > 0.5)
-    return softmax(values, 1).max(1), values.argmax(1) == outputs.label
-
-
-def reliability(outputs: Outputs) -> tuple[float, float]:
-    """Calibration error, and confidence less accuracy; NaN for scores."""
-    sure, right = sure_and_right(outputs)
-    if not len(sure):
-        return float("nan"), float("nan")
-    return calibration_error(sure, right), float((sure - right).mean())
-
-
-def agreement(one: Outputs, other: Outputs) -> float:
-    """Answers in % that two teachers share, of all; of scores, their correlation in %."""
-    if one.task.kind == "regression":
-        pair = one.values[:, 0], other.values[:, 0]
-        return 100 * float(pearsonr(*pair).statistic) if all(map(np.ptp, pair)) else float("nan")
-    if one.task.kind == "multilabel":
-        return 100 * float(np.mean((one.values > 0) == (other.values > 0)))
-    return 100 * float(np.mean(one.values.argmax(1) == other.values.argmax(1)))
 
 
 def confusions(outputs: Outputs, count: int = 10) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def train_teachers(context: RunContext) -> Outcome:
                 continue
             tokenizer, data = loaded[candidate["encoder"]]
             setup = Setup(context, tokenizer, progress)
-            parent, system = parents[candidate["run_id"]], f"teacher-{candidate['variant']}"
+            parent, system = parents[candidate["run_id"]], teacher_system(candidate["variant"])
             members.append((context.run.run_id, system))
             if folds:
                 model = candidate["encoder"], candidate["dropout"]
@@ -103,6 +103,11 @@ def train_teachers(context: RunContext) -> Outcome:
             average = recipe.teachers.average
             scores += average_scores(context, "ensemble", teaching, {task: spoken}, average)
     return scores, details
+
+
+def teacher_system(candidate: str) -> str:
+    """The system that a fine-tuned candidate is."""
+    return f"teacher-{candidate}"
 
 
 def teacher_steps(context: RunContext, data: dict[str, Splits], folds: Folds) -> int:

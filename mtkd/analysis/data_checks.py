@@ -100,8 +100,7 @@ def texts_twice(tasks: Mapping[str, Splits]) -> Iterator[str]:
 def labels_by_text(examples: Examples) -> Labels:
     """Every label that a text has, "" where there is none."""
     found: Labels = {}
-    seconds = examples.text_b or [""] * len(examples)
     names = [""] * len(examples) if examples.label is None else examples.label.tolist()
-    for one, other, name in zip(examples.text_a, seconds, names, strict=True):
-        found.setdefault(same_text(one, other), set()).add(str(name))
+    for texts, name in zip(examples.rows, names, strict=True):
+        found.setdefault(same_text(*texts), set()).add(str(name))
     return found

@@ -38,7 +38,7 @@ class Answers:
         where = f"{examples.task.title} {examples.split}"
         keys: Sequence[Any] = examples.idx.tolist()
         if self.by == "text":
-            keys = texts_of(examples)
+            keys = examples.rows
         elif self.by == "place" and not shared:
             keys = range(len(examples))
             if len(self.table) != len(examples):
@@ -183,11 +183,6 @@ def key_column(table: Table, task: Task, teacher: GivenTeacher) -> str:
         f"{column}` for given teacher {teacher.name} if they are the row numbers of the task's "
         f"file, from 0; else expected the texts ({', '.join(task.columns)}) beside them"
     )
-
-
-def texts_of(examples: Examples) -> list[tuple[str, ...]]:
-    texts = [examples.text_a] if examples.text_b is None else [examples.text_a, examples.text_b]
-    return list(zip(*texts, strict=True))
 
 
 def splits_of(table: Table, task: Task) -> list[str]:

@@ -107,6 +107,12 @@ class Examples:
     def __len__(self) -> int:
         return len(self.text_a)
 
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The texts of each example, (text,) or (text, second text), as a tokenizer takes them."""
+        sides = [self.text_a] if self.text_b is None else [self.text_a, self.text_b]
+        return list(zip(*sides, strict=True))
+
     @classmethod
     def from_lists(
         cls,

@@ -28,10 +28,7 @@ Splits = dict[str, TaskData]
 def word_counts(context: RunContext, task: str) -> np.ndarray:
     """Words in each training example of a task, both texts together, int64 (N,)."""
     examples = read_examples(context, task, "train")
-    seconds = examples.text_b or [""] * len(examples)
-    return np.array(
-        [len(f"{a} {b}".split()) for a, b in zip(examples.text_a, seconds, strict=True)]
-    )
+    return np.array([sum(len(text.split()) for text in row) for row in examples.rows])
 
 
 def load_data(

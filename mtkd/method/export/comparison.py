@@ -47,13 +47,6 @@ class Change:
         return f"{self.change:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
 
 
-def rows_of(examples: Examples) -> Rows:
-    """Texts as a tokenizer takes them."""
-    if examples.text_b is None:
-        return [(text,) for text in examples.text_a]
-    return list(zip(examples.text_a, examples.text_b, strict=True))
-
-
 def scores_of(outputs: np.ndarray, told: Told) -> np.ndarray:
     """What an answer shows of a head's outputs (N, C): probabilities, or numbers as they are."""
     if told["objective"] in ("classification", "multilabel"):

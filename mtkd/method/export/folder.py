@@ -69,7 +69,7 @@ def export(
             f"{folder}: no texts to check {', '.join(missing)} with; expected some of every task"
         )
     some = {task: first_drawn(examples[task], MOST, 0) for task in model.specs}
-    texts = {task: comparison.rows_of(one) for task, one in some.items()}
+    texts = {task: one.rows for task, one in some.items()}
     wanted, told = comparison.torch_outputs(model, texts), model.described()
     with whole(folder) as part:
         model.save_pretrained(part)

@@ -25,6 +25,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, pipe
 
 from mtkd.app.cli import main
 from mtkd.common.errors import MtkdError
+from mtkd.data import resampling
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import Examples, Task
 from mtkd.method.export import comparison
@@ -111,7 +112,7 @@ def shipped(
 ) -> tuple[Path, Report]:
     folder = tmp_path_factory.mktemp("export") / "student"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "RESAMPLES", 30)  # for time
+        patch.setattr(resampling, "RESAMPLES", 30)  # for time
         return folder, export(model, folder, examples, max_drop=100)
 
 
@@ -219,7 +220,7 @@ def test_int8_is_the_smaller_graph_and_its_changes_are_told(
 ) -> None:
     folder, _ = shipped
     told = json.loads((folder / "export.json").read_text())
-    rows = comparison.rows_of(examples["urgency"])
+    rows = examples["urgency"].rows
     student = Student(folder, "int8")
     new, old = student.outputs(rows, ["urgency"])["urgency"][:, 0], model.predict(rows, "urgency")
     label = examples["urgency"].label
@@ -257,7 +258,7 @@ def test_int8_that_costs_too_much_is_refused_and_nothing_is_left(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(comparison, "RESAMPLES", 3)
+    monkeypatch.setattr(resampling, "RESAMPLES", 3)
     monkeypatch.setattr("mtkd.method.export.folder.QUANTISED", ["QInt8, per tensor"])
     with pytest.raises(MtkdError, match=r"task tone: int8 changes its score by .*\[.*--max-drop"):
         export(model, tmp_path / "out", examples, classifiers=False, max_drop=-100)

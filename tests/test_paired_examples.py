@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, bootstrap, chi2
 
 from mtkd.analysis import paired_examples as paired
-from mtkd.analysis import resampling
-from mtkd.data import metrics
+from mtkd.data import metrics, resampling
 from mtkd.data.own_settings import Kind
 from mtkd.data.tasks import Task
 

@@ -25,6 +25,7 @@ from mtkd.experiments.recipes import load_recipe
 from mtkd.experiments.records import Record, Score, prediction_file, run_folder, write_record
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe, Student
+from mtkd.experiments.systems.teachers import teacher_system
 from mtkd.experiments.task_sets import present_tasks
 from mtkd.method import targets
 
@@ -151,7 +152,10 @@ def made_of(recipe: Recipe, folder: Path) -> Results:
             scores = store(folder, data, system, run, WRONG[system])
             about = (run.run_id, run.config_id, recipe.name, run.stage, run.variant, run.seed)
             settings = {"distillation": {"hard_weight": 0.5}}
-            details = {"members": [(run.run_id, system)]}
+            member = teacher_system("one")
+            store(folder, data, member, run, WRONG[system])
+            chosen = {"variant": "one", "encoder": "uncased", "dropout": 0.1, "score": 70.0}
+            details = {"members": [(run.run_id, member)], "ranking": [chosen]}
             records.append(Record(*about, {}, settings, "", scores=scores, details=details))
             write_record(run_folder(folder, run.run_id), records[-1])
     return Results(recipe, folder, runs, tuple(records), tasks)

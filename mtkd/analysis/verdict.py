@@ -30,12 +30,12 @@ from mtkd.analysis.paired_examples import (
     mean_difference,
 )
 from mtkd.analysis.plotting import counted
-from mtkd.analysis.resampling import resampled_scores
 from mtkd.analysis.results import Results
 from mtkd.analysis.statistics import LEVEL, Estimate, estimate
 from mtkd.analysis.systems import ENSEMBLE, task_title
 from mtkd.analysis.tables import GAIN, LOSS, OURS, UNCLEAR, cell, decimal, rounded, row_of, verdict
 from mtkd.data import metrics
+from mtkd.data.resampling import resampled_scores
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.student import has_teachers
 

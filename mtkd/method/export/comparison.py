@@ -12,6 +12,7 @@ import numpy as np
 from mtkd.common.errors import MtkdError
 from mtkd.data import metrics
 from mtkd.data.answers import Rows, probabilities
+from mtkd.data.resampling import resampled_scores
 from mtkd.data.tasks import Examples
 from mtkd.method.encoders import quiet
 from mtkd.method.model import MultiTaskModel
@@ -19,7 +20,6 @@ from mtkd.method.texts import text_outputs
 from mtkd.runtime import Student
 
 PARITY = 1e-4  # largest difference of scores between two forms of one model
-RESAMPLES = 300  # of the paired bootstrap
 MEAN = "mean"
 
 Told = Mapping[str, Any]
@@ -108,23 +108,16 @@ def changes(examples: Examples, before: np.ndarray, after: np.ndarray) -> list[C
     """
     task, labels = examples.task, examples.label
     assert labels is not None
-
-    def scored(outputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        found = metrics.compute(task, outputs[rows], labels[rows])
-        return np.array([*found.values(), metrics.task_score(task, found)])
-
-    every, rng = np.arange(len(labels)), np.random.default_rng(0)
-    draws = (rng.integers(len(labels), size=len(labels)) for _ in range(RESAMPLES))
-    drawn = [scored(after, rows) - scored(before, rows) for rows in draws]
-    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
-    columns = zip(
-        (*task.metrics, MEAN), scored(before, every), scored(after, every), low, high, strict=True
-    )
-    found = [
-        Change(
-            task.name, name, float(old), float(new), float(a), float(b), len(labels), name == MEAN
+    sides, found = (before, after), list[Change]()
+    for name, some in {**{one: (one,) for one in task.metrics}, MEAN: task.metrics}.items():
+        judged = replace(task, metrics=some)
+        if name == MEAN and len(some) == 1:  # one metric is its own mean
+            return [replace(found[0], is_score=True)]
+        old, new = (
+            metrics.task_score(judged, metrics.compute(judged, one, labels)) for one in sides
         )
-        for name, old, new, a, b in columns
-    ]
-    # One metric is its own mean.
-    return found if len(task.metrics) > 1 else [replace(found[0], is_score=True)]
+        drawn = [resampled_scores(judged, examples.split, one, labels) for one in sides]
+        low, high = np.percentile(drawn[1] - drawn[0], (2.5, 97.5))
+        numbers = (old, new, float(low), float(high), len(labels))
+        found.append(Change(task.name, name, *numbers, is_score=name == MEAN))
+    return found

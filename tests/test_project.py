@@ -83,6 +83,10 @@ def test_a_project_gives_the_student_of_its_recipe(here: Path) -> None:
 def test_what_does_not_fit_is_refused(here: Path) -> None:
     with pytest.raises(MtkdError, match="mood is a list; expected a file"):
         mtkd.Project({"mood": ["a", "b"]})  # type: ignore[dict-item]
+    with pytest.raises(MtkdError, match="a recipe of the kit has that name"):
+        mtkd.Project({"mood": frame()}, name="demo")
+    with pytest.raises(MtkdError, match="cannot import 'no_such_module'"):
+        mtkd.Project({"mood": frame()}, extensions=["no_such_module"], **SMALL)
     with pytest.raises(MtkdError, match=r"project project: unknown key 'epochs'"):
         mtkd.Project({"mood": frame()}, epochs=3)
 
@@ -109,3 +113,10 @@ def test_paths_of_a_project_stay_when_the_folder_changes(
     assert [file for one in project.recipe.teachers.given for file in one.files] == [
         str(here / name) for name in ("llm.jsonl", "a.csv", "b.csv")
     ]
+
+
+def test_the_order_of_a_frame_s_index_is_no_column(here: Path) -> None:
+    mixed = frame().sample(frac=1, random_state=0)
+    project = mtkd.Project({"mood": mixed}, **SMALL)
+    stored = pd.read_parquet(here / "results" / "project" / "data" / "mood.parquet")
+    assert list(stored) == list(mixed) and len(project.tasks) == 1

@@ -16,7 +16,7 @@ from mtkd.common.files import whole, write_text
 from mtkd.common.progress import duration
 from mtkd.data.own_files import HUB, SUFFIXES
 from mtkd.data.own_settings import OwnTask
-from mtkd.experiments.recipes import as_yaml
+from mtkd.experiments.recipes import as_yaml, available, check_names, import_extensions
 from mtkd.experiments.validation import validated
 
 if TYPE_CHECKING:  # slow to import, and a project may never need them
@@ -64,6 +64,8 @@ class Project:
         name: str = "project",
         **settings: Any,
     ) -> None:
+        if name in available():
+            raise MtkdError(f"project {name}: a recipe of the kit has that name; choose another")
         self.folder = paths.results() / name
         raw = {"name": name} | usual(list(tasks))
         if encoder is not None and "encoders" in settings:  # one of these, by its name
@@ -81,6 +83,8 @@ class Project:
         raw, found = with_found(raw, f"project {name}", hint)
         raw["tasks"] = {one.task.name: asdict(one.spec) for one in found}
         self.recipe = validated(raw, f"project {name}")
+        import_extensions(self.recipe)
+        check_names(self.recipe)
 
     @property
     def tasks(self) -> pd.DataFrame:
@@ -224,5 +228,6 @@ class Project:
             )
         path = self.folder / "data" / f"{name}.parquet"
         with whole(path) as part:
-            data.to_parquet(part)
+            # A DataFrame's index is no column of the data.
+            data.to_parquet(part, **({"index": False} if hasattr(data, "iloc") else {}))
         return str(path.resolve())

@@ -13,6 +13,7 @@ from mtkd.analysis.results import Results, open_results
 from mtkd.analysis.teacher_outputs import teachers_heard, teachers_table
 from mtkd.analysis.verdict import judge
 from mtkd.common.errors import MtkdError
+from mtkd.data.glue_files import read_unlabelled
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.plans import find_run
@@ -70,24 +71,8 @@ def given_texts(model: MultiTaskModel, path: Path) -> dict[str, Examples]:
         )
         for name, one in told.items()
     }
-    rows: dict[str, list[list[str]]] = {name: [] for name in tasks}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        name, *texts = line.split("\t")
-        if name not in tasks or len(texts) != len(tasks[name].columns):
-            wanted = ", ".join(f"{task} and {len(one.columns)}" for task, one in tasks.items())
-            raise MtkdError(
-                f"{path}:{number}: {name[:40]!r} and {len(texts)} texts, with tabs between; "
-                f"expected the name of a task and as many texts as it takes: {wanted}"
-            )
-        rows[name].append(texts)
     return {
-        name: Examples.from_lists(
-            task,
-            [row[0] for row in rows[name]],
-            second=[row[1] for row in rows[name]] if task.pair else None,
-            split="texts",
-        )
-        for name, task in tasks.items()
+        name: read_unlabelled(task, path, tasks.keys(), "texts") for name, task in tasks.items()
     }
 
 

@@ -6,7 +6,7 @@ marks that are text, broken rows (QQP), labels as names in one file and numbers 
 """
 
 import codecs
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +108,23 @@ def read_tsv(task: Task, split: str, path: Path) -> Examples:
     return _examples(task, split, columns, path, lambda row: f"{path}:{numbers[row]}", broken)
 
 
-def read_unlabelled(task: Task, path: Path) -> Examples:
-    """A task's lines of a file of text without labels: task, text and second text, with tabs."""
+def read_unlabelled(
+    task: Task, path: Path, known: Collection[str] = GLUE.keys(), split: str = UNLABELLED
+) -> Examples:
+    """A task's lines of a file of text without labels: task, text and second text, with tabs.
+
+    `known` are the names of tasks that a line may begin with. Raises MtkdError.
+    """
     width = 1 + len(task.columns)
     rows = []
     for number, line, _ in _lines(path):
         name, *texts = line.split("\t")
-        if name not in GLUE:
+        if name not in known:
+            own = "; text of a task of your own goes into its `data: {unlabelled: FILE}`"
             raise MtkdError(
-                f"{path}:{number}: {name[:40]!r} is no task of GLUE; expected one of "
-                f"{', '.join(GLUE)}, then its text or two texts, with tabs between them (text of a "
-                "task of your own goes into its `data: {unlabelled: FILE}`)"
+                f"{path}:{number}: {name[:40]!r} is no task; expected one of "
+                f"{', '.join(known)}, then its text or two texts, with tabs between them"
+                f"{own if known == GLUE.keys() else ''}"
             )
         if name == task.name:
             if len(texts) != len(task.columns) or not all(texts):
@@ -129,7 +135,7 @@ def read_unlabelled(task: Task, path: Path) -> Examples:
                 )
             rows.append(texts)
     firsts, *seconds = ([row[at] for row in rows] for at in range(len(task.columns)))
-    return Examples.from_lists(task, firsts, second=next(iter(seconds), None), split=UNLABELLED)
+    return Examples.from_lists(task, firsts, second=next(iter(seconds), None), split=split)
 
 
 def read_parquet(task: Task, split: str, files: Sequence[Path]) -> Examples:

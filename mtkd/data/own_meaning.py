@@ -106,28 +106,26 @@ def with_columns(name: str, spec: OwnTask, table: Table) -> OwnTask:
 
 def infer_text(name: str, free: Sequence[str], table: Table) -> str | tuple[str, str]:
     """The column of the text, or the two of a pair, among those that are nothing else."""
-    found: list[Any] = [pair for pair in PAIRS if set(pair) <= set(free)]
-    found = found or [one for one in TEXTS if one in free]
-    found = found or [one for one in free if one not in IDS]
-    if len(found) == 1:
-        return found[0]
-    raise MtkdError(
-        f"{table.source}: which column is the text? write `text: NAME`, or `text: [NAME, NAME]` "
-        f"for pairs, in tasks.{name}; found {', '.join(table.columns)}"
-    )
+    pairs = [pair for pair in PAIRS if set(pair) <= set(free)]
+    usual: list[Any] = pairs or [one for one in TEXTS if one in free]
+    lines = "`text: NAME`, or `text: [NAME, NAME]` for pairs,"
+    return the_only(usual, free, table, f"which column is the text? write {lines} in tasks.{name}")
 
 
 def infer_label(name: str, free: Sequence[str], table: Table) -> str:
     """The column of the label among those that are nothing else."""
-    found = [one for one in (name, "label") if one in free][:1]
-    found = found or [one for one in LABELS if one in free]
-    found = found or [one for one in free if one not in IDS]
+    own = [one for one in (name, "label") if one in free][:1]
+    usual = own or [one for one in LABELS if one in free]
+    what = f"which column is the label? write `label: NAME` in tasks.{name}"
+    return the_only(usual, free, table, what)
+
+
+def the_only(usual: Sequence[Any], free: Sequence[str], table: Table, what: str) -> Any:
+    """The one column of a usual name, else the only one at all that has not an id's name."""
+    found = usual or [one for one in free if one not in IDS]
     if len(found) == 1:
         return found[0]
-    raise MtkdError(
-        f"{table.source}: which column is the label? write `label: NAME` in tasks.{name}; found "
-        f"{', '.join(table.columns)}"
-    )
+    raise MtkdError(f"{table.source}: {what}; found {', '.join(table.columns)}")
 
 
 def id_column(spec: OwnTask, tables: Mapping[str, Table]) -> str:

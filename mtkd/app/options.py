@@ -1,0 +1,61 @@
+"""The application `mtkd`, and what several of its commands share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtkd.common.errors import MtkdError
+
+app = typer.Typer(
+    help="Reproduce multi-task DNNs distilled from ensembles of teachers: GLUE, or your own tasks.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Option("--recipe", metavar="NAME", help="a recipe, or its .yaml file")]
+DataPath = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="folder with GLUE's task folders")
+]
+Text = Annotated[
+    Path | None,
+    typer.Option(
+        "--unlabelled",
+        metavar="FILE",
+        help="text without labels for teachers: task, text and second text, with tabs",
+    ),
+]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")]
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE...",
+        help="change the recipe: training.epochs=3 tasks=[cola,rte]",
+    ),
+]
+Studies = Annotated[
+    list[str],
+    typer.Option(
+        "--with",
+        metavar="STUDY...",
+        help="studies beside the main table: ablations, or targets, ensembles, ...",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1, default_factory=os.cpu_count, help="runs side by side", show_default="one per core"
+    ),
+]
+
+
+def needs(module: str, extra: str) -> None:
+    """Refuse to go on without a module that an extra of the package brings."""
+    if importlib.util.find_spec(module) is None:
+        raise MtkdError(f"{module} is not installed; `pip install 'mtkd[{extra}]'` brings it")

@@ -31,6 +31,11 @@ INTERVALS = (
     "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), below "
     f"{MIN_SEEDS} seeds the single seeds in parentheses."
 )
+PAPER_GAINS = " The paper's gains are of BERT-large on GLUE: compare directions, not levels."
+PAPER_PANEL = (
+    " Right: the paper's numbers on a scale of their own, for the order of the systems and not for "
+    "levels."
+)
 PAPER_NOTE = (
     f"{PAPER[0].upper()}{PAPER[1:]}: Table 3 of arXiv:1904.09482, one number per "
     "cell, another benchmark and encoder; compare directions and orders, not levels."
@@ -77,7 +82,7 @@ def headline_view(
         "headline",
         f"Single models, ensemble, student: {data}",
         f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. "
-        f"{INTERVALS} The paper's gains are of BERT-large on GLUE: compare directions, not levels.",
+        f"{INTERVALS}{PAPER_GAINS if tables.has_paper(gains) else ''}",
         (*verdicts(scores, gains, tables.tasks_of(dev)), *broken),
         tables.summary(dev, gains, systems),
         dev[dev["system"].isin(systems) & (dev["task"] == "mean")],
@@ -119,7 +124,8 @@ def summary_view(dev: pd.DataFrame, gains: pd.DataFrame) -> View:
 
 
 def dev_views(dev: pd.DataFrame, broken: list[str]) -> list[View]:
-    notes = [mean_note(dev), INTERVALS, PAPER_NOTE, *broken]
+    paper = tables.has_paper(dev)
+    notes = [mean_note(dev), INTERVALS, *([PAPER_NOTE] if paper else []), *broken]
     if "glue" in set(dev["task"]):
         notes.append("Mean of 9: with WNLI answered by its majority class.")
     if set(STILTS) & set(dev["system"]):
@@ -130,7 +136,7 @@ def dev_views(dev: pd.DataFrame, broken: list[str]) -> list[View]:
     table = View(
         "glue_dev",
         "Dev scores",
-        "Every system on every task, the paper's cells below ours.",
+        "Every system on every task" + (", the paper's cells below ours." if paper else "."),
         tuple(notes),
         tables.printed(dev),
         dev,
@@ -138,8 +144,8 @@ def dev_views(dev: pd.DataFrame, broken: list[str]) -> list[View]:
     plot = View(
         "dev_scores",
         "Dev scores, task by task",
-        "A dot is the mean over seeds, a bar its 95 % interval, a fine tick one seed. Right: the "
-        "paper's numbers on a scale of their own, for the order of the systems and not for levels.",
+        "A dot is the mean over seeds, a bar its 95 % interval, a fine tick one seed."
+        f"{PAPER_PANEL if paper else ''}",
         figure=figures.dev_scores(dev),
     )
     return [table, plot]

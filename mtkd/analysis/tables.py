@@ -163,12 +163,17 @@ def find_row(
 def summary(dev: pd.DataFrame, gains: pd.DataFrame, systems: Iterable[str]) -> pd.DataFrame:
     """One row per system: mean dev score, gain over MT-DNN beside the paper's, fraction kept."""
     title = mean_title(tasks_of(dev))
+    beside = has_paper(gains)
+
+    def of_the_paper(system: str) -> dict[str, str]:
+        return {"Paper's gain": cell(find_row(gains, system, PAPER, "mean"), signed=True)}
+
     return pd.DataFrame(
         {
             "System": system_title(system),
             title: cell(find_row(dev, system, OURS, "mean"), signed=False),
             "Gain over MT-DNN": cell(find_row(gains, system, OURS, "mean"), signed=True),
-            "Paper's gain": cell(find_row(gains, system, PAPER, "mean"), signed=True),
+            **(of_the_paper(system) if beside else {}),
             BESIDE[RECOVERED]: cell(
                 find_row(gains, system, OURS, RECOVERED), signed=False, percent=True
             ),
@@ -176,6 +181,11 @@ def summary(dev: pd.DataFrame, gains: pd.DataFrame, systems: Iterable[str]) -> p
         }
         for system in systems
     )
+
+
+def has_paper(values: pd.DataFrame) -> bool:
+    """Whether a paper has numbers of any of these tasks, which it has not of one's own."""
+    return bool((values["source"] != OURS).any())
 
 
 def printed(

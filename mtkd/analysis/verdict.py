@@ -46,7 +46,7 @@ Scores = Mapping[str, Mapping[int, Scored]]  # of a system, by task and seed
 
 @dataclass(frozen=True)
 class Comparison:
-    """A student less another system, by task and in the mean of these tasks."""
+    """A student minus another system, by task and in the mean of these tasks."""
 
     other: str
     tasks: Mapping[str, Difference]
@@ -224,7 +224,7 @@ def scored(found: Outputs) -> Scored:
 
 
 def compare(student: Scores, others: Scores, other: str) -> Comparison | None:
-    """The student less another system, on the tasks and seeds that both have; None without any."""
+    """The student minus another system, on the tasks and seeds that both have; None without any."""
     found = {task: difference(student[task], others[task]) for task in student if task in others}
     tasks = {task: one for task, one in found.items() if one is not None}
     mean = mean_difference(list(tasks.values()))

@@ -17,8 +17,8 @@ from mtkd.analysis.views import View
 
 NOUNS = {ENSEMBLE: "ensemble", NO_TEACHER: "no teachers"}
 READING = (
-    "A difference is the student less the other, in points, on the same dev examples and seeds. In "
-    "brackets its 95 % interval over dev examples and seeds together: the paired bootstrap over "
+    "A difference is the student minus the other, in points, on the same dev examples and seeds. "
+    "In brackets its 95 % interval over dev examples and seeds together: the paired bootstrap over "
     "examples and the spread over seeds, by Student's t. With one seed it is of these very models."
 )
 SEEDS = "Over seeds alone: Student's t on the differences by seed, as everywhere else; n seeds."
@@ -95,14 +95,14 @@ def verdict_table(values: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "Task": names[row["task"]],
-                "Student less": NOUNS.get(row["other"], system_title(row["other"])),
+                "Student minus": NOUNS.get(row["other"], system_title(row["other"])),
                 "Dev examples": f"{row['examples']:,}",
                 "Student": decimal(row["student"], 1, False),
                 "Other": decimal(row["score"], 1, False),
                 "Difference": cell(row, signed=True),
                 "Over seeds alone": cell(alone, signed=True),
                 "Seeds": str(row["n"]),
-                "p": decimal(row["p"], 3, False),
+                "p": "<0.001" if row["p"] < 0.001 else decimal(row["p"], 3, False),
                 "Smallest visible": decimal(row["visible"], 1, False),
                 "Verdict": row["verdict"],
             }
@@ -118,10 +118,10 @@ def row_names(values: pd.DataFrame) -> dict[str, str]:
 
 @styled
 def verdict_figure(values: pd.DataFrame, margin: float) -> Plot:
-    """The student less the ensemble, and less the student without teachers, by task."""
+    """The student minus the ensemble, and minus the student without teachers, by task."""
     student = str(values["system"].iloc[0])
     present = dict.fromkeys(values["other"])
-    panels = {other: f"student less {NOUNS.get(other, other)}, points" for other in present}
+    panels = {other: f"student minus {NOUNS.get(other, other)}, points" for other in present}
     names = {n: title for n, title in row_names(values).items() if n in set(values["task"])}
     figure = rows_figure(values, names, panels, row="task", panel="other", height=0.33, zero=True)
     figure.axes[0].axvline(-margin, color=BLACK, linewidth=1, linestyle="--")

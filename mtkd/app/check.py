@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,8 +28,6 @@ from mtkd.experiments.task_sets import present_tasks
 SAMPLE = 5000  # examples of a split whose lengths are looked at
 FEW = 8  # examples that a given model is asked about
 SHOWN = 20  # problems of one task
-SLOW = 0.5  # seconds of an example from which a few say enough
-TIMED = 4  # tasks of which a batch is trained, to see how long it takes
 Tasks = dict[str, dict[str, Examples]]
 
 
@@ -156,34 +153,12 @@ def cut_shares(recipe: Recipe, tasks: Tasks, tokenizer: Any) -> Iterator[str]:
 
 def seconds_an_example(recipe: Recipe, tasks: Tasks, tokenizers: Mapping[str, Any]) -> float | None:
     """Seconds of one training example on one core, from a few batches; None without an encoder."""
-    import torch
+    from mtkd.analysis import costs
 
-    from mtkd.method.encoders import load_encoder
-    from mtkd.method.model import MultiTaskModel
-    from mtkd.method.training import train
-
-    place, tokenizer = encoder_location(recipe, recipe.encoder), tokenizers.get(recipe.encoder)
-    heads = {name: recipe.heads.spec(recipe.task(name)) for name in tasks}
-    plain = [name for name, spec in heads.items() if spec.kind != "ranking"][:TIMED]
-    if place is None or tokenizer is None or not plain:
+    train = {name: first_drawn(splits["train"], SAMPLE, 0) for name, splits in tasks.items()}
+    if recipe.encoders[recipe.encoder].pretrain or recipe.encoder not in tokenizers:
         return None
-    source = recipe.encoders[recipe.encoder]
-    encoder = load_encoder(place, revision=source.revision, dropout=0.1, layers=source.layers)
-    model = MultiTaskModel(encoder, {name: heads[name] for name in plain}, tokenizer)
-
-    def seconds(names: Sequence[str], count: int) -> float:
-        some = {name: first_drawn(tasks[name]["train"], count, 0) for name in names}
-        data = {name: tokenize(one, tokenizer, recipe.max_length) for name, one in some.items()}
-        began = clock()
-        train(model, data, replace(recipe.training, epochs=1))
-        return (clock() - began) / sum(map(len, some.values()))
-
-    # On a CPU what else it is doing at the moment does not count.
-    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # runs are side by side, one a core
-    try:
-        first = seconds(plain[:1], FEW)  # which allocates, too
-        return first if first > SLOW else seconds(plain, recipe.training.batch_size)
-    finally:
-        torch.set_num_threads(threads)
+    encoder, _ = costs.some_encoder(recipe, recipe.encoder, train)
+    tokenizer = tokenizers[recipe.encoder]
+    # Runs are side by side, one a core.
+    return costs.seconds_an_example(recipe, encoder, tokenizer, train, threads=1)

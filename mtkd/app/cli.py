@@ -84,18 +84,29 @@ def plan(
     until: Until = None,
     settings: Settings = [],  # noqa: B006
     studies: Studies = [],  # noqa: B006
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="hours and memory on this device, too: h100")
-    ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="time and memory on this device, from some steps of training"
+        ),
+    ] = False,
 ) -> None:
     """Show the runs of a recipe, what is done, and an estimate."""
-    from mtkd.app.console import show_costs, show_plan
+    from mtkd.app.console import show_plan
     from mtkd.experiments.plans import expand, upto
 
     asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
-    show_plan(asked, upto(expand(asked), until), jobs)
-    if device:
-        show_costs(asked, device)
+    runs, costs = upto(expand(asked), until), None
+    if measure:
+        from mtkd.analysis.costs import measured
+        from mtkd.app.check import slow_precision
+        from mtkd.app.reproduce import gpus
+
+        for line in slow_precision(asked):
+            print(line)
+        jobs = min(jobs, len(gpus()) or jobs)
+        costs = measured(asked, runs, jobs)
+    show_plan(asked, runs, jobs, costs)
 
 
 @app.command()

@@ -24,27 +24,37 @@ from mtkd.experiments.settings import Recipe
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtkd.analysis.costs import Costs
     from mtkd.app.submission import Submission
     from mtkd.method.export.folder import Report
 
 
-def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int) -> None:
-    """The runs by stage, what the data lacks, and the time left."""
+def show_plan(recipe: Recipe, runs: Sequence[Run], jobs: int, costs: Costs | None = None) -> None:
+    """The runs by stage, what the data lacks, and the time left; hours and memory if measured."""
     results = results_folder(recipe)
     due = due_trainings(runs, results)
     table = Table(title=f"recipe {recipe.name}", title_justify="left")
-    for name in ("stage", "runs", "done", "examples to train on"):
+    measured = ("time", "GiB a run") if costs else ()
+    for name in ("stage", "runs", "done", "examples to train on", *measured):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage in (*dict.fromkeys(run.stage for run in runs), "all"):
         mine = [run for run in runs if stage in (run.stage, "all")]
         todo = [run for run in mine if run.run_id in due]
-        cost = f"{sum(run.cost for run in todo):,.0f}"
-        table.add_row(stage, str(len(mine)), str(len(mine) - len(todo)), cost)
+        cells = [str(len(mine)), str(len(mine) - len(todo)), f"{sum(r.cost for r in todo):,.0f}"]
+        if costs:
+            seconds, memory = costs.seconds(todo), costs.memory_gib(todo)
+            cells.append("not known" if seconds is None else duration(seconds / jobs))
+            cells.append("-" if memory is None else f"{memory:.1f}")
+        table.add_row(stage, *cells)
     console = Console()
     console.print(table)
-    for line in notices(recipe):
+    lines, rate = notices(recipe), None
+    if costs:
+        lines += costs.lines
+        seconds, examples = costs.seconds(list(due.values())), sum(r.cost for r in due.values())
+        rate = seconds / examples if seconds else None
+    for line in (*lines, time_line(recipe, runs, jobs, rate)):
         console.print(line, soft_wrap=True)
-    console.print(time_line(recipe, runs, jobs), soft_wrap=True)
 
 
 def time_line(recipe: Recipe, runs: Sequence[Run], jobs: int, seconds: float | None = None) -> str:
@@ -67,26 +77,6 @@ def seconds_per_example(finished: Sequence[Record]) -> float | None:
     cost = sum(r.details["cost"] for r in finished if r.training_seconds)
     seconds = sum(r.training_seconds for r in finished if r.training_seconds)
     return seconds / cost if cost else None
-
-
-def show_costs(recipe: Recipe, device: str) -> None:
-    """What the main table would cost on a device, and what that rests on."""
-    from mtkd.analysis.costs import TERAFLOPS, UTILISATION, stage_costs
-
-    costs = stage_costs(recipe, device)
-    table = Table(title=f"one {device}, without studies", title_justify="left")
-    for head in ("stage", "runs", "training, h", "memory, GiB"):
-        table.add_column(head, justify="left" if head == "stage" else "right")
-    for cost in costs:
-        table.add_row(cost.stage, str(cost.runs), f"{cost.hours:.1f}", f"{cost.memory_gib:.0f}")
-    hours, runs = sum(cost.hours for cost in costs), sum(cost.runs for cost in costs)
-    table.add_row("all", str(runs), f"{hours:.1f}", f"{max(c.memory_gib for c in costs):.0f}")
-    console = Console()
-    console.print(table)
-    console.print(
-        f"assumed, not measured: {100 * UTILISATION:g} % of {TERAFLOPS[device]} TFLOP/s",
-        soft_wrap=True,
-    )
 
 
 def show_submission(system: str, made: Submission) -> None:

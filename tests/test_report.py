@@ -83,7 +83,9 @@ def finished(run: Run, systems: Sequence[str]) -> Record:
         run.run_id, run.config_id, "smoke", run.stage, run.variant, run.seed, parents, settings, ""
     )
     environment = {"python": ATTACK, "commit": None, "packages": {"torch": "2"}}
-    return replace(record, scores=scores, details=details, environment=environment)
+    return replace(
+        record, scores=scores, details=details, environment=environment, wall_seconds=1800.0
+    )
 
 
 def predict(folder: Path, run: Run, system: str) -> None:
@@ -154,6 +156,18 @@ def test_every_view_is_there(made: Results, page: str) -> None:
     assert all(f"(figures/{path.name})" in markdown for path in made.folder.glob("figures/*.svg"))
     # What many views say is said once.
     assert elements.text.count(INTERVALS) == elements.text.count(PAPER_NOTE) == 1
+
+
+def test_one_page_in_short(made: Results, page: str) -> None:
+    text = (made.folder / "summary.md").read_text(encoding="utf-8")
+    headline = (made.folder / "tables" / "headline.md").read_text(encoding="utf-8").strip()
+    assert headline in text
+    told = [row for row in text.splitlines() if row.startswith("- MT-DNN ensemble minus MT-DNN")]
+    gains = tables.gain_values(made.main_scores, made.taught)
+    row = gains[(gains["system"] == "ensemble") & (gains["task"] == "mean")].iloc[0]
+    assert len(told) == 1 and f"{row['value']:+.1f} (" in told[0]
+    assert "here (2 seeds), +2.3 in the paper. Too few seeds" in told[0]
+    assert f"would take {len(made.records) / 2:.1f} hours" in text
 
 
 def test_same_records_same_bytes(made: Results, page: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from mtkd.analysis import verdict as judged
-from mtkd.analysis.paired_examples import Difference
+from mtkd.analysis.comparisons import Comparison
+from mtkd.analysis.paired_examples import Difference, mean_difference
 from mtkd.analysis.results import Results
 from mtkd.analysis.statistics import mean_score, paired, score_matrix
 from mtkd.analysis.verdict_views import verdict_view
@@ -37,10 +38,10 @@ def made_up(values: Mapping[int, float], error: float, n: int = 1000) -> Differe
     return Difference({seed: (80 + value, 80.0) for seed, value in values.items()}, error, n)
 
 
-def comparison(other: str, *tasks: Difference) -> judged.Comparison:
-    mean = judged.mean_difference(tasks)
+def comparison(other: str, *tasks: Difference) -> Comparison:
+    mean = mean_difference(tasks)
     assert mean is not None
-    return judged.Comparison(other, dict(zip(TASKS, tasks, strict=False)), mean)
+    return Comparison(other, dict(zip(TASKS, tasks, strict=False)), mean)
 
 
 def told(ensemble: Difference, control: Difference | None = None, margin: float = 1.0) -> str:

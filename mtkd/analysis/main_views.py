@@ -9,6 +9,7 @@ import pandas as pd
 from mtkd.analysis import baseline_tables, figures, tables
 from mtkd.analysis.evaluations import slice_values
 from mtkd.analysis.paper import PAPER, RELEASED
+from mtkd.analysis.questions import Answer, answers, questions_view
 from mtkd.analysis.results import Results, teacher_knowledge
 from mtkd.analysis.statistics import MIN_SEEDS, estimate, mean_score, paired, score_matrix
 from mtkd.analysis.systems import (
@@ -50,8 +51,10 @@ def main_views(results: Results) -> dict[str, View]:
     scores, records = results.main_scores, results.records
     dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
     broken = degenerate_note(records, dev)
-    found = [
-        headline_view(scores, dev, gains, data_title(results.recipe), broken),
+    found = answers(results)
+    views = [
+        headline_view(scores, dev, gains, data_title(results.recipe), broken, found),
+        questions_view(results.recipe, found),
         summary_view(dev, gains),
         *dev_views(dev, broken),
         test_view(tables.score_values(scores, "test")),
@@ -61,7 +64,7 @@ def main_views(results: Results) -> dict[str, View]:
     ]
     return {
         view.name: view
-        for view in found
+        for view in views
         if view.figure is not None or (view.table is not None and len(view.table))
     }
 
@@ -74,16 +77,21 @@ def data_title(recipe: Recipe) -> str:
 
 
 def headline_view(
-    scores: pd.DataFrame, dev: pd.DataFrame, gains: pd.DataFrame, data: str, broken: list[str]
+    scores: pd.DataFrame,
+    dev: pd.DataFrame,
+    gains: pd.DataFrame,
+    data: str,
+    broken: list[str],
+    found: Sequence[Answer] = (),
 ) -> View:
-    """The paper's four systems and the control, with what their differences say."""
+    """The paper's four systems and the control, with the answers to what the recipe asks."""
     systems = [name for name in STORY if tables.find_row(dev, name, tables.OURS, "mean")]
     return View(
         "headline",
         f"Single models, ensemble, student: {data}",
         f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. "
         f"{INTERVALS}{PAPER_GAINS if tables.has_paper(gains) else ''}",
-        (*verdicts(scores, gains, tables.tasks_of(dev)), *broken),
+        (*(map(str, found) if found else verdicts(scores, gains, tables.tasks_of(dev))), *broken),
         tables.summary(dev, gains, systems),
         dev[dev["system"].isin(systems) & (dev["task"] == "mean")],
     )

@@ -13,72 +13,27 @@ in a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, log10
 
-import numpy as np
-import pandas as pd
-
-from mtkd.analysis.evaluations import Gold, Outputs, dev_labels, dev_outputs
-from mtkd.analysis.paired_examples import (
-    MOST,
-    Difference,
-    Scored,
-    difference,
-    holm,
-    mean_difference,
+from mtkd.analysis.comparisons import (
+    Comparison,
+    compare,
+    over_both,
+    over_seeds,
+    printed,
+    said,
+    scores_of,
 )
-from mtkd.analysis.plotting import counted
+from mtkd.analysis.evaluations import dev_labels
+from mtkd.analysis.paired_examples import MOST
 from mtkd.analysis.results import Results
-from mtkd.analysis.statistics import LEVEL, Estimate, estimate
 from mtkd.analysis.systems import ENSEMBLE, task_title
-from mtkd.analysis.tables import GAIN, LOSS, OURS, UNCLEAR, cell, decimal, rounded, row_of, verdict
-from mtkd.data import metrics
-from mtkd.data.resampling import resampled_scores
+from mtkd.analysis.tables import GAIN, LOSS, UNCLEAR, decimal, rounded
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.student import has_teachers
 
 SHIP, KEEP, OPEN = "Ship the student", "Keep the ensemble", "The data cannot tell"
-MEAN = "mean"
-Scores = Mapping[str, Mapping[int, Scored]]  # of a system, by task and seed
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A student minus another system, by task and in the mean of these tasks."""
-
-    other: str
-    tasks: Mapping[str, Difference]
-    mean: Difference
-
-    @property
-    def rows(self) -> dict[str, Difference]:
-        """The tasks, and their mean where there are several."""
-        return {**self.tasks, **({MEAN: self.mean} if len(self.tasks) > 1 else {})}
-
-    @property
-    def p(self) -> dict[str, float]:
-        """p by task, adjusted for the number of tasks, and of their mean."""
-        adjusted = holm([each.p for each in self.tasks.values()])
-        return {**dict(zip(self.tasks, adjusted, strict=True)), MEAN: self.mean.p}
-
-    @property
-    def words(self) -> dict[str, str]:
-        """A gain or a loss where the interval, as printed, leaves out 0 and p is below 5 %."""
-        p = self.p
-        rows = {name: row_of("", OURS, name, over_both(one)) for name, one in self.rows.items()}
-        return {n: verdict(row) if p[n] < 1 - LEVEL else UNCLEAR for n, row in rows.items()}
-
-
-def over_both(found: Difference) -> Estimate:
-    """A difference with its interval over seeds and dev examples together."""
-    return Estimate(found.value, *found.interval, tuple(found.points.values()))
-
-
-def over_seeds(found: Difference) -> Estimate:
-    """A difference with its interval over seeds alone: Student's t, none below three."""
-    return estimate(pd.Series(found.points))
 
 
 @dataclass(frozen=True)
@@ -151,18 +106,6 @@ class Verdict:
         }[list(self.control.words.values())[-1]]
 
 
-def said(found: Comparison) -> str:
-    """A comparison's mean in words."""
-    tasks, mean = list(found.tasks), found.mean
-    where = f"in the mean of {len(tasks)} tasks" if len(tasks) > 1 else f"on {task_title(tasks[0])}"
-    basis = f"{counted(len(mean.points), 'seed')}, {mean.n:,} dev examples"
-    return f"{printed(over_both(mean))} points {where} ({basis})"
-
-
-def printed(found: Estimate) -> str:
-    return cell(row_of("", OURS, "", found), signed=True)
-
-
 def two_digits(count: int) -> int:
     """A count rounded up to two digits: 1,234 as 1,300."""
     unit = 10 ** max(floor(log10(max(count, 1))) - 1, 0)
@@ -199,33 +142,3 @@ def main_student(recipe: Recipe) -> tuple[str | None, str | None]:
         if alike and not has_teachers(one):
             return name, other
     return name, None
-
-
-def scores_of(results: Results, system: str, gold: Gold) -> Scores:
-    found: dict[str, dict[int, Scored]] = {}
-    for one in dev_outputs(results, system, gold):
-        found.setdefault(one.task.name, {})[one.seed] = scored(one)
-    return found
-
-
-def scored(found: Outputs) -> Scored:
-    """Scores of one model; of several dev sets, each drawn from by itself, the mean."""
-    task = found.task
-    ends = np.cumsum([size for _, size in found.sizes])[:-1]
-    parts = zip(np.split(found.values, ends), np.split(found.label, ends), strict=True)
-    scores, resampled = [], []
-    for (split, _), (values, label) in zip(found.sizes, parts, strict=True):
-        scores.append(metrics.task_score(task, metrics.compute(task, values, label)))
-        resampled.append(resampled_scores(task, split, values, label))
-    right = None
-    if task.metrics == ("accuracy",):
-        right = metrics.answers(found.values) == found.label
-    return Scored(len(found.label), float(np.mean(scores)), np.mean(resampled, axis=0), right)
-
-
-def compare(student: Scores, others: Scores, other: str) -> Comparison | None:
-    """The student minus another system, on the tasks and seeds that both have; None without any."""
-    found = {task: difference(student[task], others[task]) for task in student if task in others}
-    tasks = {task: one for task, one in found.items() if one is not None}
-    mean = mean_difference(list(tasks.values()))
-    return None if mean is None else Comparison(other, tasks, mean)

@@ -8,11 +8,12 @@ from matplotlib.lines import Line2D
 
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLACK
+from mtkd.analysis.comparisons import MEAN, over_both, over_seeds
 from mtkd.analysis.plotting import Plot, colour, legend_mark, styled
 from mtkd.analysis.results import Results
 from mtkd.analysis.systems import ENSEMBLE, NO_TEACHER, system_title, task_title
 from mtkd.analysis.tables import OURS, cell, decimal, mean_title, row_of
-from mtkd.analysis.verdict import MEAN, Verdict, judge, over_both, over_seeds
+from mtkd.analysis.verdict import Verdict, judge
 from mtkd.analysis.views import View
 
 NOUNS = {ENSEMBLE: "ensemble", NO_TEACHER: "no teachers"}

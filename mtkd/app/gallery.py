@@ -16,6 +16,7 @@ from mtkd.common.files import write_text
 MADE = "(made by `mtkd publish`)"
 BLOCK = (f"<!-- results:begin {MADE} -->", "<!-- results:end -->")
 FILES = {  # of a folder of committed results
+    "summary.md": "one page: scope, what was run, what came out, what it cost",
     "README.md": "how it was made",
     "report.md": "every table and figure",
     "report.html": "the same as one page for a browser (download it)",

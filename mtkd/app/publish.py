@@ -15,13 +15,15 @@ from mtkd.analysis.verdict_views import verdict_view
 from mtkd.analysis.views import View, write
 from mtkd.app.gallery import write_gallery
 from mtkd.app.report import write_report
+from mtkd.app.summary import write_summary
 from mtkd.common.files import write_text
 
 
 def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Path]:
     """Write what a recipe shows into its results folder; returns the files, report.html last.
 
-    These are scores.csv, tables/, figures/, and all views together as report.md and report.html.
+    These are scores.csv, tables/, figures/, one page in summary.md, and all views together as
+    report.md and report.html.
     `main` are its `main_views`, where they are there already. Raises MtkdError where stored
     predictions are missing.
     """
@@ -32,5 +34,10 @@ def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Pa
     if any(results.recipe.tasks.values()):  # tasks of one's own: is the student worth shipping?
         views += [view for view in [verdict_view(results)] if view is not None]
     written = [path for view in views for path in write(view, folder)]
-    pages = [write_gallery(results, views), write_report(results, views)]
+    named = {view.name: view for view in views}
+    pages = [
+        write_summary(results, named),
+        write_gallery(results, views),
+        write_report(results, views),
+    ]
     return [folder / "scores.csv", *written, *pages]

@@ -8,10 +8,11 @@ from dataclasses import replace
 from mtkd.common.errors import MtkdError
 from mtkd.data.own_tasks import own_places
 from mtkd.data.tasks import UNLABELLED
+from mtkd.experiments.checks import SYSTEMS
 from mtkd.experiments.data_identity import data_identity
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe, Teachers
-from mtkd.experiments.studies.registry import studies
+from mtkd.experiments.studies.registry import studies, variant_recipe
 from mtkd.experiments.studies.study import Study, Variant
 from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they register themselves)
 from mtkd.experiments.systems.baselines import BASELINES
@@ -98,7 +99,11 @@ def find_run(recipe: Recipe, stage: str, variant: str | None, seed: int) -> Run:
 
 
 def expand(recipe: Recipe) -> list[Run]:
-    """All runs of a recipe, those of its studies last, parents before children."""
+    """All runs of a recipe, those of its studies last, parents before children.
+
+    Raises MtkdError where one of its questions is of no system.
+    """
+    check_questions(recipe)
     found = {run.run_id: run for run in main_runs(recipe)}
     for study in studies(recipe):
         for variant in study.variants:
@@ -107,6 +112,23 @@ def expand(recipe: Recipe) -> list[Run]:
                     asked = needed.parameters | {"variant": f"{study.name}/{variant.name}"}
                     found.setdefault(needed.run_id, replace(needed, parameters=asked))
     return list(found.values())
+
+
+def check_questions(recipe: Recipe) -> None:
+    """Raises MtkdError for a question of no system of the recipe, and no variant of its studies."""
+    known = SYSTEMS | {*recipe.baselines, *recipe.students}
+    known |= {f"{name}-ft" for name, student in recipe.students.items() if student.finetune}
+    for place, question in enumerate(recipe.questions):
+        for key, name in (("system", question.system), ("against", question.against)):
+            study, slash, _ = name.partition("/")
+            if study not in (recipe.studies if slash else known):
+                expected = (
+                    "<a study of the recipe>/<variant>" if slash else ", ".join(sorted(known))
+                )
+                where = f"recipe {recipe.name}: questions[{place}].{key}"
+                raise MtkdError(f"{where}: {name!r} is no system; expected one of {expected}")
+            if slash:
+                variant_recipe(recipe, name)  # which there has to be
 
 
 def urgency(runs: Sequence[Run]) -> dict[str, int]:

@@ -153,6 +153,16 @@ class Student(Distillation):
 
 
 @dataclass(frozen=True, config=STRICT)
+class Question:
+    """What a recipe is to answer: does one system score higher than another?"""
+
+    ask: str  # the question as it is shown, with its question mark
+    # Systems of the recipe, or variants of its studies: "crossfit/cross-fitted"
+    system: str
+    against: str
+
+
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """A whole experiment. `mtkd plan` shows the runs that it expands into."""
 
@@ -186,6 +196,9 @@ class Recipe:
     # Points of the mean dev score that the first student with teachers may lose against the
     # ensemble, and still be the one to ship
     margin: Annotated[float, Field(gt=0, le=100)] = 1.0
+    # Said before the first run, and answered at the top of the page; the tests are adjusted for
+    # their number. None: the paper's comparisons
+    questions: tuple[Question, ...] = ()
     # True: single-task models and students train for the passes of both stages of `mtdnn`
     # together, so that every system sees each example equally often
     equal_passes: bool = False

@@ -85,10 +85,7 @@ def plan(
     settings: Settings = [],  # noqa: B006
     studies: Studies = [],  # noqa: B006
     measure: Annotated[
-        bool,
-        typer.Option(
-            "--measure", help="time and memory on this device, from some steps of training"
-        ),
+        bool, typer.Option("--measure", help="time and memory here, from steps of training")
     ] = False,
 ) -> None:
     """Show the runs of a recipe, what is done, and an estimate."""

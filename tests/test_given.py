@@ -499,14 +499,14 @@ def test_multilabel_and_regression_checkpoints(checkpoint, tokenizer):
     np.testing.assert_allclose(found["dev"].logits, outputs_by_hand(one, tokenizer), atol=1e-5)
 
 
-def test_long_texts_are_cut_to_what_the_model_and_the_recipe_can_read(checkpoint, tokenizer):
+def test_long_texts_are_cut_to_what_the_model_can_read_or_is_to_read(checkpoint, tokenizer):
     folder = checkpoint(INTENT.labels)
     model = BertForSequenceClassification.from_pretrained(folder)
     assert longest_input(model, tokenizer) == 32
     long = Examples.from_lists(INTENT, ["the card " * 100, "the card " * 200])
-    for most in (512, 12):
+    for most in (None, 512, 12):
         found = given_predictions(
-            GivenTeacher("intent", model=folder), {"a": long}, max_length=most
+            GivenTeacher("intent", model=folder, max_length=most), {"a": long}
         )
         np.testing.assert_array_equal(*found["a"].logits)
 

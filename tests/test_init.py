@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 import mtkd
 from mtkd.analysis import data_checks
 from mtkd.app import cli
+from mtkd.app.check import dev_it_may_know
 from mtkd.app.init import tasks_of
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
@@ -141,6 +142,15 @@ def test_a_given_teacher_that_says_too_little_is_a_problem(
     assert cli.main(["check", "own.yaml", "--set", given]) == 1
     problem = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("problem"))
     assert "said.jsonl: no row of" in problem and "examples of same train" in problem
+
+
+def test_a_given_model_may_have_seen_a_dev_set_that_is_cut(files: list[str]) -> None:
+    whole = mtkd.own_task("same", mtkd.OwnTask("data/same.jsonl"))
+    both = {"train": "data/intent_train.csv", "dev": "data/intent_valid.csv"}
+    teacher = mtkd.GivenTeacher("same", model="my-classifier")
+    (told,) = dev_it_may_know(whole, teacher)
+    assert "if same-my-classifier was fine-tuned on that file" in told
+    assert not [*dev_it_may_know(mtkd.own_task("intent", mtkd.OwnTask(both)), teacher)]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from mtkd.app.init import precision
 from mtkd.app.reproduce import gpus
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import tokenize
+from mtkd.data.given_settings import GivenTeacher
 from mtkd.data.loading import first_drawn, load_examples
-from mtkd.data.own_tasks import faults
-from mtkd.data.tasks import UNLABELLED, Examples
+from mtkd.data.own_tasks import faults, own_places
+from mtkd.data.tasks import UNLABELLED, Examples, Task
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.plans import expand, notices, uses_text
 from mtkd.experiments.runs import Run
@@ -69,7 +70,7 @@ def check(recipe: Recipe) -> int:
     for line in found.problems:
         print(f"problem: {line}")
     if found.problems:
-        print("`mtkd reproduce` would stop at a problem: mend them first")
+        print("`mtkd reproduce` would stop at a problem: fix them first")
         return 1
     seconds = seconds_an_example(recipe, tasks, tokenizers)
     print(time_line(recipe, runs, len(gpus()) or os.cpu_count() or 1, seconds))
@@ -111,11 +112,21 @@ def hear_given(recipe: Recipe, tasks: Tasks, found: Findings) -> None:
         splits = tasks.get(teacher.task, {})
         if teacher.model is not None:
             splits = {split: first_drawn(one, FEW, 0) for split, one in splits.items()}
+            found.notes += dev_it_may_know(recipe.task(teacher.task), teacher) if splits else []
         try:
             if splits:
-                given_outputs(teacher, splits, max_length=recipe.max_length)
+                given_outputs(teacher, splits)
         except MtkdError as error:
             found.problems.append(str(error))
+
+
+def dev_it_may_know(task: Task, teacher: GivenTeacher) -> Iterator[str]:
+    """What to say where dev is cut from the file that a teacher may have been trained on."""
+    if task.own is not None and "dev" not in own_places(task):
+        yield (
+            f"{task.name}: dev is cut from its training file; if {teacher.name} was fine-tuned on "
+            f"that file, its dev score is too good: give a dev file of other rows"
+        )
 
 
 def loadable(recipe: Recipe, found: Findings) -> dict[str, Any]:

@@ -48,7 +48,8 @@ ABOUT = {  # before a key of the recipe
     "the processor knows it, fp32 elsewhere.",
     "equal_passes": "Single-task models and students see each example as often as MT-DNN does.",
     "candidates": "Teachers: one multi-task model for each encoder and dropout rate, the best of "
-    "them on dev; those that you have already go into `given` (docs/teachers.md).",
+    "them on dev; those that you have already go into `given` (docs/teachers.md), as in given: "
+    "[{task: intent, model: ./my-classifier}, {task: intent, predictions: llm.jsonl}].",
     "students": "The student of the ensemble, and its control: the same student without teachers.",
     "baselines": "To compare with: one model per task.",
     "seeds": "Everything is trained once for each; below three there are no intervals, which is "

@@ -27,7 +27,8 @@ class GivenTeacher:
     task: str
     model: str | None = None  # folder, or hub name, of a sequence classifier in safetensors
     revision: str | None = None  # pinned commit of the hub name
-    max_length: Annotated[int, Field(ge=8, le=100_000)] | None = None  # in its tokens; none: most
+    # Tokens at which it cuts a text; none: as many as the model can read
+    max_length: Annotated[int, Field(ge=8, le=100_000)] | None = None
     predictions: str | dict[str, str] | None = None  # file of all splits, or split -> file
     format: Format | None = None  # none: what the file's keys say, else probabilities
     id: str = ""  # the file's column of ids; none: the task's, "id" or "idx", where it is there

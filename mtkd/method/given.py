@@ -46,15 +46,15 @@ class Classifier:
 
 
 def given_predictions(
-    teacher: GivenTeacher, splits: Mapping[str, Examples], *, max_length: int = 512, run: str = ""
+    teacher: GivenTeacher, splits: Mapping[str, Examples], *, run: str = ""
 ) -> dict[str, Predictions]:
     """What a given teacher says of the examples of each split of its task, keyed by their ids.
 
     Logits or log-probabilities in the order of the task's labels, or scores of a regression. A
-    model reads texts with its own tokenizer, cut to its own longest length or `max_length`,
-    whichever is less. Raises MtkdError, one line, where the teacher does not fit the task.
+    model reads texts with its own tokenizer, as far as it can, or to the teacher's `max_length`.
+    Raises MtkdError, one line, where the teacher does not fit the task.
     """
-    outputs, _ = given_outputs(teacher, splits, max_length=max_length)
+    outputs, _ = given_outputs(teacher, splits)
     made = {}
     for split, found in outputs.items():
         task, idx = splits[split].task, splits[split].idx
@@ -63,14 +63,14 @@ def given_predictions(
 
 
 def given_outputs(
-    teacher: GivenTeacher, splits: Mapping[str, Examples], *, max_length: int = 512
+    teacher: GivenTeacher, splits: Mapping[str, Examples]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Outputs float32 (N, C) by split, and facts for a record: unused rows, or size and labels."""
     if teacher.model is None:
         outputs, unused = file_outputs(teacher, splits)
         return outputs, {"unused_rows": unused}
     task = next(iter(splits.values())).task
-    found = load_classifier(teacher, task, max_length)
+    found = load_classifier(teacher, task)
     total = sum(map(len, splits.values()))
     with Progress(total, teacher.name) as progress, fast_threads(found.model):
         outputs = {
@@ -113,7 +113,7 @@ def in_order(outputs: np.ndarray, places: tuple[int, ...], task: Task) -> np.nda
     return found
 
 
-def load_classifier(teacher: GivenTeacher, task: Task, max_length: int) -> Classifier:
+def load_classifier(teacher: GivenTeacher, task: Task) -> Classifier:
     """A classifier from a folder or the hub, in fp32, on a GPU where there is one.
 
     Only safetensors are read, and code beside them is never run. Raises MtkdError if it cannot be
@@ -142,7 +142,8 @@ def load_classifier(teacher: GivenTeacher, task: Task, max_length: int) -> Class
     check_weights(loaded, where, f"{fine_tuned}: is it an encoder alone?")
     places = output_places(model.config, teacher, task, where)
     tokenizer = load_tokenizer(name, teacher.revision)
-    longest = min(longest_input(model, tokenizer), teacher.max_length or max_length)
+    most = longest_input(model, tokenizer)
+    longest = min(most, teacher.max_length or most)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Classifier(model.eval().to(device), tokenizer, places, longest)
 

@@ -44,7 +44,6 @@ def given_run(outline: Outline, teacher: GivenTeacher) -> Run:
     }
     cost = 0.0
     if teacher.model is not None:
-        settings["max_length"] = recipe.max_length
         if task.name == "mnli" and (apart := scored_only(recipe)):
             settings["apart"] = data_identity(recipe.data, [recipe.task(one) for one in apart])
         cost = PASS * outline.size(task.name)
@@ -85,7 +84,7 @@ def hear_teacher(context: RunContext) -> Outcome:
     if teacher.model is not None and task.name == "mnli" and DIAGNOSTIC in context.scored_only:
         splits[DIAGNOSTIC] = read_examples(context, DIAGNOSTIC, "test")
     splits = {split: examples for split, examples in splits.items() if len(examples)}
-    outputs, facts = given_outputs(teacher, splits, max_length=recipe.max_length)
+    outputs, facts = given_outputs(teacher, splits)
     system, scores = system_of(teacher), list[Score]()
     for split, found in outputs.items():
         scores += store(context, system, task.name, split, splits[split], found)

@@ -331,3 +331,20 @@ def test_learning_curve_has_a_line_per_seed_and_a_mean() -> None:
     (axes,) = figures.learning_curves(FULL).axes
     assert len(axes.lines) == len(GAINS) * (5 + 1)
     assert axes.lines[5].get_ydata().tolist() == [70.0]  # BERT: 68 to 72, the second epoch only
+
+
+def test_beside_tasks_of_ones_own_there_is_nothing_in_print() -> None:
+    for split in ("dev", "test"):
+        scores = collect(results(3, ["rte"])).replace(
+            {"task": {"rte": "intent"}, "split": {"dev": split}}
+        )
+        values = tables.score_values(scores, split)
+        assert not values.empty and not tables.has_paper(values)
+    view = main_views.test_view(values)
+    assert view.table is not None and list(view.table.columns)[1:] == [
+        "intent",
+        "Mean of 1",
+        "Seeds",
+    ]
+    assert "paper" not in repr(view)
+    assert tables.has_paper(tables.score_values(collect(results(3, ["rte"]))))

@@ -123,10 +123,11 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) ->
 
 def summary_view(dev: pd.DataFrame, gains: pd.DataFrame) -> View:
     systems = [name for name in dict.fromkeys(dev["system"]) if name != MAJORITY]
+    paper = ", beside the paper's" if tables.has_paper(gains) else ""
     return View(
         "summary",
         "The systems in short",
-        "Mean dev score in points, and gain over MT-DNN paired by seed, beside the paper's.",
+        f"Mean dev score in points, and gain over MT-DNN paired by seed{paper}.",
         table=tables.summary(dev, gains, systems),
     )
 
@@ -188,10 +189,13 @@ def degenerate_note(records: Iterable[Record], dev: pd.DataFrame) -> list[str]:
 
 
 def test_view(test: pd.DataFrame) -> View:
+    words, notes = "Every system on the test sets", (mean_note(test), INTERVALS)
+    if not tables.has_paper(test):
+        return View("glue_test", "Test scores", f"{words}.", notes, tables.printed(test), test)
     return View(
         "glue_test",
         "Test scores",
-        "Every system on the test sets, the paper's row under ours, published rows last.",
+        f"{words}, the paper's row under ours, published rows last.",
         (
             mean_note(test),
             "Mean of 9: the leaderboard's mean, with WNLI answered by its majority class, as it "
@@ -209,7 +213,7 @@ def gain_views(gains: pd.DataFrame, teacher_tasks: tuple[str, ...]) -> list[View
     plot = View(
         "gain",
         "What distillation gains",
-        "MT-DNN-KD less MT-DNN, paired by seed. Right of the line the student is better. Shaded "
+        "MT-DNN-KD minus MT-DNN, paired by seed. Right of the line the student is better. Shaded "
         "tasks have a teacher; the others can gain through the shared encoder only.",
         figure=figures.gain(gains, teacher_tasks),
         section="gain",

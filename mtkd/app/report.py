@@ -70,6 +70,7 @@ def render(results: Results, views: Sequence[View]) -> str:
         recipe=recipe,
         data=data_title(recipe),
         toy=recipe.data.kind == "toy",
+        paper=None in recipe.tasks.values(),  # which has numbers of GLUE's tasks
         headline=headline,
         hues=[colour(name) for view in headline for name in systems_of(view)],
         shared=[note for note in repeated if note not in top],

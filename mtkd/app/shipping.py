@@ -31,7 +31,11 @@ def student_folder(recipe_name: str, system: str, seed: int | None) -> Path:
     run = find_run(recipe, "distill", system, recipe.seeds[0] if seed is None else seed)
     folder = model_folder(results, run.run_id)
     if not folder.is_dir():
-        raise MtkdError(f"{folder}: not trained yet; run `mtkd reproduce --recipe {recipe_name}`")
+        other = recipe_name != recipe.name and (results / "recipe.yaml").is_file()
+        saved = f"; what `--set` has made there is --recipe {recipe.name}" if other else ""
+        raise MtkdError(
+            f"{folder}: not trained yet; run `mtkd reproduce --recipe {recipe_name}`{saved}"
+        )
     return folder
 
 

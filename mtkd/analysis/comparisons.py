@@ -14,11 +14,11 @@ from mtkd.analysis.plotting import counted
 from mtkd.analysis.results import Results, finished
 from mtkd.analysis.statistics import LEVEL, Estimate, estimate
 from mtkd.analysis.systems import task_title
-from mtkd.analysis.tables import OURS, UNCLEAR, cell, row_of, verdict
+from mtkd.analysis.tables import OURS, UNCLEAR, cell, decimal, row_of, verdict
 from mtkd.data import metrics
 from mtkd.data.resampling import resampled_scores
 from mtkd.experiments.plans import variant_runs
-from mtkd.experiments.studies.registry import make_study
+from mtkd.experiments.studies.registry import find_variant
 
 MEAN = "mean"
 Scores = Mapping[str, Mapping[int, Scored]]  # of a system, by task and seed
@@ -73,14 +73,34 @@ def printed(found: Estimate) -> str:
     return cell(row_of("", OURS, "", found), signed=True)
 
 
+def printed_p(p: float) -> str:
+    return "<0.001" if p < 0.001 else decimal(p, 3, False)
+
+
+def numbers(system: str, task: str, found: Difference) -> dict[str, object]:
+    """A difference as a row: columns as `tables.frame_of`, over seeds and examples, and more.
+
+    `seeds_low`, `seeds_high` are over seeds alone; `examples` are dev examples; `student`, `score`
+    the two systems' scores, means over the `n` seeds; `visible` is in points.
+    """
+    alone = over_seeds(found)
+    student, score = np.mean(list(found.scores.values()), axis=0)
+    return row_of(system, OURS, task, over_both(found)) | {
+        "examples": found.n,
+        "student": student,
+        "score": score,
+        "seeds_low": alone.low,
+        "seeds_high": alone.high,
+        "visible": found.visible(),
+    }
+
+
 def scores_of(results: Results, name: str, gold: Gold) -> Scores:
     """Scores of one of the recipe's systems, or of a variant of a study, "crossfit/in-sample"."""
     system, records = name, results.records
-    if "/" in name:
-        study = make_study(results.recipe, name.partition("/")[0])
-        own = study.variant(name.partition("/")[2])
-        system = own.system
-        records = tuple(finished(results.folder, variant_runs(results.recipe, study, own)))
+    if variant := find_variant(results.recipe, name):
+        system = variant[1].system
+        records = tuple(finished(results.folder, variant_runs(results.recipe, *variant)))
     found: dict[str, dict[int, Scored]] = {}
     for one in dev_outputs(replace(results, records=records), system, gold):
         found.setdefault(one.task.name, {})[one.seed] = scored(one)

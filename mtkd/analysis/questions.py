@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from mtkd.analysis.comparisons import (
     MEAN,
     Comparison,
     compare,
+    numbers,
     over_both,
     over_seeds,
+    printed_p,
     said,
     scores_of,
 )
@@ -26,7 +29,7 @@ from mtkd.analysis.systems import system_title
 from mtkd.analysis.tables import GAIN, OURS, UNCLEAR, cell, decimal, row_of, verdict
 from mtkd.analysis.views import View
 from mtkd.experiments.settings import Question, Recipe
-from mtkd.experiments.studies.registry import make_study
+from mtkd.experiments.studies.registry import find_variant
 
 READING = (
     "A difference is that of the mean dev scores, in points, on the same examples and seeds, with "
@@ -65,11 +68,13 @@ class Answer:
             return f"{ask} Not known: there are no finished runs of both, of one seed."
         if self.word != UNCLEAR:
             return f"{ask} {'Yes' if self.word == GAIN else 'No, it loses'}: {said(found)}."
-        high = decimal(found.mean.interval[1], 1, False)
+        high, visible = (
+            decimal(x, 1, False) for x in (found.mean.interval[1], found.mean.visible())
+        )
+        gain = f"A gain of more than {high} points" if float(high) > 0 else "Any gain"
         return (
-            f"{ask} No clear difference: {said(found)}. A gain of more than {high} points is "
-            f"ruled out; one of {decimal(found.mean.visible(), 1, False)} would have been seen in "
-            "four of five cases."
+            f"{ask} No clear difference: {said(found)}. {gain} is ruled out; a difference of "
+            f"{visible} would have been seen in four of five cases."
         )
 
 
@@ -89,7 +94,7 @@ def answers(results: Results) -> list[Answer]:
 def questions_view(recipe: Recipe, found: Sequence[Answer]) -> View:
     """All questions in one table and one forest plot; empty without any that has an answer."""
     values = pd.DataFrame(row for place, one in enumerate(found) for row in rows(place, one))
-    asked = {str(place): one.question.ask for place, one in enumerate(found) if one.found}
+    asked = {str(place): fill(one.question.ask, 42) for place, one in enumerate(found) if one.found}
     words = {MEAN: "difference of the mean dev scores, points"}
     return View(
         "questions",
@@ -101,23 +106,18 @@ def questions_view(recipe: Recipe, found: Sequence[Answer]) -> View:
         values,
         None
         if values.empty
-        else rows_figure(values, asked, words, row="question", height=0.45, zero=True),
+        else rows_figure(values, asked, words, row="question", height=0.6, zero=True),
     )
 
 
 def rows(place: int, answer: Answer) -> Iterator[dict[str, object]]:
-    """Numbers of a question by task, and of the mean: columns as `tables.frame_of`, and more."""
+    """Numbers of a question by task, and of the mean: columns as `comparisons.numbers`."""
     if answer.found is None:
         return
     for task, one in {**answer.found.tasks, MEAN: answer.found.mean}.items():
-        alone = over_seeds(one)
-        yield row_of(answer.question.system, OURS, task, over_both(one)) | {
+        yield numbers(answer.question.system, task, one) | {
             "question": str(place),
             "against": answer.question.against,
-            "examples": one.n,
-            "seeds_low": alone.low,
-            "seeds_high": alone.high,
-            "visible": one.visible(),
             "p": answer.p if task == MEAN else one.p,
         }
 
@@ -135,7 +135,7 @@ def printed(answer: Answer, recipe: Recipe) -> dict[str, str]:
         "Difference": cell(both, signed=True),
         "Over seeds alone": cell(alone, signed=True),
         "Seeds": str(len(mean.points)),
-        "p": "<0.001" if answer.p < 0.001 else decimal(answer.p, 3, False),
+        "p": printed_p(answer.p),
         "Smallest visible": decimal(mean.visible(), 1, False),
         "Verdict": answer.word,
     }
@@ -143,5 +143,5 @@ def printed(answer: Answer, recipe: Recipe) -> dict[str, str]:
 
 def title(name: str, recipe: Recipe) -> str:
     """Of a system, or of a study's variant."""
-    study, slash, variant = name.partition("/")
-    return make_study(recipe, study).variant(variant).title if slash else system_title(name)
+    variant = find_variant(recipe, name)
+    return variant[1].title if variant else system_title(name)

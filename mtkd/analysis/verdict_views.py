@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
 from mtkd.analysis.charts import rows_figure
 from mtkd.analysis.colours import BLACK
-from mtkd.analysis.comparisons import MEAN, over_both, over_seeds
+from mtkd.analysis.comparisons import MEAN, numbers, printed_p
 from mtkd.analysis.plotting import Plot, colour, legend_mark, styled
 from mtkd.analysis.results import Results
 from mtkd.analysis.systems import ENSEMBLE, NO_TEACHER, system_title, task_title
-from mtkd.analysis.tables import OURS, cell, decimal, mean_title, row_of
+from mtkd.analysis.tables import cell, decimal, mean_title
 from mtkd.analysis.verdict import Verdict, judge
 from mtkd.analysis.views import View
 
@@ -61,29 +60,16 @@ def verdict_view(results: Results) -> View | None:
 
 
 def verdict_values(found: Verdict) -> pd.DataFrame:
-    """Numbers by task and `other` system, as `tables.frame_of`, with more columns.
-
-    `low`, `high` are over seeds and examples together, `seeds_low`, `seeds_high` over seeds alone;
-    `examples` are dev examples, `student`, `score` the two systems' scores, means over the `n`
-    seeds; `p` is adjusted, `visible` in points.
-    """
+    """Numbers by task and `other` system, as `comparisons.numbers`, with an adjusted `p`."""
     rows = []
     for comparison in filter(None, (found.ensemble, found.control)):
         for task, one in comparison.rows.items():
-            student, score = np.mean(list(one.scores.values()), axis=0)
-            alone = over_seeds(one)
             more = {
                 "other": comparison.other,
-                "examples": one.n,
-                "student": student,
-                "score": score,
-                "seeds_low": alone.low,
-                "seeds_high": alone.high,
                 "p": comparison.p[task],
-                "visible": one.visible(),
                 "verdict": comparison.words[task],
             }
-            rows.append(row_of(found.student, OURS, task, over_both(one)) | more)
+            rows.append(numbers(found.student, task, one) | more)
     return pd.DataFrame(rows).astype({"seeds_low": "float64", "seeds_high": "float64"})
 
 
@@ -103,7 +89,7 @@ def verdict_table(values: pd.DataFrame) -> pd.DataFrame:
                 "Difference": cell(row, signed=True),
                 "Over seeds alone": cell(alone, signed=True),
                 "Seeds": str(row["n"]),
-                "p": "<0.001" if row["p"] < 0.001 else decimal(row["p"], 3, False),
+                "p": printed_p(row["p"]),
                 "Smallest visible": decimal(row["visible"], 1, False),
                 "Verdict": row["verdict"],
             }

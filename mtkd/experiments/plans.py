@@ -12,7 +12,7 @@ from mtkd.experiments.checks import SYSTEMS
 from mtkd.experiments.data_identity import data_identity
 from mtkd.experiments.runs import NOTEBOOKS, Outline, Run
 from mtkd.experiments.settings import Recipe, Teachers
-from mtkd.experiments.studies.registry import studies, variant_recipe
+from mtkd.experiments.studies.registry import find_variant, studies, variant_recipe
 from mtkd.experiments.studies.study import Study, Variant
 from mtkd.experiments.systems import bert, metal, stilts  # noqa: F401 (they register themselves)
 from mtkd.experiments.systems.baselines import BASELINES
@@ -120,15 +120,15 @@ def check_questions(recipe: Recipe) -> None:
     known |= {f"{name}-ft" for name, student in recipe.students.items() if student.finetune}
     for place, question in enumerate(recipe.questions):
         for key, name in (("system", question.system), ("against", question.against)):
-            study, slash, _ = name.partition("/")
-            if study not in (recipe.studies if slash else known):
-                expected = (
-                    "<a study of the recipe>/<variant>" if slash else ", ".join(sorted(known))
+            found = find_variant(recipe, name)
+            if found and found[0].name in recipe.studies:
+                variant_recipe(recipe, name)  # which has to have runs
+            elif found or name not in known:
+                raise MtkdError(
+                    f"recipe {recipe.name}: questions[{place}].{key}: {name!r} is no system; "
+                    f"expected one of {', '.join(sorted(known))}, or <a study of the recipe>/"
+                    "<variant>"
                 )
-                where = f"recipe {recipe.name}: questions[{place}].{key}"
-                raise MtkdError(f"{where}: {name!r} is no system; expected one of {expected}")
-            if slash:
-                variant_recipe(recipe, name)  # which there has to be
 
 
 def urgency(runs: Sequence[Run]) -> dict[str, int]:

@@ -54,10 +54,24 @@ def studies(recipe: Recipe) -> Iterator[Study]:
             yield study
 
 
+def find_variant(recipe: Recipe, name: str) -> tuple[Study, Variant] | None:
+    """A variant and its study, "targets/w0.25-t2"; None of a name without a slash, a system's.
+
+    Raises MtkdError if there is no such variant.
+    """
+    study_name, slash, variant_name = name.partition("/")
+    if not slash:
+        return None
+    study = make_study(recipe, study_name)
+    return study, study.variant(variant_name)
+
+
 def variant_recipe(recipe: Recipe, name: str) -> tuple[Recipe, Variant]:
     """The recipe of a variant, "targets/w0.25-t2". Raises MtkdError if there is none."""
-    study, _, variant_name = name.partition("/")
-    variant = make_study(recipe, study).variant(variant_name)
+    found = find_variant(recipe, name)
+    if found is None:
+        raise MtkdError(f"{name!r} is no variant of a study; expected <study>/<variant>")
+    variant = found[1]
     if variant.mean_of:
         raise MtkdError(
             f"{name} is a mean and has no run; open one of {', '.join(variant.mean_of)}"

@@ -136,7 +136,7 @@ def test_publish_refuses_missing_runs_and_keeps_notes(tmp_path, monkeypatch):
     with pytest.raises(MtkdError, match=r"runs are missing.*mtkd reproduce --recipe smoke"):
         reference.renew_reference("smoke")
     assert (target / "scores.csv").read_text() == "old" and not pages
-    monkeypatch.setattr(reference, "due_trainings", lambda *_: {})
+    monkeypatch.setattr(reference, "due_trainings", lambda *_, **__: {})
     reference.renew_reference("smoke")
     found = {str(p.relative_to(target)): p.read_text() for p in target.rglob("*") if p.is_file()}
     assert found == {"scores.csv": "new", "tables/a.md": "table", "README.md": "old"} and pages

@@ -111,9 +111,10 @@ def test_trainings_rest_on_the_method_and_nothing_rests_on_what_shows_it() -> No
 
 
 def describe(context: RunContext) -> Outcome:
-    """A run that leaves one score and one file."""
-    path = context.results / "predictions" / context.run.run_id / "x.txt"
-    write_text(path, context.run.variant)
+    """A run that leaves one score, a prediction and a model."""
+    for folder in ("predictions", "models"):
+        path = context.results / folder / context.run.run_id / "x.txt"
+        write_text(path, context.run.variant)
     return [Score(context.run.variant, "rte", "dev", "accuracy", 50.0, 10)], {}
 
 
@@ -188,6 +189,17 @@ def test_a_missing_output_is_made_again_and_what_rests_on_it_if_it_came_out_othe
     saved = json.loads(bench.record(bench.parent).read_text())
     bench.record(bench.parent).write_text(json.dumps(saved | {"result": "other"}))
     assert bench.due().trainings == (bench.child,)
+
+
+def test_what_is_only_shown_needs_predictions_and_no_models(bench: Bench) -> None:
+    models = {"models": False}
+    (bench.results / "models" / bench.parent.run_id / "x.txt").unlink()
+    assert bench.due().trainings == (bench.parent, bench.child)
+    assert not freshness.due_trainings(bench.runs, bench.results, **models)
+    (bench.results / "predictions" / bench.child.run_id / "x.txt").unlink()
+    assert list(freshness.due_trainings(bench.runs, bench.results, **models).values()) == [
+        bench.child
+    ]
 
 
 def test_parameters_and_saved_outputs_make_nothing_due_and_code_executes_again(

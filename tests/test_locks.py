@@ -14,6 +14,15 @@ def hold() -> str:
         return device
 
 
+def test_a_device_is_shared_by_as_many_as_its_name_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    places = ["0", "1", "0"]
+    with free_device(places) as one, free_device(places) as two, free_device(places) as three:
+        assert [one, two, three] == places
+
+
 def test_device_locks_are_refused_where_others_may_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

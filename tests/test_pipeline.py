@@ -166,6 +166,9 @@ def test_devices_are_those_that_we_may_use(monkeypatch):
     assert graph.gpus() == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert graph.gpus() == ["2", "3"]
+    assert graph.side_by_side(None, ["2", "3"]) == 2 and graph.side_by_side(5, ["2", "3"]) == 5
+    assert graph.places(5, ["2", "3"]) == ["2", "3", "2", "3", "2"]
+    assert graph.places(1, ["2", "3"]) == ["2", "3"]
 
 
 def test_breakdown_of_the_time_adds_up(whole, tmp_path):

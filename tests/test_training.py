@@ -478,6 +478,22 @@ def test_bfloat16(make_model: MakeModel, data: dict[str, TaskData]) -> None:
     assert found[1] == pytest.approx(found[0], rel=0.05) and found[1] != found[0]
 
 
+def test_tf32_is_fp32_where_there_is_no_gpu_and_ends_with_the_training(
+    make_model: MakeModel, data: dict[str, TaskData]
+) -> None:
+    seen, found = [], []
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    for precision in ("fp32", "tf32"):
+        model = make_model(TASKS)
+        model.encoder.register_forward_pre_hook(lambda *_: seen.append(matmul.fp32_precision))
+        train(model, data, replace(ONE_EPOCH, precision=precision))  # type: ignore[arg-type]
+        found.append(weights(model))
+        assert matmul.fp32_precision == before
+    assert set(seen[: len(seen) // 2]) == {before} and set(seen[len(seen) // 2 :]) == {"tf32"}
+    assert torch.cuda.is_available() or apart(*found) == 0
+
+
 # ------------------------------------------------------------------------- several processes
 
 

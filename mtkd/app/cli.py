@@ -77,7 +77,7 @@ def top(
 
 @app.command()
 def plan(
-    jobs: Jobs,
+    jobs: Jobs = None,
     recipe: Name = "demo",
     data_path: DataPath = None,
     unlabelled: Text = None,
@@ -90,25 +90,25 @@ def plan(
 ) -> None:
     """Show the runs of a recipe, what is done, and an estimate."""
     from mtkd.app.console import show_plan
+    from mtkd.app.reproduce import gpus, side_by_side
     from mtkd.experiments.plans import expand, upto
 
     asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
     runs, costs = upto(expand(asked), until), None
+    jobs = side_by_side(jobs, gpus())
     if measure:
         from mtkd.analysis.costs import measured
         from mtkd.app.check import slow_precision
-        from mtkd.app.reproduce import gpus
 
         for line in slow_precision(asked):
             print(line)
-        jobs = min(jobs, len(gpus()) or jobs)
         costs = measured(asked, runs, jobs)
     show_plan(asked, runs, jobs, costs)
 
 
 @app.command()
 def reproduce(
-    jobs: Jobs,
+    jobs: Jobs = None,
     recipe: Name = "demo",
     data_path: DataPath = None,
     unlabelled: Text = None,

@@ -7,8 +7,9 @@ does what `python -P -m MODULE ARGUMENTS...` does, but sooner.
 A kernel spends some ten seconds of processor time on importing torch, transformers and the rest,
 and a recipe on tiny encoders starts dozens of them. The server imports once and forks a child for
 each request. The child takes over the caller's streams, environment and folder, and ends when the
-caller ends; the caller ends with its parent. Without a server, the module starts cold: an empty
-NAME, a server that has died, or one that cannot fork.
+caller ends; the caller ends with its parent. The imports leave a GPU alone: its driver, once at
+work, does not survive a fork. Without a server, the module starts cold: an empty NAME, a server
+that has died, or one that cannot fork.
 
 The server listens at a name in Linux's abstract namespace: no file is left, whatever dies. Both
 sides refuse a peer of another user.

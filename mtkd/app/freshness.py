@@ -39,12 +39,15 @@ class Due:
         return bool(self.notebooks or self.reports)
 
 
-def due_trainings(runs: Sequence[Run], results: Path) -> dict[str, Run]:
-    """Runs without a current record, by id; `runs` have parents before children."""
+def due_trainings(runs: Sequence[Run], results: Path, *, models: bool = True) -> dict[str, Run]:
+    """Runs without a current record, by id; `runs` have parents before children.
+
+    Without `models`, theirs need not be there: what a run has predicted will do.
+    """
     trainings: dict[str, Run] = {}
     for run in runs:
         waiting = any(parent.run_id in trainings for parent in run.parents)
-        if waiting or current_record(results, run) is None:
+        if waiting or current_record(results, run, models=models) is None:
             trainings[run.run_id] = run
     return trainings
 

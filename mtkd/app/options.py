@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,10 +47,8 @@ Studies = Annotated[
     ),
 ]
 Jobs = Annotated[
-    int,
-    typer.Option(
-        min=1, default_factory=os.cpu_count, help="runs side by side", show_default="one per core"
-    ),
+    int | None,
+    typer.Option(min=1, help="runs side by side (default: one per GPU, or else one per core)"),
 ]
 
 

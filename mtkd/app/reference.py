@@ -18,13 +18,14 @@ from mtkd.experiments.plans import expand
 def renew_reference(name: str) -> Path:
     """Write a recipe's tables, figures and report anew and copy them, with its scores, there.
 
-    Raises MtkdError where runs are missing, studies' included. A README.md there stays.
+    Raises MtkdError where runs are missing, studies' included; models may be, a cluster's say. A
+    README.md there stays.
     """
     if paths.CHECKOUT is None:
         raise MtkdError("committed results are in a checkout of the repository, not in the package")
     results = open_results(name)
     runs = expand(results.recipe)
-    if missing := list(due_trainings(runs, results.folder)):
+    if missing := list(due_trainings(runs, results.folder, models=False)):
         raise MtkdError(
             f"{results.folder}: {len(missing)} of {len(runs)} runs are missing, "
             f"{missing[0]} first; run `mtkd reproduce --recipe {name}`"

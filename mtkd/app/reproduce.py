@@ -36,11 +36,17 @@ TELL = 10.0  # seconds between lines when nobody watches a screen
 
 
 def reproduce(
-    recipe: Recipe, runs: Sequence[Run], *, jobs: int, until: str | None, executor: str | None
+    recipe: Recipe,
+    runs: Sequence[Run],
+    *,
+    jobs: int | None,
+    until: str | None,
+    executor: str | None,
 ) -> int:
     """Make every run that is missing or stale, then tables and figures; returns an exit status.
 
-    Here, or where a Snakemake executor runs them. Raises MtkdError if that is not installed.
+    Here, or where a Snakemake executor runs them, `jobs` side by side (default: one per GPU, or
+    else one per core; more than one share a GPU). Raises MtkdError if that is not installed.
     """
     executor = None if executor == "local" else executor
     check_executor(executor)
@@ -57,7 +63,7 @@ def reproduce(
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
         devices = [] if executor else gpus()
-        jobs = min(jobs, len(devices) or jobs)
+        jobs = side_by_side(jobs, devices)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
         tell_others(results, runs)
@@ -65,7 +71,7 @@ def reproduce(
         clear_marks(results, due)
         command = snakemake(results, jobs, until, executor)
         if devices:
-            command.append(f"devices={','.join(devices)}")
+            command.append(f"devices={','.join(places(jobs, devices))}")
         # A results folder's files are never imported: not by a plugin's jobs in it, either.
         environment = os.environ | {"PYTHONSAFEPATH": "1", "JUPYTER_PLATFORM_DIRS": "1"}
         environment |= {paths.RESULTS_VARIABLE: str(paths.results())}
@@ -82,7 +88,7 @@ def reproduce(
         with log.open("w") as output, ExitStack() as stack:
             # Snakemake keeps the lock, and the server alive, should this process be killed.
             kept = [lock.fileno()]
-            if not (devices or executor) and sys.platform == "linux":  # a GPU's driver cannot fork
+            if not executor and sys.platform == "linux":
                 server, alive = stack.enter_context(fork_server.serving(environment, output))
                 command.append(f"server={server}")
                 kept.append(alive)
@@ -134,6 +140,16 @@ def gpus() -> list[str]:
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+
+
+def side_by_side(jobs: int | None, devices: Sequence[str]) -> int:
+    """How many runs are made at a time: as asked, else one per GPU, else one per core."""
+    return jobs or len(devices) or os.cpu_count() or 1
+
+
+def places(jobs: int, devices: Sequence[str]) -> list[str]:
+    """Where runs find room: every GPU as often as runs share it, the first ones once more."""
+    return [devices[place % len(devices)] for place in range(max(jobs, len(devices)))]
 
 
 def tell_others(results: Path, runs: Sequence[Run]) -> None:

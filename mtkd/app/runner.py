@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument(
         "--devices",
         default=os.environ.get("CUDA_VISIBLE_DEVICES", ""),
-        help="GPUs that runs share, with commas (default: those that are visible)",
+        help="GPUs, with commas, each as often as runs share it (default: those that are visible)",
     )
     arguments = parser.parse_args()
     results, name = arguments.results.resolve(), arguments.name
@@ -107,7 +107,7 @@ def main() -> int:
     error_file = folder / "error.txt"
     try:
         with locked(folder / "lock"), ExitStack() as stack:
-            if len(devices) > 1:
+            if len(set(devices)) > 1:
                 os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(devices))
             error_file.unlink(missing_ok=True)
             execute(

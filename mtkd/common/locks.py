@@ -56,13 +56,16 @@ def locked(path: Path) -> Iterator[None]:
 def free_device(names: Sequence[str]) -> Iterator[str]:
     """Hold a device of this machine that no other run of this user holds; wait for one if need be.
 
-    Raises MtkdError where the lock files are not this user's own.
+    A name that comes n times is a device that n runs share. Raises MtkdError where the lock files
+    are not this user's own.
     """
     folder = own_folder()
     while True:
-        for name in names:
+        for place, name in enumerate(names):
             # A home folder may be shared by many machines.
-            path = folder / f"device-{socket.gethostname()}-{name.replace('/', '-')}"
+            share = names[:place].count(name)
+            lock = f"device-{socket.gethostname()}-{name.replace('/', '-')}"
+            path = folder / (f"{lock}-{share}" if share else lock)
             with open(path, "w", opener=without_links) as file:
                 if take(file) is not False:
                     yield name

@@ -154,16 +154,17 @@ def result_digest(results: Path, scores: Sequence[Score], outputs: Sequence[str]
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def current_record(results: Path, run: Run) -> Record | None:
+def current_record(results: Path, run: Run, *, models: bool = True) -> Record | None:
     """A run's record, if today's code would make it again from the parents' results of now.
 
-    None as well where one of its outputs is missing.
+    None as well where one of its outputs is missing, without `models` one of its predictions.
     """
     folder = run_folder(results, run.run_id)
     if not (folder / "record.json").exists():
         return None
     record = read_record(folder)
-    if record.stamp != run.stamp or not all((results / name).is_file() for name in record.outputs):
+    needed = [name for name in record.outputs if models or not name.startswith("models/")]
+    if record.stamp != run.stamp or not all((results / name).is_file() for name in needed):
         return None
     parents = [run_folder(results, parent.run_id) for parent in run.parents]
     if not all((parent / "record.json").exists() for parent in parents):

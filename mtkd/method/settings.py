@@ -84,7 +84,8 @@ class Training:
     group_by_length: bool = True  # batches of similar length inside a task
     # A batch is computed in that many pieces: the same gradient in less memory
     accumulation: Annotated[int, Field(ge=1, le=100_000)] = 1
-    precision: Literal["fp32", "bf16"] = "fp32"
+    # Of matrix products. tf32: on a GPU that has it, of float32 all the same; elsewhere as fp32
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     keep: Literal["best", "last"] = "best"  # epoch kept: best mean dev score, or the last one
     # Epochs between dev scores; the last epoch always has them
     evaluate_every: Annotated[int, Field(ge=1, le=100_000)] = 1

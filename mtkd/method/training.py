@@ -79,7 +79,7 @@ def train(
     run = Run(accelerator, network, optimizer, model, data, settings, seed, distillation, progress)
     if progress:
         progress.advance(sum(run.plan[: len(history.epochs)]))
-    with fast_threads(model), in_training(model):
+    with fast_threads(model), in_training(model), products(settings.precision):
         for epoch in range(len(history.epochs) + 1, settings.epochs + 1):
             began = time.perf_counter()
             entry = run.epoch(epoch)
@@ -111,6 +111,21 @@ def in_training(model: nn.Module) -> Iterator[None]:
             module.training = mode
         raise
     model.eval()
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """A GPU's float32 matrix products in TF32 inside the block, if asked for."""
+    if precision != "tf32":
+        yield
+        return
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import common
+import numpy as np
 import torch
 import torch.multiprocessing as processes
 
@@ -24,12 +25,13 @@ from mtkd.data.batches import TaskData
 from mtkd.method.settings import Training
 from mtkd.method.training import train
 
-WARM = 5  # steps
+WARM, LONGEST = 5, 64  # steps, tokens
+PATIENCE = 600  # seconds for the others, one of which may have failed
 
 
 def examples(steps: int) -> TaskData:
-    common.LONGEST = 64
-    return common.made_up(common.draw_lengths(["cola", "mrpc", "rte"], steps * common.BATCH))
+    lengths = common.draw_lengths(["cola", "mrpc", "rte"], steps * common.BATCH)
+    return common.made_up(np.minimum(lengths, LONGEST))
 
 
 def work(seed: int, ready: Barrier, options: argparse.Namespace) -> None:
@@ -46,7 +48,7 @@ def work(seed: int, ready: Barrier, options: argparse.Namespace) -> None:
 
 def speed(runs: int, options: argparse.Namespace) -> float:
     """Examples a second of so many runs together."""
-    ready = processes.get_context("spawn").Barrier(runs + 1)
+    ready = processes.get_context("spawn").Barrier(runs + 1, timeout=PATIENCE)
     started = processes.spawn(work, (ready, options), nprocs=runs, join=False)
     ready.wait()
     began = time.perf_counter()

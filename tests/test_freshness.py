@@ -50,6 +50,7 @@ def forget() -> None:
         code.import_closure,
         code.imported,
         code.parsed,
+        code.file_code,
         code.find_file,
         freshness.notebook_code,
     ):

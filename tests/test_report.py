@@ -235,6 +235,12 @@ def test_degenerate_predictions_are_counted_at_the_top(made: Results) -> None:
     assert note.startswith("Degenerate") and "predictions of 1 of" in note
 
 
+def test_a_caveat_stands_under_every_table(made: Results) -> None:
+    recipe = replace(made.recipe, caveat="Of a shelf.")
+    tables = [v for v in main_views(replace(made, recipe=recipe)).values() if v.table is not None]
+    assert tables and all(view.notes[-1] == recipe.caveat for view in tables)
+
+
 def test_verdicts_are_those_of_the_numbers() -> None:
     gains = {"mtdnn": (0, 0, 0), "ensemble": (3, 3.1, 3.2), "mtdnn-kd": (-1, 0, 1.2)}
     gains["no-teacher"] = (0, 1, 2.2)  # one point above the student, whatever the seed

@@ -29,7 +29,6 @@ from mtkd.experiments.records import Record
 from mtkd.experiments.settings import Recipe
 
 STORY = ("bert", REFERENCE, ENSEMBLE, STUDENT, NO_TEACHER)  # the paper's, and the control
-SCORED = ("headline", "questions", "summary", "glue_dev")  # views that may be read alone
 INTERVALS = (
     "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), below "
     f"{MIN_SEEDS} seeds the single seeds in parentheses."
@@ -66,7 +65,7 @@ def main_views(results: Results) -> dict[str, View]:
     ]
     if caveat := results.recipe.caveat:
         views = [
-            replace(view, notes=(*view.notes, caveat)) if view.name in SCORED else view
+            view if view.table is None else replace(view, notes=(*view.notes, caveat))
             for view in views
         ]
     return {

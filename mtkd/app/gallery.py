@@ -15,7 +15,10 @@ from mtkd.common.files import write_text
 
 MADE = "(made by `mtkd publish`)"
 BLOCK = (f"<!-- results:begin {MADE} -->", "<!-- results:end -->")
-SHOWN = {"realtext": "questions", "demo": "dev_scores"}  # the README's recipes, a figure of each
+SHOWN = {  # the README's recipes, a figure of each and what it shows
+    "realtext": ("questions", "What was asked of real text, and what came out"),
+    "demo": ("dev_scores", "Dev scores of the main systems"),
+}
 FILES = {  # of a folder of committed results
     "summary.md": "one page: scope, what was run, what came out, what it cost",
     "README.md": "how it was made",
@@ -65,12 +68,12 @@ def results_page(reference: Path) -> str:
 def readme_block(reference: Path, root: Path) -> str:
     """What the README, in `root`, shows of committed results."""
     parts = [BLOCK[0]]
-    for name, figure in SHOWN.items():
+    for name, (figure, shows) in SHOWN.items():
         image = reference / name / "figures" / f"{figure}.png"
         if image.is_file():
             parts += [
                 headline(reference / name),
-                f"![{name}]({image.relative_to(root).as_posix()})",
+                f"![{shows}]({image.relative_to(root).as_posix()})",
             ]
     more = "Every task, figure and study: [results](results/README.md)."
     return "\n\n".join([*parts, more, BLOCK[1]])

@@ -22,7 +22,7 @@ def code_digest(*modules: str) -> str:
     is not valid Python.
     """
     found = sorted({name for module in modules for name in import_closure(module)})
-    text = "\n".join(f"# {name}\n{normalised(source_file(name))}" for name in found)
+    text = "\n".join(f"{name} {file_code(source_file(name))}" for name in found)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -69,13 +69,14 @@ def imported_names(body: Sequence[ast.AST], module: str) -> Iterator[str]:
             yield from imported_names(list(ast.iter_child_nodes(node)), module)
 
 
-def normalised(path: Path) -> str:
-    """A file's code without comments, docstrings and layout."""
+@functools.cache  # most files are in the closure of every stage
+def file_code(path: Path) -> str:
+    """Digest of a file's code without comments, docstrings and layout."""
     tree, documented = parsed(path), (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return repr(shape(tree))
+    return hashlib.sha256(repr(shape(tree)).encode()).hexdigest()
 
 
 def shape(node: object) -> object:

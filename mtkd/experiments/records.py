@@ -163,8 +163,10 @@ def current_record(results: Path, run: Run, *, models: bool = True) -> Record | 
     if not (folder / "record.json").exists():
         return None
     record = read_record(folder)
-    needed = [name for name in record.outputs if models or not name.startswith("models/")]
-    if record.stamp != run.stamp or not all((results / name).is_file() for name in needed):
+    model = model_folder(results, run.run_id)
+    files = [results / name for name in record.outputs]
+    needed = [path for path in files if models or not path.is_relative_to(model)]
+    if record.stamp != run.stamp or not all(path.is_file() for path in needed):
         return None
     parents = [run_folder(results, parent.run_id) for parent in run.parents]
     if not all((parent / "record.json").exists() for parent in parents):

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
+from mtkd.app.preflight import look_ahead
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
@@ -66,6 +67,7 @@ def reproduce(
         jobs = side_by_side(jobs, devices)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
+        look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
         write_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)

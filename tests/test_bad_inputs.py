@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
     BartConfig,
+    BertConfig,
     LlamaConfig,
     PreTrainedTokenizerFast,
     T5Config,
@@ -942,9 +943,10 @@ ENCODERS: dict[str, tuple[Edit, str]] = {
     "tokenizer: a folder": (file("tokenizer.json", a_folder), "no tokenizer.json in that folder"),
     "a tokenizer without words": (few_words, "a tokenizer of 5 tokens, 5 of them special, and wei"),
     "a tokenizer of another": (
-        config(vocab_size=300, type_vocab_size=3),
-        "of shape (2, 16); expec",
+        lambda folder: AutoModel.from_config(BertConfig(20, **LLAMA)).save_pretrained(folder),
+        "and weights for 20; expected words, and no more than have weights: are all files of one",
     ),
+    "token types": (config(type_vocab_size=3), "of shape (2, 16); expected (3, 16)"),
     "no config": (file("config.json", Path.unlink), "cannot be loaded: "),
     "config: a folder": (file("config.json", a_folder), "config.json: Is a directory; save or dow"),
     "no model type": (file("config.json", whole("{}")), "cannot be loaded: Unrecognized model"),

@@ -943,7 +943,9 @@ ENCODERS: dict[str, tuple[Edit, str]] = {
     "tokenizer: a folder": (file("tokenizer.json", a_folder), "no tokenizer.json in that folder"),
     "a tokenizer without words": (few_words, "a tokenizer of 5 tokens, 5 of them special, and wei"),
     "a tokenizer of another": (
-        lambda folder: AutoModel.from_config(BertConfig(20, **LLAMA)).save_pretrained(folder),
+        lambda folder: AutoModel.from_config(BertConfig(vocab_size=20, **LLAMA)).save_pretrained(
+            folder
+        ),
         "and weights for 20; expected words, and no more than have weights: are all files of one",
     ),
     "token types": (config(type_vocab_size=3), "of shape (2, 16); expected (3, 16)"),

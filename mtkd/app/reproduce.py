@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
+from mtkd.app.preflight import look_ahead
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
@@ -66,6 +67,7 @@ def reproduce(
         jobs = side_by_side(jobs, devices)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
+        look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
         write_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
@@ -223,8 +225,8 @@ def share(results: Path, run: Run) -> float:
     try:
         state = json.loads((run_folder(results, run.run_id) / "progress.json").read_text())
         return float(min(state["done"] / max(state["total"], 1), 1.0))
-    except (OSError, ValueError, KeyError):
-        return 0.0  # not begun, or between two writes
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0  # not begun, or damaged
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -252,7 +254,8 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
 def grouped(errors: Iterable[Path]) -> list[str]:
     """What error files say, if they are there; of runs that one error stopped, the first's text."""
     found: dict[str, list[str]] = {}
-    for text in (path.read_text(encoding="utf-8").strip() for path in errors if path.exists()):
+    there = (path for path in errors if path.is_file())
+    for text in (path.read_text(encoding="utf-8", errors="replace").strip() for path in there):
         # "<run>: <notebook> cell <number>: " comes before what was wrong.
         what = re.sub(r"^\S+: (\S+ cell \d+: )?", "", text.partition("\n")[0])
         found.setdefault(what, []).append(text)

@@ -122,9 +122,9 @@ def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    python = f"exec {shlex.quote(sys.executable)} -P -m"
+    python = f"exec {shlex.quote(sys.executable)} -P -m mtkd.app.fork_server ''"
     for notebook in ("06_distill", "08_ablations"):
-        assert f"{python} mtkd.app.runner {notebook} --results . --name" in told
+        assert f"{python} mtkd.app.runner {notebook} --results . --server '' --name" in told
 
 
 def test_an_error_that_stops_many_runs_is_told_once(tmp_path):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PART = re.compile(r".+\.\d+\.part")  # what `whole` has a process write to, beside the name
 
 
 @contextmanager
@@ -25,6 +28,11 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         remove(part)
+
+
+def parts(folder: Path) -> list[Path]:
+    """What processes that were killed had begun to write below a folder (see `whole`)."""
+    return [path for path in folder.rglob("*.part") if PART.fullmatch(path.name)]
 
 
 def write_text(path: Path, text: str) -> None:

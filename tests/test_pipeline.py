@@ -302,13 +302,6 @@ def test_unknown_notebook_parameter_is_refused():
         runner.check_parameters(paths.NOTEBOOKS / "03_baselines.ipynb", {"sead": 1})
 
 
-def test_record_of_another_schema_is_refused(whole, tmp_path):
-    some = next((whole / "runs").glob("*/record.json"))
-    (tmp_path / "record.json").write_text(json.dumps(json.loads(some.read_text()) | {"schema": 99}))
-    with pytest.raises(MtkdError, match="another version of mtkd"):
-        read_record(tmp_path)
-
-
 def compare_tuned_again(results):
     """Teachers of further text fine-tune the default candidate again: the very same outputs."""
     compared = 0

@@ -1,5 +1,6 @@
 """The training loop: the same weights however a training is cut up."""
 
+import json
 import math
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.objects import write_object
 from mtkd.common.progress import Progress
 from mtkd.data.batches import Batch, TaskData, collate, epoch_units, tokenize
 from mtkd.data.tasks import GLUE, Examples, Task
@@ -245,7 +247,7 @@ def test_blocks_are_updated_as_torch_does() -> None:
 def test_reported_loss_is_the_mean_over_batches(
     make_model: MakeModel, data: dict[str, TaskData]
 ) -> None:
-    model, still = make_model(TASKS), replace(QUICK, epochs=1, batch_size=8, learning_rate=0.0)
+    model, still = make_model(TASKS), replace(QUICK, epochs=1, batch_size=8, learning_rate=1e-12)
     found = train(model, data, still, seed=0).epochs[0]
     assert found["steps"] == 6
     for task in TASKS:
@@ -429,7 +431,17 @@ def test_an_error_leaves_the_model_and_torch_as_they_were(
 
 def of_another_stamp(folder: Path) -> None:
     path = folder / "history.json"
-    path.write_text(path.read_text().replace('"stamp": "a"', '"stamp": "b"'))
+    write_object(path, json.loads(path.read_text()) | {"stamp": "b"})
+
+
+def with_another_loss(folder: Path) -> None:
+    path = folder / "history.json"
+    path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 3'))
+
+
+def with_another_weight(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
 
 
 def cut_short(folder: Path) -> None:
@@ -456,7 +468,8 @@ def test_a_checkpoint_that_does_not_fit_is_set_aside(
     common: dict[str, Any] = {"checkpoint": tmp_path / "sound", "stamp": "a"}
     with pytest.raises(Stop):
         train(begun, data, QUICK, evaluate=scripted(stop_at=2), **common)
-    for damage in (of_another_stamp, cut_short, of_another_model, without_history):
+    damages = (of_another_stamp, cut_short, of_another_model, without_history)
+    for damage in (*damages, with_another_loss, with_another_weight):
         folder = tmp_path / damage.__name__
         shutil.copytree(tmp_path / "sound", folder)
         damage(folder / "epoch-0001")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,12 +16,20 @@ from mtkd.app import own_cli  # noqa: F401 (its commands are registered)
 from mtkd.app.options import DataPath, Jobs, Name, Settings, Studies, Text, Until, app, needs
 from mtkd.app.signals import Stopped, stoppable
 from mtkd.common import paths
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 
 if TYPE_CHECKING:
     from mtkd.experiments.settings import Recipe
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+LESS_MEMORY = "a smaller batch_size, or larger accumulation, needs less"
+TO_DO = {  # of what the system refuses
+    errno.ENOSPC: "make room; finished runs and epochs are kept, the same command continues",
+    errno.EDQUOT: "make room; finished runs and epochs are kept, the same command continues",
+    errno.E2BIG: "the environment is too large for a command: unset some of its variables",
+    errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.ENAMETOOLONG: "expected a shorter name",
+}
 STOPPED = "stopped; finished runs and epochs are kept, the same command continues"
 
 
@@ -42,9 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return failed(f"{error.name} is not installed; `pip install 'mtkd[lab]'` brings it")
     except MemoryError:
-        return failed("out of memory; a smaller batch_size, or larger accumulation, needs less")
+        return failed(f"out of memory; {LESS_MEMORY}")
     except OSError as error:
-        return failed(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        return failed("; ".join(filter(None, [what, TO_DO.get(error.errno or 0)])))
+    except RuntimeError as error:  # torch's, of a CPU or a GPU
+        if "memory" not in str(error):
+            raise
+        return failed(f"{first_line(error)}; {LESS_MEMORY}")
 
 
 def failed(text: str, status: int = 1) -> int:
@@ -155,6 +169,8 @@ def asked_recipe(
     from mtkd.experiments.studies.registry import named
 
     recipe = load_recipe(name, settings, data_path)
+    if text and not text.is_file():
+        raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
     kept, kept_text = saved_choices(results_folder(recipe))
     given = {setting.partition("=")[0] for setting in settings}
     found = str(text.resolve()) if text else kept_text

@@ -86,7 +86,7 @@ def report_file(results: Path, name: str) -> Path:
 
 
 def mark(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
 def notebook_mark(name: str) -> str:

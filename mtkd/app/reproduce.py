@@ -246,8 +246,8 @@ def share(results: Path, run: Run) -> float:
     try:
         state = json.loads((run_folder(results, run.run_id) / "progress.json").read_text())
         return float(min(state["done"] / max(state["total"], 1), 1.0))
-    except (OSError, ValueError, KeyError):
-        return 0.0  # not begun, or between two writes
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0  # not begun, or damaged
 
 
 def stop(process: subprocess.Popen[bytes], grace: float) -> None:
@@ -284,7 +284,8 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
 def grouped(errors: Iterable[Path]) -> list[str]:
     """What error files say, if they are there; of runs that one error stopped, the first's text."""
     found: dict[str, list[str]] = {}
-    for text in (path.read_text(encoding="utf-8").strip() for path in errors if path.exists()):
+    there = (path for path in errors if path.is_file())
+    for text in (path.read_text(encoding="utf-8", errors="replace").strip() for path in there):
         # "<run>: <notebook> cell <number>: " comes before what was wrong.
         what = re.sub(r"^\S+: (\S+ cell \d+: )?", "", text.partition("\n")[0])
         found.setdefault(what, []).append(text)

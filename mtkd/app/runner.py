@@ -48,8 +48,8 @@ def execute(
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(log),
+            literal(notebook),
+            literal(log),
             parameters=parameters,
             cwd=str(paths.home()),
             kernel_name="python3",
@@ -72,11 +72,16 @@ def execute(
         shutil.copyfile(log, part)
 
 
+def literal(path: Path) -> str:
+    """A path for papermill, which would put parameters in place of words in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """Refuse a parameter that the notebook's parameters cell does not declare."""
     if not notebook.is_file():
         raise MtkdError(f"{notebook}: no such notebook")
-    declared = papermill.inspect_notebook(str(notebook))
+    declared = papermill.inspect_notebook(literal(notebook))
     for name in parameters:
         if name not in declared:
             raise MtkdError(

@@ -7,4 +7,6 @@ class MtkdError(Exception):
 
 def first_line(error: BaseException) -> str:
     """The first line of what another library says; the error's kind where it says nothing."""
+    if isinstance(error, KeyError):  # which says the key alone
+        return f"no {error}"
     return (str(error).strip() or type(error).__name__).splitlines()[0]

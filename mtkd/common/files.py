@@ -23,8 +23,8 @@ def whole(path: Path) -> Iterator[Path]:
     remove(part)
     try:
         yield part
-        if path.is_dir():
-            shutil.rmtree(path)  # a folder cannot replace one that has files
+        if part.is_dir() and path.is_dir():
+            shutil.rmtree(path)  # a folder cannot replace one that has files; a file replaces none
         os.replace(part, path)
     finally:
         remove(part)

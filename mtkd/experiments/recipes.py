@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import reprlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,11 +38,11 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     """
     is_file = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_file else FOLDER / f"{name}.yaml"
-    if is_file and not path.is_file():
-        raise MtkdError(f"{path}: no such file")
-    if not path.is_file():
-        known = ", ".join(available())
-        raise MtkdError(f"unknown recipe {name!r}: expected one of {known} or a .yaml file")
+    if not is_file and name not in available():
+        known, said = ", ".join(available()), reprlib.repr(name)
+        raise MtkdError(f"unknown recipe {said}: expected one of {known} or a .yaml file")
+    if is_file and not path.exists():
+        raise MtkdError(f"{path}: no such file; expected a recipe there")
     # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
     defaults = dataclasses.asdict(Recipe(name="defaults"))
     raw = {key: value for key, value in defaults.items() if key != "name"} | read_yaml(path)
@@ -148,7 +149,7 @@ def saved_choices(results: Path) -> tuple[list[str], str | None]:
     """Studies, and file of unlabelled text, of what was reproduced in a results folder before."""
     path = results / "recipe.yaml"
     with what_to_do(path):
-        saved = read_yaml(path) if path.is_file() else {}
+        saved = read_yaml(path) if path.exists() else {}
     studies, data = saved.get("studies"), saved.get("data")
     text = data.get("unlabelled_file") if isinstance(data, dict) else None
     # Only what this version knows: the folder may be of another one.
@@ -164,7 +165,7 @@ def open_recipe(name: str) -> tuple[Recipe, Path]:
     then, with its data path and settings, from `results/<name>/recipe.yaml`.
     """
     saved = paths.results() / name / "recipe.yaml"
-    if saved.is_file():
+    if saved.exists():
         with what_to_do(saved):
             recipe = load_recipe(str(saved))
     else:

@@ -15,8 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import remove, write_text
+from mtkd.common.files import remove
+from mtkd.common.objects import read_object, write_object
 from mtkd.common.paths import PACKAGE
 from mtkd.data.digests import file_digest
 from mtkd.data.tasks import scored_as
@@ -54,6 +57,7 @@ class Score:
     value: float
     n_examples: int
     degenerate: bool = False  # constant or non-finite predictions; flagged, never dropped
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 # What a run ends with: its scores, and details (histories, choices, counts) for its record
@@ -82,39 +86,44 @@ class Record:
     peak_memory_mib: float = 0.0
     environment: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+RECORD = TypeAdapter(Record)
 
 
 def write_record(folder: Path, record: Record) -> None:
     """Write `record.json`; its presence means that the run is done."""
-    write_text(folder / "record.json", json.dumps(asdict(record), indent=1) + "\n")
+    write_object(folder / "record.json", asdict(record), indent=1)
 
 
 def read_record(folder: Path) -> Record:
-    """Record of a finished run. Raises MtkdError if there is none or it is of another schema."""
+    """Record of a finished run. Raises MtkdError if there is none, or it is damaged or of another
+    schema."""
     path = folder / "record.json"
     try:
         found = path.stat()
-        return parse_record(path, found.st_mtime_ns, found.st_size)
     except FileNotFoundError:
         raise MtkdError(f"{path}: this run is not finished; `mtkd reproduce` makes it") from None
-    except json.JSONDecodeError as error:
-        raise MtkdError(
-            f"{path}:{error.lineno}: not valid JSON ({error.msg}); delete the run's folder and "
-            "reproduce again"
-        ) from None
+    return parse_record(path, found.st_mtime_ns, found.st_size)
 
 
 @functools.lru_cache(4096)  # a run's children ask for it, too
 def parse_record(path: Path, changed: int, size: int) -> Record:
     """Record in a file, parsed once while it stays as it is."""
-    saved = json.loads(path.read_text(encoding="utf-8"))
+    todo = f"remove {path.parent}: `mtkd reproduce` makes that run again"
+    saved = read_object(path, todo)
     if saved.get("schema") != SCHEMA:
         raise MtkdError(
             f"{path}: made by another version of mtkd (schema {saved.get('schema')!r}, this one "
             f"reads {SCHEMA}); use that version, or move the results folder away and reproduce"
         )
-    scores = tuple(Score(**score) for score in saved.pop("scores"))
-    return Record(**saved | {"scores": scores, "outputs": tuple(saved["outputs"])})
+    try:
+        return RECORD.validate_python(saved)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        key = ".".join(map(str, wrong["loc"]))
+        raise MtkdError(f"{path}: no record of a run ({key}: {wrong['msg']}); {todo}") from None
 
 
 def run_folder(results: Path, run_id: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mtkd.common.files import remove, write_text
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import remove
+from mtkd.common.objects import read_object, write_object
 from mtkd.common.progress import Progress
 from mtkd.common.seeds import derive_seed
 from mtkd.data import metrics
@@ -219,7 +220,7 @@ def train_part(
         "history": asdict(history) | {"finite": history.finite},
         "scores": [asdict(score) for score in scores],
     }
-    write_text(path, json.dumps(part))
+    write_object(path, part)
     remove(checkpoint)
     return part
 
@@ -243,14 +244,15 @@ def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:
     """What a finished training has left, if it was made by the code of this stamp."""
     if not path.exists():
         return None
+    again = "that training is made again"
     try:
-        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if part["stamp"] == stamp:
+        part = read_object(path, again)
+        if part.get("stamp") == stamp:
             return part
-        reason = "other code made it"
-    except (ValueError, KeyError, TypeError):
-        reason = "it is damaged"
-    print(f"{path}: {reason}; that training is made again", flush=True)
+        print(f"{path}: other code made it; {again}", flush=True)
+    except MtkdError as error:
+        print(error, flush=True)
+        remove(path)
     return None
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
+from mtkd.common.objects import read_object
 from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
 from mtkd.method.encoders import load_encoder, load_tokenizer, quiet
@@ -194,15 +195,12 @@ def positions(encoder: nn.Module) -> int:
 def read_tasks(folder: Path) -> tuple[dict[str, HeadSpec], dict[str, TaskAbout]]:
     """Head and description of each task of a saved model. Raises MtkdError if it is none."""
     path = folder / "mtkd.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise MtkdError(
             f"{folder}: no saved mtkd model there (mtkd.json is missing); run the stage that "
             "makes it, or give another folder"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise MtkdError(f"{path}:{error.lineno}: not valid JSON; train it again") from None
+        )
+    saved = read_object(path, "train the model again")
     if saved.get("format") != FORMAT:
         raise MtkdError(
             f"{path}: format {saved.get('format')!r}, this version reads {FORMAT}; "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +35,8 @@ from mtkd.experiments.settings import Recipe
 KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
 GRACE = 30.0  # seconds for Snakemake to cancel its jobs on a cluster
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 2**16  # bytes: too few for a log
 TELL = 10.0  # seconds between lines when nobody watches a screen
 
 
@@ -60,6 +64,7 @@ def reproduce(
                 f"{results}: another `mtkd reproduce` is at work there; wait for it or stop it"
             )
         due = find_due(recipe, runs, results, reports=until is None)
+        keep_text(results / "recipe.yaml", as_yaml(recipe))
         if not due:
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
@@ -68,7 +73,6 @@ def reproduce(
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
         tell_others(results, runs)
-        write_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
         command = snakemake(results, jobs, until, executor)
         if devices:
@@ -154,6 +158,12 @@ def side_by_side(jobs: int | None, devices: Sequence[str]) -> int:
 def places(jobs: int, devices: Sequence[str]) -> list[str]:
     """Where runs find room: every GPU as often as runs share it, the first ones once more."""
     return [devices[place % len(devices)] for place in range(max(jobs, len(devices)))]
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a text file, unless it says so already."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text(path, text)
 
 
 def clear_leftovers(results: Path, executor: str | None) -> None:
@@ -275,10 +285,18 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     texts = grouped(run_folder(results, name) / "error.txt" for name in names)
     for text in texts:
         print(text, file=sys.stderr)
-    if not texts:
+    if is_full(results, log):
+        print(f"{results}: {os.strerror(errno.ENOSPC)}; make room there", file=sys.stderr)
+    elif not texts:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
         print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
     print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
+
+
+def is_full(results: Path, log: Path) -> bool:
+    """Whether a full disk has stopped Snakemake: its log says so, or could not even be written."""
+    full = any(os.strerror(number) in log.read_text(errors="replace") for number in FULL)
+    return full or shutil.disk_usage(results).free < LITTLE
 
 
 def grouped(errors: Iterable[Path]) -> list[str]:

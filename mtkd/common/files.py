@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -33,6 +34,12 @@ def whole(path: Path) -> Iterator[Path]:
 def parts(folder: Path) -> list[Path]:
     """What processes that were killed had begun to write below a folder (see `whole`)."""
     return [path for path in folder.rglob("*.part") if PART.fullmatch(path.name)]
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """The whole pipeline on the smoke recipe: notebooks, tables, resume after kill -9, no-op."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -136,6 +137,24 @@ def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
     first, second = graph.grouped(files)
     assert first.startswith("glue-s0: ") and first.endswith("here\n  this error stopped 2 runs")
     assert second == "distill-s1: 06_distill.ipynb cell 9: MtkdError: another thing"
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch, capsys):
+    def execute(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "notebook.ipynb")
+
+    monkeypatch.setattr(runner, "execute", execute)
+    command = ["runner", "x", "--results", str(tmp_path), "--name", "x-s1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--done", "done", "--mark", "mark"])
+    assert runner.main() == 1 and not (tmp_path / "done").exists()
+    (told,) = capsys.readouterr().err.splitlines()
+    log = tmp_path / "snakemake.log"
+    log.write_text(f"Traceback (most recent call last):\n  File x\n{told}\n")
+    (tmp_path / "runs" / "x-s1" / "error.txt").unlink()  # could not be written
+    graph.explain(tmp_path, [], log)
+    full, kept = capsys.readouterr().err.splitlines()
+    assert full == f"{tmp_path}: No space left on device; make room there"
+    assert "the same command continues" in kept
 
 
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):

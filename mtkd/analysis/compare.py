@@ -145,7 +145,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         (scores.duplicated(KEY), "that score is there twice"),
     ):
         if mask.any():
-            line, row = mask.idxmax() + 2, " ".join(scores.loc[mask, KEY].iloc[0])
+            line, row = np.flatnonzero(mask)[0] + 2, " ".join(scores.loc[mask, KEY].iloc[0])
             raise MtkdError(f"{path}:{line}: {row}: {what}; {todo}")
     return scores.astype({"value": "float64", "seed": "int64", "n_examples": "int64"})
 

@@ -207,6 +207,15 @@ def made_up(task: Task, count: int) -> Examples:
     return Examples.from_lists(task, texts[0], labels.tolist(), second=(*texts, None)[1])
 
 
+def known_size(recipe: Recipe, name: str) -> Pretraining | None:
+    """Of an encoder that the kit pre-trains, or of BERT from the hub; None of another."""
+    source = recipe.encoders[name]
+    bert = re.fullmatch(r"(?:.*/)?bert-(base|large)-(?:un)?cased", source.hub or "")
+    if bert:
+        return BERT[bert[1]]
+    return recipe.pretraining_of(name) if source.pretrain else None
+
+
 def some_encoder(
     recipe: Recipe, name: str, tasks: Mapping[str, Examples]
 ) -> tuple[PreTrainedModel, Any]:
@@ -216,12 +225,11 @@ def some_encoder(
     are the tasks' own words. Raises MtkdError if another cannot be loaded.
     """
     place, source, rate = encoder_location(recipe, name), recipe.encoders[name], recipe.dropout
-    bert = re.fullmatch(r"(?:.*/)?bert-(base|large)-(?:un)?cased", source.hub or "")
-    if place and not bert:
+    size = known_size(recipe, name)
+    if size is None:
         revision = source.revision
-        encoder = load_encoder(place, revision=revision, dropout=rate, layers=source.layers)
-        return encoder, load_tokenizer(place, revision)
-    size = BERT[bert[1]] if bert else recipe.pretraining_of(name)
+        encoder = load_encoder(str(place), revision=revision, dropout=rate, layers=source.layers)
+        return encoder, load_tokenizer(str(place), revision)
     config = BertConfig(
         vocab_size=size.vocabulary,
         hidden_size=size.hidden,

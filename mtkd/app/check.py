@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.plans import expand, notices, uses_text
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
-from mtkd.experiments.systems.encoders import used_encoders
+from mtkd.experiments.systems.encoders import checked_encoder, used_encoders
 from mtkd.experiments.task_sets import present_tasks
 
 SAMPLE = 5000  # examples of a split whose lengths are looked at
@@ -137,7 +138,9 @@ def loadable(recipe: Recipe, found: Findings) -> dict[str, Any]:
     for name in used_encoders(recipe):
         try:
             place = encoder_location(recipe, name)
-            if place is not None:
+            if place is not None and Path(place).is_dir():
+                tokenizers[name] = checked_encoder(recipe, name, place)[1]
+            elif place is not None:
                 tokenizers[name] = load_tokenizer(place, recipe.encoders[name].revision)
         except MtkdError as error:
             found.problems.append(f"encoder {name}: {error}")

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
+from mtkd.app.preflight import look_ahead
 from mtkd.app.signals import kill_group, undisturbed
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
@@ -64,15 +65,17 @@ def reproduce(
                 f"{results}: another `mtkd reproduce` is at work there; wait for it or stop it"
             )
         due = find_due(recipe, runs, results, reports=until is None)
-        keep_text(results / "recipe.yaml", as_yaml(recipe))
         if not due:
+            keep_text(results / "recipe.yaml", as_yaml(recipe))
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
         devices = [] if executor else gpus()
         jobs = side_by_side(jobs, devices)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
+        look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
+        keep_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
         command = snakemake(results, jobs, until, executor)
         if devices:

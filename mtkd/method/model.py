@@ -21,7 +21,7 @@ from mtkd.common.files import whole
 from mtkd.common.objects import read_object
 from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
-from mtkd.method.encoders import load_encoder, load_tokenizer, quiet
+from mtkd.method.encoders import check_start, load_encoder, load_tokenizer, quiet
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout
 from mtkd.method.texts import text_outputs
@@ -75,6 +75,7 @@ class MultiTaskModel(nn.Module):
             about = {task.name: TaskAbout(task.columns, bounds=task.bounds) for task in tasks}
             tasks = {task.name: HeadSpec.for_task(task) for task in tasks}
         encoder, tokenizer = load_encoder(str(name), dropout=dropout), load_tokenizer(str(name))
+        check_start(encoder, tokenizer, str(name))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(encoder, tasks, tokenizer, about)

@@ -189,8 +189,10 @@ class Campaign:
             self.finish(folder, open_faults)
             if not interrupted.is_dir():
                 shutil.rmtree(folder.results)
-                folder.start()
+                process = folder.start()
                 while not list(folder.results.glob("runs/*/parts/*.json")):
+                    if process.poll() is not None:
+                        raise SystemExit(f"no run was seen at work:\n{folder.said}")
                     time.sleep(0.05)
                 folder.end_all()
                 shutil.copytree(folder.place, interrupted)
@@ -377,13 +379,15 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--at-once", type=int, default=10, help="files damaged at a time")
     parser.add_argument("--pause", type=float, default=20, help="longest pause before a kill, s")
-    parser.add_argument("--until", help="stop after a stage; without tables, then")
+    parser.add_argument("--until", help="stop after a stage, so without tables; wants kills")
     parser.add_argument("--undisturbed", type=Path, help="MTKD_RESULTS of an undisturbed run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
         campaign = Campaign(arguments, Path(work))
-        interrupted = campaign.kill(arguments.kills)
-        bases = [campaign.sound, campaign.sound, interrupted / "smoke"]
+        # Files of other stages would be read by nobody.
+        bases = [] if arguments.until else [campaign.sound, campaign.sound]
+        if arguments.kills:
+            bases.append(campaign.kill(arguments.kills) / "smoke")
         for number, first in enumerate(range(0, arguments.corruptions, arguments.at_once)):
             count = min(arguments.at_once, arguments.corruptions - first)
             campaign.corrupt(bases[number % len(bases)], count)

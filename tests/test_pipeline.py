@@ -244,6 +244,23 @@ def test_kill_in_mid_run_then_the_same_command_gives_the_same_results(whole, tmp
     assert any(path.parent.name.startswith("distill") for path in records)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes as Linux shows them")
+@pytest.mark.parametrize(
+    "faults",
+    ["--kills 8 --pause 4 --corruptions 15 --until mtdnn", "--kills 0 --corruptions 15"],
+    ids=["killed and damaged", "damaged when finished"],
+)
+def test_a_campaign_of_faults_loses_nothing(whole, faults):
+    """Short: 30 files at once are about as much work as one run of the recipe."""
+    script = paths.home() / "benchmarks" / "faults.py"
+    command = [sys.executable, str(script), *faults.split(), "--at-once", "15"]
+    done = subprocess.run(
+        [*command, "--undisturbed", str(whole.parent)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)  # pytest -s shows the table
+
+
 def test_code_edited_between_a_kill_and_its_resume_makes_all_of_the_run_again(tmp_path):
     """No record is made by two versions of the code, whatever was finished before."""
     library, results = tmp_path / "library", tmp_path / "results"

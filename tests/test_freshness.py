@@ -3,7 +3,9 @@
 import ast
 import hashlib
 import json
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +18,14 @@ from mtkd.common import code, paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
 from mtkd.common.objects import write_object
+from mtkd.common.sums import noted, write_sums
+from mtkd.data import digests
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import load_recipe
 from mtkd.experiments.records import Outcome, Score
 from mtkd.experiments.runs import Run
+from mtkd.experiments.stored import stored_model
 
 MODULES = {
     "__init__": "",
@@ -148,11 +153,22 @@ class Bench:
         due = self.due()
         for run in due.notebooks:
             RunContext(self.recipe, run, self.results, ("rte",)).execute()
-            write_text(done_file(self.results, run), notebook_mark(run.notebook))
+            self.execute(run.run_id, done_file(self.results, run), notebook_mark(run.notebook))
         for name in due.reports:
-            text = freshness.report_mark(self.recipe, self.runs, name)
-            write_text(report_file(self.results, name), text)
+            mark = freshness.report_mark(self.recipe, self.runs, name)
+            self.execute(name, report_file(self.results, name), mark)
+            if name == freshness.REPORTS[0]:
+                write_text(self.table, "66.9")
+                write_sums(self.results, [self.table])
         assert not self.due()
+
+    @property
+    def table(self) -> Path:
+        return self.results / "tables" / "x.csv"
+
+    def execute(self, name: str, done: Path, mark: str) -> None:
+        write_text(paths.executed_copy(self.results, name), name)
+        write_text(done, noted(mark, paths.executed_copy(self.results, name)))
 
     def due(self) -> Due:
         return find_due(self.recipe, self.runs, self.results)
@@ -205,6 +221,47 @@ def test_a_missing_output_is_made_again_and_what_rests_on_it_if_it_came_out_othe
     saved = json.loads(bench.record(bench.parent).read_text())
     write_object(bench.record(bench.parent), saved | {"result": "other"})
     assert bench.due().trainings == (bench.child,)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("predictions/{parent}/x.txt", "trainings"),
+        ("models/{parent}/x.txt", "trainings"),
+        ("runs/{parent}/record.json", "trainings"),
+        ("executed/{parent}.ipynb", "notebooks"),
+        ("executed/08_ablations.ipynb", "08_ablations"),
+        ("tables/x.csv", "07_glue_results"),
+        ("sums.json", "07_glue_results"),
+    ],
+)
+@pytest.mark.parametrize("damage", [lambda old: old[:-2] + b"7" + old[-1:], lambda old: b""])
+def test_what_has_changed_is_made_again(
+    bench: Bench, file: str, expected: str, damage: Callable[[bytes], bytes]
+) -> None:
+    path = bench.results / file.format(parent=bench.parent.run_id)
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound))
+    due = bench.due()
+    assert due.trainings == ((bench.parent, bench.child) if expected == "trainings" else ())
+    if expected == "notebooks":
+        assert due.notebooks == (bench.parent,)
+    elif expected != "trainings":
+        assert due == Due((), (), (expected,))
+    bench.make()
+    assert path.name == "record.json" or path.read_bytes() == sound
+
+
+def test_a_model_that_has_rotted_is_not_used(bench: Bench) -> None:
+    """Its date says nothing: it is read whole when it is used, and not before."""
+    path = bench.results / "models" / bench.parent.run_id / "x.txt"
+    found = path.stat()
+    path.write_text("pabent")
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    digests.digest_once.cache_clear()
+    assert not bench.due()
+    with pytest.raises(MtkdError, match=r"x\.txt: has changed since .* wrote it; remove it"):
+        stored_model(bench.results, bench.parent.run_id)
 
 
 def test_what_is_only_shown_needs_predictions_and_no_models(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """The whole pipeline on the smoke recipe: notebooks, tables, resume after kill -9, no-op."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -122,9 +123,9 @@ def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    python = f"exec {shlex.quote(sys.executable)} -P -m"
+    python = f"exec {shlex.quote(sys.executable)} -P -m mtkd.app.fork_server ''"
     for notebook in ("06_distill", "08_ablations"):
-        assert f"{python} mtkd.app.runner {notebook} --results . --name" in told
+        assert f"{python} mtkd.app.runner {notebook} --results . --server '' --name" in told
 
 
 def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
@@ -136,6 +137,24 @@ def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
     first, second = graph.grouped(files)
     assert first.startswith("glue-s0: ") and first.endswith("here\n  this error stopped 2 runs")
     assert second == "distill-s1: 06_distill.ipynb cell 9: MtkdError: another thing"
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch, capsys):
+    def execute(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "notebook.ipynb")
+
+    monkeypatch.setattr(runner, "execute", execute)
+    command = ["runner", "x", "--results", str(tmp_path), "--name", "x-s1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--done", "done", "--mark", "mark"])
+    assert runner.main() == 1 and not (tmp_path / "done").exists()
+    (told,) = capsys.readouterr().err.splitlines()
+    log = tmp_path / "snakemake.log"
+    log.write_text(f"Traceback (most recent call last):\n  File x\n{told}\n")
+    (tmp_path / "runs" / "x-s1" / "error.txt").unlink()  # could not be written
+    graph.explain(tmp_path, [], log)
+    full, kept = capsys.readouterr().err.splitlines()
+    assert full == f"{tmp_path}: No space left on device; make room there"
+    assert "the same command continues" in kept
 
 
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
@@ -223,6 +242,23 @@ def test_kill_in_mid_run_then_the_same_command_gives_the_same_results(whole, tmp
         results = [json.loads(record.read_text())["result"] for record in (path, theirs)]
         assert results[0] == results[1]  # digests of scores, predictions and models
     assert any(path.parent.name.startswith("distill") for path in records)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes as Linux shows them")
+@pytest.mark.parametrize(
+    "faults",
+    ["--kills 8 --pause 4 --corruptions 15 --until mtdnn", "--kills 0 --corruptions 15"],
+    ids=["killed and damaged", "damaged when finished"],
+)
+def test_a_campaign_of_faults_loses_nothing(whole, faults):
+    """Short: 30 files at once are about as much work as one run of the recipe."""
+    script = paths.home() / "benchmarks" / "faults.py"
+    command = [sys.executable, str(script), *faults.split(), "--at-once", "15"]
+    done = subprocess.run(
+        [*command, "--undisturbed", str(whole.parent)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)  # pytest -s shows the table
 
 
 def test_code_edited_between_a_kill_and_its_resume_makes_all_of_the_run_again(tmp_path):

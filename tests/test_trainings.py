@@ -99,6 +99,14 @@ def test_a_finished_part_is_kept_unless_other_code_made_it_or_it_is_damaged(
     path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 2'))
     train()
     assert len(built) == 3 and "has changed since it was written" in capsys.readouterr().out
+    (stored,) = setup.context.results.glob("predictions/**/cola.dev.safetensors")
+    sound = stored.read_bytes()
+    stored.write_bytes(sound[:-1] + b"\x7f")
+    train()
+    assert len(built) == 4 and stored.read_bytes() == sound
+    stored.unlink()
+    train()
+    assert len(built) == 5 and stored.read_bytes() == sound
 
 
 def test_a_same_seed_control_has_the_same_random_numbers(

@@ -39,6 +39,7 @@ from mtkd.analysis.tables import (
 )
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError, first_line
+from mtkd.common.sums import check_sum
 from mtkd.experiments.records import COLUMNS, SCHEMA
 
 COMMITTED, PAPER = "committed", "paper"  # words in place of a folder
@@ -121,6 +122,7 @@ def find_folder(name: str) -> Path:
 def read_scores(path: Path) -> pd.DataFrame:
     """Tidy scores from scores.csv. Raises MtkdError if they are not what this version writes."""
     todo = "`mtkd report` writes it again"
+    check_sum(path, todo)
     try:
         # As text first: what is no number is told by row.
         scores = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -14,6 +14,7 @@ import typer
 
 from mtkd.app import own_cli  # noqa: F401 (its commands are registered)
 from mtkd.app.options import DataPath, Jobs, Name, Settings, Studies, Text, Until, app, needs
+from mtkd.app.signals import Stopped, stoppable
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError, first_line
 
@@ -36,8 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what goes wrong is one line on stderr and an exit status."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = app(words, prog_name="mtkd", standalone_mode=False) or 0
+        with stoppable():
+            status = app(words, prog_name="mtkd", standalone_mode=False) or 0
         return failed(STOPPED, 130) if status == 130 else status  # typer's word for Ctrl-C
+    except Stopped as stop:
+        return failed(STOPPED, stop.status)
     except typer.TyperException as error:  # wrong usage
         return failed(f"{error.format_message().rstrip('.')}; see `mtkd --help`", error.exit_code)
     except MtkdError as error:

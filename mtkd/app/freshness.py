@@ -18,6 +18,7 @@ from pathlib import Path
 from mtkd.common import paths
 from mtkd.common.code import code_digest, find_file, imported_names
 from mtkd.common.errors import MtkdError
+from mtkd.common.sums import altered, noted
 from mtkd.experiments.recipes import as_yaml
 from mtkd.experiments.records import current_record, run_folder
 from mtkd.experiments.runs import Run
@@ -58,12 +59,15 @@ def find_due(recipe: Recipe, runs: Sequence[Run], results: Path, *, reports: boo
     notebooks = [
         run
         for run in runs
-        if run.run_id in trainings or mark(done_file(results, run)) != notebook_mark(run.notebook)
+        if run.run_id in trainings
+        or not executed(results, run.run_id, done_file(results, run), notebook_mark(run.notebook))
     ]
     due = [
         name
         for name in (REPORTS if reports else ())
-        if trainings or mark(report_file(results, name)) != report_mark(recipe, runs, name)
+        if trainings
+        or not executed(results, name, report_file(results, name), report_mark(recipe, runs, name))
+        or (name == REPORTS[0] and altered(results))  # which writes tables, figures and pages
     ]
     return Due(tuple(trainings.values()), tuple(notebooks), tuple(due))
 
@@ -77,7 +81,7 @@ def clear_marks(results: Path, due: Due) -> None:
 
 
 def done_file(results: Path, run: Run) -> Path:
-    """The file that says that a run's notebook was executed, and which code it had."""
+    """The file that says that a run's notebook was executed, and what code and copy it had."""
     return run_folder(results, run.run_id) / "done"
 
 
@@ -85,8 +89,11 @@ def report_file(results: Path, name: str) -> Path:
     return results / "reports" / f"{name}.done"
 
 
-def mark(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+def executed(results: Path, name: str, done: Path, mark: str) -> bool:
+    """Whether a notebook of this mark was executed, and its copy is as it was then."""
+    copy = paths.executed_copy(results, name)
+    there = done.is_file() and copy.is_file()
+    return there and done.read_text(encoding="utf-8", errors="replace") == noted(mark, copy)
 
 
 def notebook_mark(name: str) -> str:

@@ -17,13 +17,14 @@ from mtkd.app.gallery import write_gallery
 from mtkd.app.report import write_report
 from mtkd.app.summary import write_summary
 from mtkd.common.files import write_text
+from mtkd.common.sums import write_sums
 
 
 def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Path]:
     """Write what a recipe shows into its results folder; returns the files, report.html last.
 
     These are scores.csv, tables/, figures/, one page in summary.md, and all views together as
-    report.md and report.html.
+    report.md and report.html; and their digests, for `reproduce` to see what has changed.
     `main` are its `main_views`, where they are there already. Raises MtkdError where stored
     predictions are missing.
     """
@@ -40,4 +41,6 @@ def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Pa
         write_gallery(results, views),
         write_report(results, views),
     ]
-    return [folder / "scores.csv", *written, *pages]
+    files = [folder / "scores.csv", *written, *pages]
+    write_sums(folder, files)
+    return files

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,9 +21,10 @@ from tqdm import tqdm
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
 from mtkd.app.preflight import look_ahead
+from mtkd.app.signals import kill_group, undisturbed
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import write_text
+from mtkd.common.files import parts, remove, write_text
 from mtkd.common.locks import take_soon
 from mtkd.common.progress import duration, headless
 from mtkd.experiments.recipes import as_yaml, results_folder
@@ -32,7 +35,9 @@ from mtkd.experiments.settings import Recipe
 # A run costs its training and, beside it, a forked kernel: as much as this many examples.
 KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
-GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
+GRACE = 30.0  # seconds for Snakemake to cancel its jobs on a cluster
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 2**16  # bytes: too few for a log
 TELL = 10.0  # seconds between lines when nobody watches a screen
 
 
@@ -61,6 +66,7 @@ def reproduce(
             )
         due = find_due(recipe, runs, results, reports=until is None)
         if not due:
+            keep_text(results / "recipe.yaml", as_yaml(recipe))
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
         devices = [] if executor else gpus()
@@ -69,7 +75,7 @@ def reproduce(
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
         look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
-        write_text(results / "recipe.yaml", as_yaml(recipe))
+        keep_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
         command = snakemake(results, jobs, until, executor)
         if devices:
@@ -82,16 +88,18 @@ def reproduce(
             # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
             threads = str(max(1, (os.cpu_count() or 1) // jobs))
             environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        if locked and any((results / ".snakemake" / "locks").glob("*")):
-            # We hold the lock, so whoever left Snakemake's own locks behind is dead.
-            unlock = [*command, "--unlock"]
-            subprocess.run(unlock, env=environment, capture_output=True, check=False)
+        if locked:
+            clear_leftovers(results, executor)
         log = results / "snakemake.log"
         with log.open("w") as output, ExitStack() as stack:
-            # Snakemake keeps the lock, and the server alive, should this process be killed.
+            # Should this process be killed, whoever is at work keeps lock and server.
             kept = [lock.fileno()]
+            if not executor:
+                environment |= {"TMPDIR": stack.enter_context(scratch(results))}
             if not executor and sys.platform == "linux":
-                server, alive = stack.enter_context(fork_server.serving(environment, output))
+                server, alive = stack.enter_context(
+                    fork_server.serving(environment, output, lock.fileno())
+                )
                 command.append(f"server={server}")
                 kept.append(alive)
             process = subprocess.Popen(
@@ -102,6 +110,7 @@ def reproduce(
                 start_new_session=True,
                 pass_fds=kept,
             )
+            stack.callback(stop, process, GRACE if executor else 0.0)
             status = watch(process, results, due, len(runs))
     if status:
         explain(results, runs, log)
@@ -154,6 +163,36 @@ def places(jobs: int, devices: Sequence[str]) -> list[str]:
     return [devices[place % len(devices)] for place in range(max(jobs, len(devices)))]
 
 
+def keep_text(path: Path, text: str) -> None:
+    """Write a text file, unless it says so already."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text(path, text)
+
+
+def clear_leftovers(results: Path, executor: str | None) -> None:
+    """Remove what processes that were killed have left behind; we hold the folder's lock.
+
+    Snakemake's own notes, which nothing needs: what is due lacks its mark. Of those on a cluster,
+    where jobs may still be at work, its locks alone.
+    """
+    for name in ("locks",) if executor else ("locks", "incomplete", "metadata", "tmp"):
+        remove(results / ".snakemake" / name)
+    if not executor:
+        for part in parts(results):
+            remove(part)
+
+
+@contextmanager
+def scratch(results: Path) -> Iterator[str]:
+    """A folder for the temporary files of all that works here; the next start clears it, too."""
+    folder = results / ".snakemake" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield str(folder.resolve())
+    finally:
+        remove(folder)
+
+
 def tell_others(results: Path, runs: Sequence[Run]) -> None:
     """Say so when the folder holds runs of another version of the recipe."""
     known = {run.run_id for run in runs}
@@ -167,10 +206,9 @@ def tell_others(results: Path, runs: Sequence[Run]) -> None:
 
 
 def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int) -> int:
-    """Show progress until Snakemake ends; Ctrl-C and SIGTERM stop everything below it."""
+    """Show progress until Snakemake ends; returns its exit status."""
     began = told = time.monotonic()
     bar, todo = None, due.trainings
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop(process))
     try:
         total, seen = sum(run.cost + KERNEL_COST for run in todo), set[str]()
         if todo and not headless():
@@ -196,11 +234,7 @@ def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int)
                 told = time.monotonic()
                 percent = done / max(total, 1)
                 print(f"  {percent:.0%} done, {left(spent, done, total)}", flush=True)
-    except KeyboardInterrupt:
-        stop(process)
-        raise
     finally:
-        signal.signal(signal.SIGTERM, previous)
         if bar:
             bar.close()
     if process.returncode == 0:
@@ -229,14 +263,23 @@ def share(results: Path, run: Run) -> float:
         return 0.0  # not begun, or damaged
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End Snakemake and all kernels below it; finished runs and epochs are kept."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+def stop(process: subprocess.Popen[bytes], grace: float) -> None:
+    """End Snakemake and all kernels below it; finished runs and epochs are kept.
+
+    For `grace` seconds it may cancel what it runs elsewhere, unless a second signal comes. What
+    runs here is killed, since every file is whole or not there.
+    """
+    if process.returncode == 0:
+        return
+    try:
+        if grace and process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(grace)
+    except subprocess.TimeoutExpired:
+        print(f"Snakemake has not ended within {grace:.0f} s: killed", file=sys.stderr)
+    finally:
+        with undisturbed():
+            kill_group(process)
 
 
 def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
@@ -245,10 +288,18 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     texts = grouped(run_folder(results, name) / "error.txt" for name in names)
     for text in texts:
         print(text, file=sys.stderr)
-    if not texts:
+    if is_full(results, log):
+        print(f"{results}: {os.strerror(errno.ENOSPC)}; make room there", file=sys.stderr)
+    elif not texts:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
         print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
     print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
+
+
+def is_full(results: Path, log: Path) -> bool:
+    """Whether a full disk has stopped Snakemake: its log says so, or could not even be written."""
+    full = any(os.strerror(number) in log.read_text(errors="replace") for number in FULL)
+    return full or shutil.disk_usage(results).free < LITTLE
 
 
 def grouped(errors: Iterable[Path]) -> list[str]:

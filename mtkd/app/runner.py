@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
 from mtkd.common.locks import free_device, locked
 from mtkd.common.progress import PROGRESS_VARIABLE
+from mtkd.common.sums import noted
 
 
 def kernel_class(server: str) -> type[AsyncKernelManager]:
@@ -119,14 +120,16 @@ def main() -> int:
                 paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",
                 arguments.parameters,
                 folder / "notebook.ipynb",
-                results / "executed" / f"{name}.ipynb",
+                paths.executed_copy(results, name),
                 arguments.server,
             )
             (folder / "progress.json").unlink(missing_ok=True)
-            write_text(results / arguments.done, arguments.mark)
-    except MtkdError as error:
-        error_file.write_text(f"{name}: {error}\n", encoding="utf-8")
+            done = noted(arguments.mark, paths.executed_copy(results, name))
+            write_text(results / arguments.done, done)
+    except (MtkdError, OSError) as error:
         print(error, file=sys.stderr)
+        with suppress(OSError):  # the disk is full
+            error_file.write_text(f"{name}: {error}\n", encoding="utf-8")
         return 1
     return 0
 

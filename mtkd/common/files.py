@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PART = re.compile(r".+\.\d+\.part")  # what `whole` has a process write to, beside the name
 
 
 @contextmanager
@@ -25,6 +29,17 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         remove(part)
+
+
+def parts(folder: Path) -> list[Path]:
+    """What processes that were killed had begun to write below a folder (see `whole`)."""
+    return [path for path in folder.rglob("*.part") if PART.fullmatch(path.name)]
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

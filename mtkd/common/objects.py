@@ -12,34 +12,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import Damaged, MtkdError
 from mtkd.common.files import write_text
 
 DIGEST = "sha256"  # key of the digest; an object without it is taken as it is
 
 
 def read_text(path: Path, todo: str) -> str:
-    """The text of a UTF-8 file. Raises MtkdError that ends with what is `todo`."""
+    """The text of a UTF-8 file. Raises Damaged (not there: MtkdError), with what is `todo`."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise MtkdError(f"{path}: byte {error.start + 1} is not UTF-8 text; {todo}") from None
+        raise Damaged(f"{path}: byte {error.start + 1} is not UTF-8 text; {todo}") from None
     except OSError as error:
         raise MtkdError(f"{path}: {error.strerror}; {todo}") from None
 
 
 def read_object(path: Path, todo: str) -> dict[str, Any]:
-    """The object in a JSON file, as it was written. Raises MtkdError that ends with `todo`."""
+    """The object in a JSON file, as it was written. Raises Damaged that ends with `todo`."""
     try:
         found = json.loads(read_text(path, todo))
     except json.JSONDecodeError as error:
-        raise MtkdError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); {todo}") from None
+        raise Damaged(f"{path}:{error.lineno}: not valid JSON ({error.msg}); {todo}") from None
     except RecursionError:
-        raise MtkdError(f"{path}: nested too deeply; {todo}") from None
+        raise Damaged(f"{path}: nested too deeply; {todo}") from None
     if not isinstance(found, dict):
-        raise MtkdError(f"{path}: JSON of another kind; expected an object; {todo}")
+        raise Damaged(f"{path}: JSON of another kind; expected an object; {todo}")
     if DIGEST in found and found.pop(DIGEST) != digest(found):
-        raise MtkdError(f"{path}: has changed since it was written; {todo}")
+        raise Damaged(f"{path}: has changed since it was written; {todo}")
     return found
 
 

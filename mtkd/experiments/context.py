@@ -17,6 +17,7 @@ from mtkd.experiments.records import (
     current_record,
     environment,
     model_folder,
+    output_digests,
     outputs_of,
     parent_results,
     peak_memory_mib,
@@ -95,6 +96,7 @@ def finish(context: RunContext, outcome: Outcome, wall_seconds: float) -> Record
     histories = details.get("histories", {})
     seconds = sum(e["seconds"] for history in histories.values() for e in history["epochs"])
     outputs = outputs_of(results, run.run_id)
+    digests = output_digests(results, outputs)
     record = Record(
         run_id=run.run_id,
         config_id=run.config_id,
@@ -105,8 +107,9 @@ def finish(context: RunContext, outcome: Outcome, wall_seconds: float) -> Record
         parents=parent_results(results, run),
         settings=run.settings,
         stamp=run.stamp,
-        result=result_digest(results, scores, outputs),
+        result=result_digest(scores, outputs, digests),
         outputs=outputs,
+        digests=digests,
         scores=tuple(scores),
         details=details | {"cost": run.cost},
         wall_seconds=round(wall_seconds, 2),

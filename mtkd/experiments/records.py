@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from mtkd.common.errors import MtkdError
-from mtkd.common.files import remove
+from mtkd.common.errors import Damaged, MtkdError
+from mtkd.common.files import PART, remove
 from mtkd.common.objects import read_object, write_object
 from mtkd.common.paths import PACKAGE
 from mtkd.data.digests import file_digest
@@ -79,6 +79,7 @@ class Record:
     stamp: str  # of the code that the run rests on, its parents' included
     result: str = ""  # digest of scores and outputs
     outputs: tuple[str, ...] = ()  # files of predictions and models, relative to the results
+    digests: tuple[str, ...] = ()  # SHA-256 of each of them
     scores: tuple[Score, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     wall_seconds: float = 0.0
@@ -123,7 +124,7 @@ def parse_record(path: Path, changed: int, size: int) -> Record:
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         key = ".".join(map(str, wrong["loc"]))
-        raise MtkdError(f"{path}: no record of a run ({key}: {wrong['msg']}); {todo}") from None
+        raise Damaged(f"{path}: no record of a run ({key}: {wrong['msg']}); {todo}") from None
 
 
 def run_folder(results: Path, run_id: str) -> Path:
@@ -146,7 +147,9 @@ def outputs_of(results: Path, run_id: str) -> tuple[str, ...]:
     """The files of predictions and models that a run has left, relative to the results folder."""
     folders = (results / "predictions" / run_id, model_folder(results, run_id))
     files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
-    return tuple(path.relative_to(results).as_posix() for path in files)
+    return tuple(
+        path.relative_to(results).as_posix() for path in files if not PART.fullmatch(path.name)
+    )
 
 
 def remove_results(results: Path, run_id: str) -> None:
@@ -156,9 +159,14 @@ def remove_results(results: Path, run_id: str) -> None:
         remove(path)
 
 
-def result_digest(results: Path, scores: Sequence[Score], outputs: Sequence[str]) -> str:
+def output_digests(results: Path, outputs: Iterable[str]) -> tuple[str, ...]:
+    """SHA-256 of each of a run's files."""
+    return tuple(file_digest(results / name, "an output of a run") for name in outputs)
+
+
+def result_digest(scores: Sequence[Score], outputs: Sequence[str], digests: Sequence[str]) -> str:
     """What tells two results of one run apart: its scores and its files, 16 hexadecimal digits."""
-    files = [[name, file_digest(results / name, "an output of a run")] for name in outputs]
+    files = [[name, digest] for name, digest in zip(outputs, digests, strict=True)]
     content = json.dumps([[asdict(score) for score in scores], files])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -166,21 +174,63 @@ def result_digest(results: Path, scores: Sequence[Score], outputs: Sequence[str]
 def current_record(results: Path, run: Run, *, models: bool = True) -> Record | None:
     """A run's record, if today's code would make it again from the parents' results of now.
 
-    None as well where one of its outputs is missing, without `models` one of its predictions.
+    None as well where it is damaged, or where one of its outputs is missing or has changed,
+    without `models` one of its predictions.
     """
-    folder = run_folder(results, run.run_id)
+    folders = [run_folder(results, one.run_id) for one in (run, *run.parents)]
+    if not all((folder / "record.json").exists() for folder in folders):
+        return None
+    try:
+        record = read_record(folders[0])
+        current = record.stamp == run.stamp and record.parents == parent_results(results, run)
+    except Damaged:
+        return None
+    return record if current and outputs_are_whole(results, record, models) else None
+
+
+def outputs_are_whole(results: Path, record: Record, models: bool) -> bool:
+    """Whether a run's outputs are there and as it wrote them.
+
+    To be quick: a model's file that is not younger than the record is read by nobody here, but by
+    `as_written`, before it is used.
+    """
+    made = (run_folder(results, record.run_id) / "record.json").stat().st_mtime_ns
+    folder = model_folder(results, record.run_id)
+    for name in record.outputs:
+        path = results / name
+        model = path.is_relative_to(folder)
+        if model and not models:
+            continue
+        if not path.is_file():
+            return False
+        if (path.stat().st_mtime_ns > made or not model) and has_changed(results, record, name):
+            return False
+    return True
+
+
+def has_changed(results: Path, record: Record, name: str) -> bool:
+    """Whether one of a run's outputs is another than the one that its record has seen."""
+    known = dict(zip(record.outputs, record.digests, strict=False))  # one of before has none
+    return output_digests(results, [name])[0] != known.get(name)
+
+
+def as_written(results: Path, run_id: str, path: Path) -> Path:
+    """A file or folder of predictions or a model, known to be as its run wrote it.
+
+    That of a run without a record, which is still at work, is taken as it is. Raises MtkdError.
+    """
+    folder, place = run_folder(results, run_id), path.relative_to(results)
     if not (folder / "record.json").exists():
-        return None
+        return path
     record = read_record(folder)
-    model = model_folder(results, run.run_id)
-    files = [results / name for name in record.outputs]
-    needed = [path for path in files if models or not path.is_relative_to(model)]
-    if record.stamp != run.stamp or not all(path.is_file() for path in needed):
-        return None
-    parents = [run_folder(results, parent.run_id) for parent in run.parents]
-    if not all((parent / "record.json").exists() for parent in parents):
-        return None
-    return record if record.parents == parent_results(results, run) else None
+    for name in record.outputs if record.digests else ():
+        here = Path(name).is_relative_to(place) and (results / name).is_file()
+        if here and has_changed(results, record, name):
+            raise MtkdError(
+                f"{results / name}: has changed since {run_id} wrote it; remove it: `mtkd "
+                "reproduce` makes that run again"
+            )
+    return path
 
 
 def parent_results(results: Path, run: Run) -> dict[str, str]:

@@ -22,7 +22,8 @@ from mtkd.data.tasks import Examples, check_labels, is_dev, scored_as
 from mtkd.data.tokens import Encoded
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
-from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
+from mtkd.experiments.records import Outcome, Score, output_digests, prediction_file
+from mtkd.experiments.stored import stored_model
 from mtkd.method import targets
 from mtkd.method.calibration import fit_temperature
 from mtkd.method.heads import objective_of
@@ -110,7 +111,7 @@ def single_task(
 
 def finetune(setup: Setup, parent: Run, system: str, task: str, splits: Splits) -> dict[str, Any]:
     """Fine-tune a run's multi-task model on one task; predictions on train are stored, too."""
-    folder = model_folder(setup.context.results, parent.run_id)
+    folder = stored_model(setup.context.results, parent.run_id)
     # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
     return finetune_model(
         setup, folder, system, task, splits, with_train=True, same_seed_as=parent.variant
@@ -173,7 +174,7 @@ def train_part(
     name = system + alone
     path = context.folder / "parts" / f"{name}.json"
     items = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
-    if part := finished_part(path, run.stamp):
+    if part := finished_part(path, run.stamp, context.results):
         setup.progress.advance(sum(steps_per_epoch(items, settings)))
         return part
     seed = derive_seed(run.seed, zlib.crc32(((same_seed_as or system) + alone).encode()))
@@ -204,7 +205,7 @@ def train_part(
                     latest[task, split] = predict(network, task, item)
             network.about[task] = about(network, task, items, latest)
         network.save_pretrained(model)
-    scores = []
+    scores, files = [], [] if model is None else [p for p in sorted(model.iterdir()) if p.is_file()]
     for task, splits in data.items():
         for split, item in splits.items():
             if split != "train" or with_train:
@@ -213,12 +214,15 @@ def train_part(
                     outputs = answer(network, task, item)
                 labels = network.specs[task].labels
                 scores += store(context, system, task, split, item.encoded, outputs, labels)
+                files.append(prediction_file(context.results, run.run_id, system, task, split))
+    names = [file.relative_to(context.results).as_posix() for file in files]
     part = {
         "stamp": run.stamp,
         "name": name,
         "system": system,
         "history": asdict(history) | {"finite": history.finite},
         "scores": [asdict(score) for score in scores],
+        "files": dict(zip(names, output_digests(context.results, names), strict=True)),
     }
     write_object(path, part)
     remove(checkpoint)
@@ -240,16 +244,19 @@ def about(
     return TaskAbout(known.columns, temperature, known.bounds)
 
 
-def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:
-    """What a finished training has left, if it was made by the code of this stamp."""
+def finished_part(path: Path, stamp: str, results: Path) -> dict[str, Any] | None:
+    """What a finished training has left, if the code of this stamp made it and all is as it was."""
     if not path.exists():
         return None
     again = "that training is made again"
     try:
         part = read_object(path, again)
-        if part.get("stamp") == stamp:
+        if part.get("stamp") != stamp:
+            print(f"{path}: other code made it; {again}", flush=True)
+            return None
+        if tuple(part["files"].values()) == output_digests(results, part["files"]):
             return part
-        print(f"{path}: other code made it; {again}", flush=True)
+        print(f"{path}: a file of its predictions or model has changed; {again}", flush=True)
     except MtkdError as error:
         print(error, flush=True)
         remove(path)

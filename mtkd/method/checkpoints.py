@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError, first_line
-from mtkd.common.files import remove, whole
+from mtkd.common.files import digest_of, remove, whole
 from mtkd.common.objects import read_object, write_object
 
 
@@ -99,11 +98,7 @@ def restore(
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of the files of tensors in a folder, by name."""
-    found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {path.name: digest_of(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
 def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -1,0 +1,42 @@
+"""Digests of the pages, tables and figures of a folder: what a person reads is what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mtkd.common.errors import Damaged, MtkdError
+from mtkd.common.files import digest_of
+from mtkd.common.objects import read_object, write_object
+
+NAME = "sums.json"
+
+
+def write_sums(folder: Path, files: Iterable[Path]) -> None:
+    """Remember the files of a folder as they are now."""
+    sums = {file.relative_to(folder).as_posix(): digest_of(file) for file in files}
+    write_object(folder / NAME, {"files": sums}, indent=1)
+
+
+def altered(folder: Path) -> list[str]:
+    """The names of files that have changed or are gone since; that of the list, if that has."""
+    try:
+        sums = read_object(folder / NAME, "it is written again")["files"]
+    except MtkdError:
+        return [NAME]
+    return [
+        name
+        for name, digest in sums.items()
+        if not (folder / name).is_file() or digest_of(folder / name) != digest
+    ]
+
+
+def check_sum(path: Path, todo: str) -> None:
+    """Raise Damaged, ending with `todo`, if a file is not as its folder remembers it."""
+    if (path.parent / NAME).is_file() and {path.name, NAME} & set(altered(path.parent)):
+        raise Damaged(f"{path}: has changed since it was written; {todo}")
+
+
+def noted(mark: str, file: Path) -> str:
+    """What is noted of a file that something of this mark has made."""
+    return f"{mark} {digest_of(file)}"

@@ -76,6 +76,11 @@ class Run:
         return tuple(found.values())
 
 
+def processes_of(recipe: Recipe, run: Run) -> int:
+    """How many processes make a run together: those of the recipe, if it trains on tasks."""
+    return recipe.processes if run.parents else 1
+
+
 @dataclass(frozen=True)
 class Outline:
     """What the runs of all seeds share: systems plan theirs with it."""

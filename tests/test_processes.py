@@ -41,7 +41,8 @@ def workers() -> list[psutil.Process]:
 
 def kill_one(checkpoints: Path) -> None:
     """Kill the second of two processes after an epoch."""
-    while not list(checkpoints.glob("*/epoch-*")):
+    deadline = time.monotonic() + 300
+    while not list(checkpoints.glob("*/epoch-*")) and time.monotonic() < deadline:
         time.sleep(0.002)
     next(one for one in workers() if one.environ()["RANK"] == "1").kill()
 
@@ -52,7 +53,7 @@ def test_two_processes_find_what_one_finds_and_go_on_after_one_was_killed(
     alone, together = mtdnn(tmp_path / "one", 1), mtdnn(tmp_path / "two", 2)
     assert together.run.run_id == alone.run.run_id
     alone.execute()
-    killer = threading.Thread(target=kill_one, args=[together.folder / "checkpoints"])
+    killer = threading.Thread(target=kill_one, args=[together.folder / "checkpoints"], daemon=True)
     killer.start()
     with pytest.raises(MtkdError, match=r"mtdnn-\S+, process 1: killed by signal 9"):
         together.execute()

@@ -83,7 +83,8 @@ def environment(count: int) -> dict[str, str]:
         )
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
     threads = str(max(1, torch.get_num_threads() // count))
-    found = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "WORLD_SIZE": str(count)}
+    found = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    found |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     found |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     return os.environ | found | {"ACCELERATE_USE_CPU": str(cpu).lower()}
 

@@ -1,8 +1,11 @@
 """One run on two processes: what one alone finds, whatever happens to one of them."""
 
 import json
+import os
+import shutil
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,9 @@ import psutil
 import pytest
 import torch
 
+from mtkd.app import fork_server
 from mtkd.common.errors import MtkdError
+from mtkd.common.progress import PROGRESS_VARIABLE
 from mtkd.experiments import processes
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import find_run
@@ -25,6 +30,17 @@ RECIPE = replace(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_starts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Workers are forked, as kernels are: four cold starts would take a minute."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as file, fork_server.serving(os.environ, file) as (server, _):
+        command = [*processes.WORKER[:3], "mtkd.app.fork_server", server, processes.WORKER[3]]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(processes, "WORKER", command)
+            yield
+
+
 def mtdnn(results: Path, count: int) -> RunContext:
     recipe = replace(RECIPE, processes=count)
     run = find_run(recipe, "mtdnn", "uncased-d0.1", 1)
@@ -34,8 +50,8 @@ def mtdnn(results: Path, count: int) -> RunContext:
 
 
 def workers() -> list[psutil.Process]:
-    """The processes that train together, below this one."""
-    found = psutil.Process().children(recursive=True)
+    """The processes that train together."""
+    found = psutil.Process().children()
     return [one for one in found if "mtkd.experiments.worker" in one.cmdline()]
 
 
@@ -48,9 +64,12 @@ def kill_one(checkpoints: Path) -> None:
 
 
 def test_two_processes_find_what_one_finds_and_go_on_after_one_was_killed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, together = mtdnn(tmp_path / "one", 1), mtdnn(tmp_path / "two", 2)
+    monkeypatch.setenv(PROGRESS_VARIABLE, str(tmp_path / "progress.json"))  # as in a batch run
+    alone = mtdnn(tmp_path / "one", 1)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    together = mtdnn(tmp_path / "two", 2)
     assert together.run.run_id == alone.run.run_id
     alone.execute()
     killer = threading.Thread(target=kill_one, args=[together.folder / "checkpoints"], daemon=True)

@@ -151,8 +151,8 @@ def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
     command += ["--done", "done", "--mark", "mark"]
     monkeypatch.setattr(sys, "argv", command)
     waiting = threading.Thread(target=runner.main)
-    with locks.free_device(["3", "5"]) as first:
-        with locks.free_device(["3", "5"]) as second:
+    with locks.free_devices(["3", "5"]) as first:
+        with locks.free_devices(["3", "5"]) as second:
             waiting.start()
             time.sleep(0.2)
             assert (first, second, found) == ("3", "5", [])  # a third waits
@@ -166,7 +166,10 @@ def test_devices_are_those_that_we_may_use(monkeypatch):
     assert graph.gpus() == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert graph.gpus() == ["2", "3"]
-    assert graph.side_by_side(None, ["2", "3"]) == 2 and graph.side_by_side(5, ["2", "3"]) == 5
+    assert graph.side_by_side(None, ["2", "3"], 1) == 2 and graph.side_by_side(5, ["2"], 1) == 5
+    assert graph.side_by_side(None, ["2", "3", "4"], 2) == 1  # of two processes
+    with pytest.raises(MtkdError, match="processes: 3, and GPUs that may be used: 2"):
+        graph.side_by_side(None, ["2", "3"], 3)
     assert graph.places(5, ["2", "3"]) == ["2", "3", "2", "3", "2"]
     assert graph.places(1, ["2", "3"]) == ["2", "3"]
 

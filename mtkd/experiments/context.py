@@ -63,7 +63,7 @@ class RunContext:
     @property
     def processes(self) -> int:
         """How many make this run together."""
-        return self.recipe.processes if self.run.parents else 1  # others train on no task
+        return self.recipe.processes if self.run.spreads else 1
 
     def execute(self) -> Record:
         """The run's record: read where it is there and current, else made now.

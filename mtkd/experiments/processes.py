@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from accelerate.utils import parse_flag_from_env
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
 from mtkd.common.progress import PROGRESS_VARIABLE
-from mtkd.experiments.recipes import as_yaml
 
 if TYPE_CHECKING:
     from mtkd.experiments.context import RunContext
@@ -40,13 +40,13 @@ def train_together(context: RunContext) -> None:
     with tempfile.TemporaryDirectory(prefix="mtkd-") as name, ExitStack() as stack:
         folder = Path(name)
         facts = {
+            "recipe": asdict(context.recipe),
             "results": str(context.results.resolve()),
             "tasks": context.tasks,
             "run_id": run.run_id,
             "named": [run.stage, run.variant, run.seed],
         }
         write_text(folder / "run.json", json.dumps(facts))
-        write_text(folder / "recipe.yaml", as_yaml(context.recipe))
         printed, log = (stack.enter_context((folder / f).open("w")) for f in ("printed", "log"))
         shared, crew = environment(count), list[subprocess.Popen[bytes]]()
         stack.callback(end, crew)

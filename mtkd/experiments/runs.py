@@ -59,6 +59,11 @@ class Run:
         return f"{self.config_id}-s{self.seed}"
 
     @property
+    def spreads(self) -> bool:
+        """Whether several processes may make it: it trains on tasks."""
+        return bool(self.parents)
+
+    @property
     def notebook(self) -> str:
         return NOTEBOOKS[self.stage]
 
@@ -74,11 +79,6 @@ class Run:
         """All runs that this one rests on, the oldest first."""
         found = {r.run_id: r for parent in self.parents for r in (*parent.ancestors, parent)}
         return tuple(found.values())
-
-
-def processes_of(recipe: Recipe, run: Run) -> int:
-    """How many processes make a run together: those of the recipe, if it trains on tasks."""
-    return recipe.processes if run.parents else 1
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from accelerate.utils import parse_flag_from_env
 from mtkd.common.errors import MtkdError, first_line
 from mtkd.experiments.context import RunContext, finish
 from mtkd.experiments.plans import find_run
-from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.recipes import import_extensions
+from mtkd.experiments.validation import validated
 
 
 def work(folder: Path, rank: int) -> None:
     """Train as all the others do; the first one stores what is found, the record last."""
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    recipe = load_recipe(str(folder / "recipe.yaml"))
+    recipe = validated(facts["recipe"], "the run's recipe")
+    import_extensions(recipe)
     run = find_run(recipe, *facts["named"])
     if run.run_id != facts["run_id"]:
         raise MtkdError(f"expected the run {facts['run_id']}, found {run.run_id}")

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 PATIENCE = 1800.0  # seconds for anything to happen
 CONF = """\
@@ -87,7 +86,7 @@ def free_ports(count: int) -> list[int]:
 def cluster(folder: Path) -> Iterator[dict[str, str]]:
     """Start the three daemons, all files in `folder`; gives the environment of their commands."""
     host, (ctld, slurmd) = socket.gethostname().partition(".")[0], free_ports(2)
-    for name in ("state", "spool", "profile"):
+    for name in ("state", "spool", "profile", "bin"):
         (folder / name).mkdir(parents=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 500
     told = {"host": host, "folder": folder, "ctld": ctld, "slurmd": slurmd, "memory": memory}
@@ -97,7 +96,12 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
-    environment = os.environ | {"SLURM_CONF": str(conf)}
+    # The plugin takes Slurm's variables from its jobs, which on a real cluster need none.
+    wrapper = folder / "bin" / "srun"
+    wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={conf} exec {shutil.which("srun")} "$@"\n')
+    wrapper.chmod(0o755)
+    search = f"{wrapper.parent}:{os.environ['PATH']}"
+    environment = os.environ | {"SLURM_CONF": str(conf), "PATH": search}
     munged = ["munged", "--foreground", "--force", f"--key-file={key}"]
     munged += [f"--{name}-file={folder}/munged.{name}" for name in ("pid", "seed", "log")]
     munged += [f"--socket={folder}/munge.socket"]

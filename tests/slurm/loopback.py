@@ -20,6 +20,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+import mtkd
 
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 PATIENCE = 1800.0  # seconds for anything to happen
@@ -52,15 +57,16 @@ SchedulerParameters=batch_sched_delay=1,sched_interval=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=loopback Nodes={host} Default=YES MaxTime=60 State=UP
 """
+SHIPPED = Path(mtkd.__file__).parent / "app" / "slurm" / "config.yaml"
 # Without accounting there is no sacct, by which the plugin would ask after jobs.
-PROFILE = """\
-default-resources: {slurm_partition: loopback, runtime: 30, mem_mb: 500}
-set-resources: {run: {gpu: 0, mem_mb: 2000}}
-slurm-no-account: true
-slurm-status-command: squeue
-slurm-init-seconds-before-status-checks: 2
-seconds-between-status-checks: 2
-"""
+OURS: dict[str, Any] = {
+    "default-resources": {"slurm_partition": "loopback", "runtime": 30},
+    "set-resources": {"run": {"mem_mb": 2000, "gpu": 0}},
+    "slurm-no-account": True,
+    "slurm-status-command": "squeue",
+    "slurm-init-seconds-before-status-checks": 2,
+    "seconds-between-status-checks": 2,
+}
 
 
 def lacking() -> str:
@@ -92,7 +98,8 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     told = {"host": host, "folder": folder, "ctld": ctld, "slurmd": slurmd, "memory": memory}
     conf = folder / "slurm.conf"
     conf.write_text(CONF.format(**told, cpus=os.cpu_count()))
-    (folder / "profile" / "config.yaml").write_text(PROFILE)
+    profile = yaml.safe_load(SHIPPED.read_text(encoding="utf-8")) | OURS
+    (folder / "profile" / "config.yaml").write_text(yaml.safe_dump(profile))
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
@@ -182,8 +189,10 @@ def campaign(folder: Path, tell: Callable[[str], None] = print) -> list[str]:
         jobs = ("squeue", "-ho", "%i", "--states=RUNNING")
         wait_for(
             "a job beside a finished run",
-            lambda: first.poll() is not None
-            or (list(records.glob("*/record.json")) and ask(environment, *jobs)),
+            lambda: (
+                first.poll() is not None
+                or (list(records.glob("*/record.json")) and ask(environment, *jobs))
+            ),
         )
         victim = ask(environment, *jobs).split()[0]
         ask(environment, "scancel", victim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -28,6 +29,7 @@ from mtkd.experiments.records import Record
 from mtkd.experiments.settings import Recipe
 
 STORY = ("bert", REFERENCE, ENSEMBLE, STUDENT, NO_TEACHER)  # the paper's, and the control
+SCORED = ("headline", "questions", "summary", "glue_dev")  # views that may be read alone
 INTERVALS = (
     "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), below "
     f"{MIN_SEEDS} seeds the single seeds in parentheses."
@@ -62,6 +64,11 @@ def main_views(results: Results) -> dict[str, View]:
         *baseline_views(results),
         *training_views(results),
     ]
+    if caveat := results.recipe.caveat:
+        views = [
+            replace(view, notes=(*view.notes, caveat)) if view.name in SCORED else view
+            for view in views
+        ]
     return {
         view.name: view
         for view in views

@@ -15,6 +15,7 @@ from mtkd.common.files import write_text
 
 MADE = "(made by `mtkd publish`)"
 BLOCK = (f"<!-- results:begin {MADE} -->", "<!-- results:end -->")
+SHOWN = {"realtext": "questions", "demo": "dev_scores"}  # the README's recipes, a figure of each
 FILES = {  # of a folder of committed results
     "summary.md": "one page: scope, what was run, what came out, what it cost",
     "README.md": "how it was made",
@@ -49,29 +50,37 @@ def headline(folder: Path) -> str:
 def results_page(reference: Path) -> str:
     """results/README.md: the recipes whose results are committed, what they say and where."""
     parts = ["# Committed results", f"One recipe each {MADE}. Compare yours: `mtkd compare`."]
-    for folder in sorted(path for path in reference.iterdir() if path.is_dir()):
+    others = sorted(path.name for path in reference.iterdir() if path.is_dir())
+    for folder in (reference / name for name in dict.fromkeys([*SHOWN, *others])):
         links = [
             f"- [{name}]({reference.name}/{folder.name}/{name}): {words}"
             for name, words in FILES.items()
             if (folder / name).is_file()
         ]
-        parts += [f"## `{folder.name}`", headline(folder), "\n".join(links)]
+        if links:
+            parts += [f"## `{folder.name}`", headline(folder), "\n".join(links)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def readme_block(folder: Path, place: str) -> str:
-    """What the README shows of a recipe whose committed results are in `folder`, at `place`."""
-    figure = f"![Dev scores of the main systems]({place}/figures/dev_scores.png)"
+def readme_block(reference: Path, root: Path) -> str:
+    """What the README, in `root`, shows of committed results."""
+    parts = [BLOCK[0]]
+    for name, figure in SHOWN.items():
+        image = reference / name / "figures" / f"{figure}.png"
+        if image.is_file():
+            parts += [
+                headline(reference / name),
+                f"![{name}]({image.relative_to(root).as_posix()})",
+            ]
     more = "Every task, figure and study: [results](results/README.md)."
-    return "\n\n".join([BLOCK[0], headline(folder), more, figure, BLOCK[1]])
+    return "\n\n".join([*parts, more, BLOCK[1]])
 
 
-def update_pages(root: Path, reference: Path, shown: str = "demo") -> None:
-    """Write results/README.md and the README's block anew, the latter of the recipe `shown`."""
-    readme, folder = root / "README.md", reference / shown
-    place = folder.relative_to(root).as_posix()
+def update_pages(root: Path, reference: Path) -> None:
+    """Write results/README.md and the README's block anew."""
+    readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
     marks = f"{re.escape(BLOCK[0])}.*{re.escape(BLOCK[1])}"
-    block = readme_block(folder, place)
+    block = readme_block(reference, root)
     write_text(readme, re.sub(marks, lambda _: block, text, flags=re.DOTALL))
     write_text(root / "results" / "README.md", results_page(reference))

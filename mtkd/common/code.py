@@ -75,7 +75,20 @@ def normalised(path: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return repr(shape(tree))
+
+
+def shape(node: object) -> object:
+    """A syntax tree as nested lists, the same in every version of Python.
+
+    A version adds fields, which are empty where code does not use them, and `ast.unparse` changes.
+    """
+    if isinstance(node, list):
+        return [shape(one) for one in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = [[name, shape(value)] for name, value in ast.iter_fields(node)]
+    return [type(node).__name__, *([n, value] for n, value in fields if value not in (None, []))]
 
 
 @functools.cache

@@ -168,6 +168,7 @@ class Recipe:
 
     name: Name
     about: str = ""
+    caveat: str = ""  # what a reader must know of the scores; stands wherever they do
     # Modules that register losses, heads, baselines or studies of one's own, by their names
     extensions: tuple[str, ...] = ()
     data: DataSource = field(default_factory=DataSource)

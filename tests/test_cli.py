@@ -43,10 +43,10 @@ def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
         reproduce.check_executor("slurm")
     monkeypatch.setattr(reproduce.importlib.util, "find_spec", lambda name: name)
     reproduce.check_executor("slurm")
-    command = " ".join(reproduce.snakemake(tmp_path, 20, "mtdnn", "slurm", 1))
+    command = " ".join(reproduce.snakemake(tmp_path, 20, "mtdnn", "slurm"))
     assert "--executor slurm --jobs 20" in command and "until=mtdnn" in command
     assert "--cores" not in command and "--resources" not in command
-    here = " ".join(reproduce.snakemake(tmp_path, 2, None, None, 1))
+    here = " ".join(reproduce.snakemake(tmp_path, 2, None, None))
     assert "--cores 2 --resources gpu=2" in here and "--executor" not in here
     here = " ".join(reproduce.snakemake(tmp_path, 2, None, None, 3))
     assert "--cores 6 --resources gpu=6" in here  # two runs of three processes

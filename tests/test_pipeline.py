@@ -23,6 +23,7 @@ from mtkd.app import reproduce as graph
 from mtkd.app import runner
 from mtkd.common import locks, paths
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 from mtkd.experiments.recipes import as_yaml, load_recipe
 from mtkd.experiments.records import COLUMNS, read_record
 from mtkd.method.targets import read_predictions
@@ -136,6 +137,23 @@ def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
     first, second = graph.grouped(files)
     assert first.startswith("glue-s0: ") and first.endswith("here\n  this error stopped 2 runs")
     assert second == "distill-s1: 06_distill.ipynb cell 9: MtkdError: another thing"
+
+
+def test_a_job_that_a_cluster_has_ended_is_told(tmp_path):
+    log = """\
+Error in rule run:
+    message: SLURM-job '1' failed, SLURM status is: 'CANCELLED'. Detailed failure reason unavailable
+    jobid: 3
+    output: runs/encoders-cased-87bfb87b-s0/done
+Error in rule run:
+    message: None
+    jobid: 4
+    output: runs/glue-data-e2373bf6-s0/done
+"""
+    said = "encoders-cased-87bfb87b-s0: SLURM-job '1' failed, SLURM status is: 'CANCELLED'"
+    assert graph.ended_elsewhere(tmp_path, log) == [said]
+    write_text(tmp_path / "runs" / "encoders-cased-87bfb87b-s0" / "error.txt", "its own words")
+    assert graph.ended_elsewhere(tmp_path, log) == []
 
 
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def check_executor(name: str | None) -> None:
 
 
 def snakemake(
-    results: Path, jobs: int, until: str | None, executor: str | None, processes: int
+    results: Path, jobs: int, until: str | None, executor: str | None, processes: int = 1
 ) -> list[str]:
     """The command; its last arguments are the Snakefile's configuration, as `key=value`."""
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(paths.SNAKEFILE)]
@@ -253,12 +253,21 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
     names = [*(run.run_id for run in runs), *REPORTS]
     texts = grouped(run_folder(results, name) / "error.txt" for name in names)
+    texts += ended_elsewhere(results, log.read_text(errors="replace"))
     for text in texts:
         print(text, file=sys.stderr)
     if not texts:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
         print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
     print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
+
+
+def ended_elsewhere(results: Path, log: str) -> list[str]:
+    """What a cluster says, by Snakemake's log, of jobs that died without a word of their own."""
+    told = re.findall(r"^    message: (?!None)(.+)\n.+\n    output: runs/([^/\n]+)/done", log, re.M)
+    found = {name: message.partition(". ")[0] for message, name in told}
+    silent = [name for name in found if not (run_folder(results, name) / "error.txt").exists()]
+    return [f"{name}: {found[name]}" for name in silent]
 
 
 def grouped(errors: Iterable[Path]) -> list[str]:

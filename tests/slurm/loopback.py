@@ -201,6 +201,8 @@ def campaign(folder: Path, tell: Callable[[str], None] = print) -> list[str]:
         kept = len(list(records.glob("*/record.json")))
         told(f"reproduce ended with status {status}, {kept} runs are done")
         assert status != 0 and kept, "a cancelled job is an error, and finished runs stay"
+        said = (results / "output").read_text().splitlines()
+        assert any(f"job '{victim}'" in line and "CANCELLED" in line for line in said), said
 
         node = environment["SLURM_NODE"]
         drain = ("state=drain", "reason=test")

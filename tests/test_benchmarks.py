@@ -102,6 +102,15 @@ def test_the_trainer_takes_the_batches_whose_padding_is_told(
     assert padded / sum(tokens.numel() for tokens in seen) == pytest.approx(told, abs=1e-4)
 
 
+def test_runs_that_share_a_device(tmp_path: Path) -> None:
+    """In processes of their own, so that the smallest encoder is the benchmarks' own."""
+    target = tmp_path / "found.json"
+    command = [sys.executable, str(FOLDER / "sharing.py"), "--runs", "2", "--encoder", "tiny"]
+    command += ["--steps", "1", "--json", str(target)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert json.loads(target.read_text())["2"] > 0
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_inference(precision: str, race: Race) -> None:
     options = ["--examples", "64", "--rounds", "1", "--precision", precision]

@@ -126,8 +126,10 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
         ask(environment, "scancel", "--user=root")
         for daemon in reversed(daemons):
             daemon.terminate()
-        for daemon in daemons:
-            daemon.wait(30)
+            try:
+                daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
 
 
 def ask(environment: Mapping[str, str], *command: str) -> str:
@@ -145,19 +147,26 @@ def wait_for(what: str, happened: Callable[[], object]) -> None:
         time.sleep(0.5)
 
 
+@contextmanager
 def reproduce(
     folder: Path, environment: Mapping[str, str], *options: str
-) -> subprocess.Popen[bytes]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """`mtkd reproduce` of the recipe smoke into a folder, its output in a file beside it."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-P", "-m", "mtkd", "reproduce", "--recipe", "smoke", "--jobs", "2"]
     with (folder / "output").open("a") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, *options],
             env=environment | {"MTKD_RESULTS": str(folder)},
             stdout=output,
             stderr=output,
         )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
 
 
 def differences(one: Path, two: Path) -> list[str]:
@@ -185,39 +194,39 @@ def campaign(folder: Path, tell: Callable[[str], None] = print) -> list[str]:
     with cluster(folder) as environment:
         environment |= {"SNAKEMAKE_PROFILE": str(folder / "profile")}
         told("the cluster is up")
-        first = reproduce(results, environment, "--executor", "slurm")
-        jobs = ("squeue", "-ho", "%i", "--states=RUNNING")
-        wait_for(
-            "a job beside a finished run",
-            lambda: (
-                first.poll() is not None
-                or (list(records.glob("*/record.json")) and ask(environment, *jobs))
-            ),
-        )
-        victim = ask(environment, *jobs).split()[0]
-        ask(environment, "scancel", victim)
-        told(f"job {victim} is cancelled")
-        status = first.wait(PATIENCE)
+        with reproduce(results, environment, "--executor", "slurm") as first:
+            jobs = ("squeue", "-ho", "%i", "--states=RUNNING")
+            wait_for(
+                "a job beside a finished run",
+                lambda: (
+                    first.poll() is not None
+                    or (list(records.glob("*/record.json")) and ask(environment, *jobs))
+                ),
+            )
+            victim = ask(environment, *jobs).split()[0]
+            ask(environment, "scancel", victim)
+            told(f"job {victim} is cancelled")
+            status = first.wait(PATIENCE)
         kept = len(list(records.glob("*/record.json")))
         told(f"reproduce ended with status {status}, {kept} runs are done")
         assert status != 0 and kept, "a cancelled job is an error, and finished runs stay"
         said = (results / "output").read_text().splitlines()
         assert any(f"job '{victim}'" in line and "CANCELLED" in line for line in said), said
 
-        node = environment["SLURM_NODE"]
-        drain = ("state=drain", "reason=test")
-        ask(environment, "scontrol", "update", f"nodename={node}", *drain)
-        second = reproduce(results, environment, "--executor", "slurm")
-        waiting = ("squeue", "-ho", "%i", "--states=PENDING")
-        wait_for("jobs that wait for the node", lambda: ask(environment, *waiting))
-        time.sleep(5)
-        assert not ask(environment, *jobs), "a drained node starts no job"
-        ask(environment, "scontrol", "update", f"nodename={node}", "state=resume")
-        told("the node was drained, a job waited, the node is resumed")
-        status = second.wait(PATIENCE)
+        node = ("scontrol", "update", f"nodename={environment['SLURM_NODE']}")
+        ask(environment, *node, "state=drain", "reason=test")
+        with reproduce(results, environment, "--executor", "slurm") as second:
+            waiting = ("squeue", "-ho", "%i", "--states=PENDING")
+            wait_for("jobs that wait for the node", lambda: ask(environment, *waiting))
+            time.sleep(5)
+            assert not ask(environment, *jobs), "a drained node starts no job"
+            ask(environment, *node, "state=resume")
+            told("the node was drained, a job waited, the node is resumed")
+            status = second.wait(PATIENCE)
         told(f"reproduce ended with status {status}")
         assert status == 0, (results / "output").read_text()
-    status = reproduce(folder / "local", os.environ).wait(PATIENCE)
+    with reproduce(folder / "local", os.environ) as local:
+        status = local.wait(PATIENCE)
     told(f"without Slurm: status {status}")
     assert status == 0, (folder / "local" / "output").read_text()
     return differences(results, folder / "local")

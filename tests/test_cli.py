@@ -26,6 +26,8 @@ def test_a_cluster_is_asked_for_jobs(monkeypatch, tmp_path):
     assert "--cores" not in command and "--resources" not in command
     here = " ".join(reproduce.snakemake(tmp_path, 2, None, None))
     assert "--cores 2 --resources gpu=2" in here and "--executor" not in here
+    here = " ".join(reproduce.snakemake(tmp_path, 2, None, None, 3))
+    assert "--cores 6 --resources gpu=6" in here  # two runs of three processes
 
 
 def test_without_words_there_is_help(capsys):

@@ -24,6 +24,7 @@ from mtkd.app import reproduce as graph
 from mtkd.app import runner
 from mtkd.common import locks, paths
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import write_text
 from mtkd.experiments.recipes import as_yaml, load_recipe
 from mtkd.experiments.records import COLUMNS, read_record
 from mtkd.method.targets import read_predictions
@@ -157,6 +158,23 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch, capsys):
     assert "the same command continues" in kept
 
 
+def test_a_job_that_a_cluster_has_ended_is_told(tmp_path):
+    log = """\
+Error in rule run:
+    message: SLURM-job '1' failed, SLURM status is: 'CANCELLED'. Detailed failure reason unavailable
+    jobid: 3
+    output: runs/encoders-cased-87bfb87b-s0/done
+Error in rule run:
+    message: None
+    jobid: 4
+    output: runs/glue-data-e2373bf6-s0/done
+"""
+    said = "encoders-cased-87bfb87b-s0: SLURM-job '1' failed, SLURM status is: 'CANCELLED'"
+    assert graph.ended_elsewhere(tmp_path, log) == [said]
+    write_text(tmp_path / "runs" / "encoders-cased-87bfb87b-s0" / "error.txt", "its own words")
+    assert graph.ended_elsewhere(tmp_path, log) == []
+
+
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(locks, "WAIT", 0.02)
@@ -170,8 +188,8 @@ def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
     command += ["--done", "done", "--mark", "mark"]
     monkeypatch.setattr(sys, "argv", command)
     waiting = threading.Thread(target=runner.main)
-    with locks.free_device(["3", "5"]) as first:
-        with locks.free_device(["3", "5"]) as second:
+    with locks.free_devices(["3", "5"]) as first:
+        with locks.free_devices(["3", "5"]) as second:
             waiting.start()
             time.sleep(0.2)
             assert (first, second, found) == ("3", "5", [])  # a third waits
@@ -185,7 +203,10 @@ def test_devices_are_those_that_we_may_use(monkeypatch):
     assert graph.gpus() == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert graph.gpus() == ["2", "3"]
-    assert graph.side_by_side(None, ["2", "3"]) == 2 and graph.side_by_side(5, ["2", "3"]) == 5
+    assert graph.side_by_side(None, ["2", "3"], 1) == 2 and graph.side_by_side(5, ["2"], 1) == 5
+    assert graph.side_by_side(None, ["2", "3", "4"], 2) == 1  # of two processes
+    with pytest.raises(MtkdError, match="processes: 3, and GPUs that may be used: 2"):
+        graph.side_by_side(None, ["2", "3"], 3)
     assert graph.places(5, ["2", "3"]) == ["2", "3", "2", "3", "2"]
     assert graph.places(1, ["2", "3"]) == ["2", "3"]
 

@@ -91,6 +91,8 @@ def measured(recipe: Recipe, runs: Sequence[Run], jobs: int) -> Costs:
     gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if gpu else f"CPU, threads of a run: {threads}"
     lines = [f"training alone, {jobs} at a time; {device}; {recipe.training.precision}"]
+    if recipe.processes > 1:
+        lines.append(f"measured with one process; with {recipe.processes} the times are the most")
     tasks = training_examples(recipe, lines)
     with Progress(len(asked), "measuring") as progress:
         for run in asked:

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mtkd.app import own_cli  # noqa: F401 (its commands are registered)
-from mtkd.app.options import DataPath, Jobs, Name, Settings, Studies, Text, Until, app, needs
+from mtkd.app.options import (
+    DataPath,
+    Jobs,
+    Name,
+    Processes,
+    Settings,
+    Studies,
+    Text,
+    Until,
+    app,
+    needs,
+)
 from mtkd.app.signals import Stopped, stoppable
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError, first_line
@@ -96,6 +107,7 @@ def top(
 @app.command()
 def plan(
     jobs: Jobs = None,
+    processes: Processes = None,
     recipe: Name = "demo",
     data_path: DataPath = None,
     unlabelled: Text = None,
@@ -111,9 +123,9 @@ def plan(
     from mtkd.app.reproduce import gpus, side_by_side
     from mtkd.experiments.plans import expand, upto
 
-    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
+    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies, processes)
     runs, costs = upto(expand(asked), until), None
-    jobs = side_by_side(jobs, gpus())
+    jobs = side_by_side(jobs, gpus(), asked.processes)
     if measure:
         from mtkd.analysis.costs import measured
         from mtkd.app.check import slow_precision
@@ -127,6 +139,7 @@ def plan(
 @app.command()
 def reproduce(
     jobs: Jobs = None,
+    processes: Processes = None,
     recipe: Name = "demo",
     data_path: DataPath = None,
     unlabelled: Text = None,
@@ -147,7 +160,7 @@ def reproduce(
     from mtkd.experiments.plans import expand, notices, upto
     from mtkd.experiments.recipes import results_folder
 
-    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
+    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies, processes)
     runs = upto(expand(asked), until)
     for line in notices(asked):
         print(line)
@@ -160,7 +173,12 @@ def reproduce(
 
 
 def asked_recipe(
-    name: str, data_path: str | None, text: Path | None, settings: list[str], words: list[str]
+    name: str,
+    data_path: str | None,
+    text: Path | None,
+    settings: list[str],
+    words: list[str],
+    processes: int | None = None,
 ) -> Recipe:
     """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
     from dataclasses import replace
@@ -168,7 +186,8 @@ def asked_recipe(
     from mtkd.experiments.recipes import load_recipe, results_folder, saved_choices
     from mtkd.experiments.studies.registry import named
 
-    recipe = load_recipe(name, settings, data_path)
+    spread = [] if processes is None else [f"processes={processes}"]
+    recipe = load_recipe(name, [*settings, *spread], data_path)
     if text and not text.is_file():
         raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
     kept, kept_text = saved_choices(results_folder(recipe))

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtkd.common import paths
@@ -106,8 +106,9 @@ def report_mark(recipe: Recipe, runs: Sequence[Run], name: str) -> str:
     code = notebook_code(paths.NOTEBOOKS / f"{name}.ipynb")
     names = imported_names(ast.parse(code).body, "")
     modules = {name for name in names if name.startswith("mtkd.") and find_file(name)}
+    shown = replace(recipe, processes=1)  # which no report shows
     rests_on = sorted(f"{run.run_id} {run.stamp}" for run in runs)
-    parts = [code, code_digest(*sorted(modules)), as_yaml(recipe), *rests_on]
+    parts = [code, code_digest(*sorted(modules)), as_yaml(shown), *rests_on]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

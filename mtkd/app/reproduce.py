@@ -70,22 +70,23 @@ def reproduce(
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
         devices = [] if executor else gpus()
-        jobs = side_by_side(jobs, devices)
+        jobs = side_by_side(jobs, devices, recipe.processes)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
         look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
         keep_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
-        command = snakemake(results, jobs, until, executor)
+        command = snakemake(results, jobs, until, executor, recipe.processes)
         if devices:
-            command.append(f"devices={','.join(places(jobs, devices))}")
+            command.append(f"devices={','.join(places(jobs * recipe.processes, devices))}")
         # A results folder's files are never imported: not by a plugin's jobs in it, either.
         environment = os.environ | {"PYTHONSAFEPATH": "1", "JUPYTER_PLATFORM_DIRS": "1"}
         environment |= {paths.RESULTS_VARIABLE: str(paths.results())}
         environment |= {"TOKENIZERS_PARALLELISM": "false"}
         if not executor:
             # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
+            # A job's processes share its threads.
             threads = str(max(1, (os.cpu_count() or 1) // jobs))
             environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         if locked:
@@ -129,7 +130,9 @@ def check_executor(name: str | None) -> None:
     )
 
 
-def snakemake(results: Path, jobs: int, until: str | None, executor: str | None) -> list[str]:
+def snakemake(
+    results: Path, jobs: int, until: str | None, executor: str | None, processes: int = 1
+) -> list[str]:
     """The command; its last arguments are the Snakefile's configuration, as `key=value`."""
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(paths.SNAKEFILE)]
     command += ["--directory", str(results), "--rerun-incomplete"]
@@ -140,7 +143,8 @@ def snakemake(results: Path, jobs: int, until: str | None, executor: str | None)
         # Network file systems show a node's files late.
         command += ["--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
     else:
-        command += ["--cores", str(jobs), "--resources", f"gpu={jobs}"]
+        places = jobs * processes
+        command += ["--cores", str(places), "--resources", f"gpu={places}"]
     return [*command, "--config", f"until={until or ''}"]
 
 
@@ -153,14 +157,22 @@ def gpus() -> list[str]:
     return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
-def side_by_side(jobs: int | None, devices: Sequence[str]) -> int:
-    """How many runs are made at a time: as asked, else one per GPU, else one per core."""
-    return jobs or len(devices) or os.cpu_count() or 1
+def side_by_side(jobs: int | None, devices: Sequence[str], processes: int) -> int:
+    """How many runs are made at a time: as asked, else one per GPU or core that each takes.
+
+    Raises MtkdError where a run would find fewer GPUs than it has processes.
+    """
+    if devices and len(devices) < processes:
+        raise MtkdError(
+            f"processes: {processes}, and GPUs that may be used: {len(devices)}; expected one for "
+            "each process"
+        )
+    return jobs or max(1, (len(devices) or os.cpu_count() or 1) // processes)
 
 
-def places(jobs: int, devices: Sequence[str]) -> list[str]:
-    """Where runs find room: every GPU as often as runs share it, the first ones once more."""
-    return [devices[place % len(devices)] for place in range(max(jobs, len(devices)))]
+def places(count: int, devices: Sequence[str]) -> list[str]:
+    """Where processes find room: every GPU as often as they share it, the first ones once more."""
+    return [devices[place % len(devices)] for place in range(max(count, len(devices)))]
 
 
 def keep_text(path: Path, text: str) -> None:
@@ -286,6 +298,7 @@ def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
     names = [*(run.run_id for run in runs), *REPORTS]
     texts = grouped(run_folder(results, name) / "error.txt" for name in names)
+    texts += ended_elsewhere(results, log.read_text(errors="replace"))
     for text in texts:
         print(text, file=sys.stderr)
     if is_full(results, log):
@@ -300,6 +313,14 @@ def is_full(results: Path, log: Path) -> bool:
     """Whether a full disk has stopped Snakemake: its log says so, or could not even be written."""
     full = any(os.strerror(number) in log.read_text(errors="replace") for number in FULL)
     return full or shutil.disk_usage(results).free < LITTLE
+
+
+def ended_elsewhere(results: Path, log: str) -> list[str]:
+    """What a cluster says, by Snakemake's log, of jobs that died without a word of their own."""
+    told = re.findall(r"^    message: (?!None)(.+)\n.+\n    output: runs/([^/\n]+)/done", log, re.M)
+    found = {name: message.partition(". ")[0] for message, name in told}
+    silent = [name for name in found if not (run_folder(results, name) / "error.txt").exists()]
+    return [f"{name}: {found[name]}" for name in silent]
 
 
 def grouped(errors: Iterable[Path]) -> list[str]:

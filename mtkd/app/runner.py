@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
-from mtkd.common.locks import free_device, locked
+from mtkd.common.locks import free_devices, locked
 from mtkd.common.progress import PROGRESS_VARIABLE
 from mtkd.common.sums import noted
 
@@ -105,6 +105,7 @@ def main() -> int:
         default=os.environ.get("CUDA_VISIBLE_DEVICES", ""),
         help="GPUs, with commas, each as often as runs share it (default: those that are visible)",
     )
+    parser.add_argument("--processes", type=int, default=1, help="each of which takes a GPU")
     arguments = parser.parse_args()
     results, name = arguments.results.resolve(), arguments.name
     folder = results / "runs" / name
@@ -113,8 +114,9 @@ def main() -> int:
     error_file = folder / "error.txt"
     try:
         with locked(folder / "lock"), ExitStack() as stack:
-            if len(set(devices)) > 1:
-                os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(devices))
+            if len(set(devices)) > arguments.processes:
+                mine = stack.enter_context(free_devices(devices, arguments.processes))
+                os.environ["CUDA_VISIBLE_DEVICES"] = mine
             error_file.unlink(missing_ok=True)
             execute(
                 paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mtkd.common.files import remove
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples
+from mtkd.experiments.processes import train_together
 from mtkd.experiments.records import (
     Outcome,
     Record,
@@ -21,6 +22,7 @@ from mtkd.experiments.records import (
     outputs_of,
     parent_results,
     peak_memory_mib,
+    read_record,
     remove_results,
     result_digest,
     run_folder,
@@ -59,6 +61,11 @@ class RunContext:
     def teacher_tasks(self) -> tuple[str, ...]:
         return teacher_tasks(self.recipe, self.tasks)
 
+    @property
+    def processes(self) -> int:
+        """How many make this run together."""
+        return self.recipe.processes if self.run.spreads else 1
+
     def execute(self) -> Record:
         """The run's record: read where it is there and current, else made now.
 
@@ -70,6 +77,9 @@ class RunContext:
         if (self.folder / "record.json").exists():
             print(f"{self.run.run_id}: made by other code, or not whole; it is made again")
             remove_results(self.results, self.run.run_id)
+        if self.processes > 1:
+            train_together(self)
+            return read_record(self.folder)
         began = time.perf_counter()
         outcome = self.run.train(self)
         return finish(self, outcome, time.perf_counter() - began)
@@ -115,7 +125,7 @@ def finish(context: RunContext, outcome: Outcome, wall_seconds: float) -> Record
         wall_seconds=round(wall_seconds, 2),
         training_seconds=round(seconds, 2),
         peak_memory_mib=peak_memory_mib(),
-        environment=environment(),
+        environment=environment() | {"processes": context.processes},
     )
     write_record(context.folder, record)
     for kept in ("checkpoints", "parts"):

@@ -209,6 +209,9 @@ class Recipe:
     fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
     seeds: Several[Annotated[int, Field(ge=0, le=10**9)]] = (1,)
     studies: tuple[str, ...] = ()  # questions to answer beside the main table
+    # That make one training together, on this machine, with a GPU each where there are GPUs. How a
+    # training is spread does not decide what it gives: it is in the identity of no run.
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     sizes: Sizes = field(default_factory=Sizes)
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
     few_labels: FewLabels = field(default_factory=FewLabels)

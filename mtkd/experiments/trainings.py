@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from mtkd.method.calibration import fit_temperature
 from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
+from mtkd.method.ranks import first_writes
 from mtkd.method.settings import Distillation, HeadSpec, TaskAbout, Training
 from mtkd.method.training import steps_per_epoch, train
 
@@ -204,7 +206,7 @@ def train_part(
                 if (task, split) not in latest:
                     latest[task, split] = predict(network, task, item)
             network.about[task] = about(network, task, items, latest)
-        network.save_pretrained(model)
+        first_writes(partial(network.save_pretrained, model))
     scores, files = [], [] if model is None else [p for p in sorted(model.iterdir()) if p.is_file()]
     for task, splits in data.items():
         for split, item in splits.items():
@@ -224,8 +226,8 @@ def train_part(
         "scores": [asdict(score) for score in scores],
         "files": dict(zip(names, output_digests(context.results, names), strict=True)),
     }
-    write_object(path, part)
-    remove(checkpoint)
+    first_writes(partial(write_object, path, part))
+    first_writes(partial(remove, checkpoint))
     return part
 
 
@@ -282,15 +284,14 @@ def store(
     known = context.recipe.task(task)
     if labels is not None:
         check_labels(known, labels, f"{run_id}, {system}")
-    targets.write_predictions(
-        prediction_file(context.results, run_id, system, task, split),
-        targets.Predictions(task, split, known.labels, examples.idx, outputs, run_id),
-    )
+    path = prediction_file(context.results, run_id, system, task, split)
+    found = targets.Predictions(task, split, known.labels, examples.idx, outputs, run_id)
+    first_writes(partial(targets.write_predictions, path, found))
     if examples.label is None or split == "train":
         return []
     flag = metrics.is_degenerate(outputs, known.kind)
-    found = metrics.compute(known, outputs, examples.label)
-    return [Score(system, task, split, m, v, len(examples), flag) for m, v in found.items()]
+    values = metrics.compute(known, outputs, examples.label)
+    return [Score(system, task, split, m, v, len(examples), flag) for m, v in values.items()]
 
 
 def combine(parts: Sequence[dict[str, Any]]) -> Outcome:

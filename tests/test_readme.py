@@ -3,6 +3,8 @@
 import re
 import shutil
 
+import pytest
+
 from mtkd.app.gallery import update_pages
 from mtkd.common import paths
 from mtkd.common.files import write_text
@@ -12,6 +14,8 @@ from mtkd.experiments.runs import NOTEBOOKS
 from mtkd.experiments.studies.registry import named
 
 README = (paths.home() / "README.md").read_text(encoding="utf-8")
+PAGES = [paths.home() / "README.md", *sorted((paths.home() / "docs").glob("*.md"))]
+TEXT = README + (paths.home() / "docs" / "guide.md").read_text(encoding="utf-8")
 
 
 def test_pages_are_those_of_the_committed_results(tmp_path):
@@ -27,16 +31,20 @@ def test_pages_are_those_of_the_committed_results(tmp_path):
         assert (page.parent / target).is_file(), target
 
 
-def test_files_and_recipes_that_the_readme_names_are_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (paths.home() / target).exists(), target
-    for recipe in re.findall(r"--recipe (\w+)\b(?!\.yaml)", README):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_recipes_stages_studies_and_notebooks_that_are_named_are_there():
+    for recipe in re.findall(r"--recipe (\w+)\b(?!\.yaml)", TEXT):
         assert recipe in recipes.available()
-    for stage in re.findall(r"--until (\w+)", README):
+    for stage in re.findall(r"--until (\w+)", TEXT):
         assert stage in NOTEBOOKS
-    for words in re.findall(r"--with ([\w-]+)", README):
+    for words in re.findall(r"--with ([\w-]+)", TEXT):
         assert named([words])
-    for notebook in re.findall(r"`(\d\d_\w+)`", README):
+    for notebook in re.findall(r"`(\d\d_\w+)`", TEXT):
         assert (paths.NOTEBOOKS / f"{notebook}.ipynb").is_file()
 
 
@@ -48,6 +56,6 @@ def test_numbers_of_runs_in_the_readme():
         assert len(expand(recipes.load_recipe("demo", [studies]))) - main == int(count)
 
 
-def test_settings_in_the_readme_are_accepted():
-    for settings in re.findall(r"--set ((?:[\w.-]+=\S+ ?)+)", README):
+def test_settings_that_are_named_are_accepted():
+    for settings in re.findall(r"--set ((?:[\w.-]+=\S+ ?)+)", TEXT):
         recipes.load_recipe("demo", settings.split())

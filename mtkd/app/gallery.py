@@ -15,9 +15,9 @@ from mtkd.common.files import write_text
 
 MADE = "(made by `mtkd publish`)"
 BLOCK = (f"<!-- results:begin {MADE} -->", "<!-- results:end -->")
-SHOWN = {  # the README's recipes, a figure of each and what it shows
-    "realtext": ("questions", "What was asked of real text, and what came out"),
-    "demo": ("dev_scores", "Dev scores of the main systems"),
+SHOWN = {  # the README's recipes: a heading, a figure and what it shows
+    "realtext": ("On real text", "questions", "What was asked of real text, and what came out"),
+    "demo": ("On the embedded toy benchmark", "dev_scores", "Dev scores of the main systems"),
 }
 FILES = {  # of a folder of committed results
     "summary.md": "one page: scope, what was run, what came out, what it cost",
@@ -68,10 +68,11 @@ def results_page(reference: Path) -> str:
 def readme_block(reference: Path, root: Path) -> str:
     """What the README, in `root`, shows of committed results."""
     parts = [BLOCK[0]]
-    for name, (figure, shows) in SHOWN.items():
+    for name, (title, figure, shows) in SHOWN.items():
         image = reference / name / "figures" / f"{figure}.png"
         if image.is_file():
             parts += [
+                f"### {title}",
                 headline(reference / name),
                 f"![{shows}]({image.relative_to(root).as_posix()})",
             ]

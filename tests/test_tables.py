@@ -272,14 +272,14 @@ def test_unsure_examples_order() -> None:
     frame = inspection.unsure_examples(some, SOFT, 3)
     assert frame["sentence1"].tolist() == ["a3", "a1", "a2"]
     assert frame["sentence2"].tolist() == ["b3", "b1", "b2"]
-    assert set(frame["given"]) == {"entailment"}
-    assert frame["true"].tolist() == ["not_entailment", "not_entailment", "entailment"]
+    assert set(frame["given label"]) == {"entailment"}
+    assert frame["true label"].tolist() == ["not_entailment", "not_entailment", "entailment"]
     assert frame["P(entailment)"].tolist() == pytest.approx([0.05, 0.2, 0.52])
     assert frame.index.tolist() == [103, 101, 102]
     unsure = inspection.unsure_examples(some, SOFT, 2, by="unsure")
     assert unsure["sentence1"].tolist() == ["a2", "a1"]
     single = inspection.unsure_examples(examples("sst2", [0, 1, 1, 1]), SOFT)
-    assert list(single.columns) == ["sentence", "given", "P(negative)", "P(positive)"]
+    assert list(single.columns) == ["sentence", "given label", "P(negative)", "P(positive)"]
     with pytest.raises(MtkdError, match=r"shape \(4, 2\); expected \(3, 2\)"):
         inspection.unsure_examples(examples("rte", [0, 0, 0]), SOFT)
     with pytest.raises(MtkdError, match="STS-B train: no class labels"):

@@ -22,6 +22,7 @@ from mtkd.analysis.plotting import Plot
 from mtkd.analysis.results import Knowledge
 from mtkd.analysis.systems import (
     MAJORITY,
+    STORY,
     STUDENT,
     find_system,
     system_title,
@@ -32,9 +33,9 @@ from mtkd.experiments.records import Record
 
 
 def task_names(values: pd.DataFrame) -> dict[str, str]:
-    """Rows for the tasks and their mean."""
+    """Rows for the mean over the tasks and for each of them."""
     tasks = tasks_of(values)
-    return {task: task_title(task) for task in tasks} | {"mean": f"mean of {len(tasks)}"}
+    return {"mean": f"mean of {len(tasks)}"} | {task: task_title(task) for task in tasks}
 
 
 def by_source(values: pd.DataFrame, words: Mapping[str, str], height: float, zero: bool) -> Plot:
@@ -51,9 +52,12 @@ def by_source(values: pd.DataFrame, words: Mapping[str, str], height: float, zer
 
 @plotting.styled
 def dev_scores(values: pd.DataFrame) -> Plot:
-    """Dev score per task and mean, the paper's in a panel of their own; of `score_values`."""
+    """Mean dev score and those per task, the paper's in a panel of their own; of `score_values`.
+
+    Of the systems of the paper's story, or of all where its student is missing.
+    """
     named = [name for name in dict.fromkeys(values["system"]) if name != MAJORITY]
-    systems = [system for system in named if find_system(system).in_plot]
+    systems = [name for name in named if name in STORY or STUDENT not in named]
     if not systems:
         return plotting.nothing_to_plot("no dev scores")
     values = values[values["system"].isin(systems)]
@@ -130,7 +134,7 @@ def learning_curves(records: Iterable[Record]) -> Plot:
     axes.set(xlabel="epoch", ylabel="mean dev score, points")
     plotting.whole_epochs(axes)
     plotting.grid_lines(axes, "y")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -153,10 +157,12 @@ def teacher_knowledge(knowledge: Knowledge) -> Plot:
         choice = soft.argmax(axis=1)
         group = label != (choice if clean is None else clean)
         sure = entropy(soft).clip(0, 1)
-        for part, (hue, style) in zip((~group, group), looks, strict=True):
+        for wrong, (hue, style) in enumerate(looks):
+            part = group == bool(wrong)
             shared: dict[str, Any] = {"bins": np.linspace(0, 1, 21), "color": hue}
             shared["weights"] = np.full(part.sum(), 100 / max(part.sum(), 1))
-            axes.hist(sure[part], histtype="stepfilled", alpha=0.25, **shared)
+            if not wrong:  # two fills would mix to a third colour
+                axes.hist(sure[part], histtype="stepfilled", alpha=0.25, **shared)
             axes.hist(sure[part], histtype="step", linewidth=1.4, linestyle=style, **shared)
         summary = f"{words[1]}: {100 * group.mean():.0f} %"
         if clean is not None and group.any():
@@ -168,7 +174,7 @@ def teacher_knowledge(knowledge: Knowledge) -> Plot:
     figure.supylabel("training examples, % of their group", fontsize=9.5)
     handles = [
         Patch(
-            facecolor=matplotlib.colors.to_rgba(hue, 0.25),
+            facecolor=matplotlib.colors.to_rgba(hue, 0.25 if hue == BLUE else 0),
             edgecolor=hue,
             linestyle=style,  # type: ignore[arg-type]
             label=word,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +13,39 @@ from mtkd.analysis.systems import system_title, task_title
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import Examples
 from mtkd.experiments.context import RunContext, read_examples
+from mtkd.experiments.recipes import as_yaml, available, load_recipe
 from mtkd.experiments.records import Record
+from mtkd.experiments.settings import Recipe
 from mtkd.experiments.systems.teachers import soft_targets
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A recipe as a notebook shows it: what is changed, and all of it folded."""
+
+    recipe: Recipe
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """What is not as the recipe ships, by dotted key; in one of your own, as the defaults."""
+        name = self.recipe.name
+        usual = load_recipe(name) if name in available() else Recipe(name=name)
+        now, then = (pd.json_normalize(asdict(one)).iloc[0] for one in (self.recipe, usual))
+        return {key: value for key, value in now.items() if key not in then or then[key] != value}
+
+    def __repr__(self) -> str:
+        changes = [f"{key}: {value}" for key, value in self.changed.items()]
+        than = "it ships" if self.recipe.name in available() else "the defaults"
+        if not changes:
+            return f"Recipe {self.recipe.name}, as {than}"
+        return "\n".join([f"Recipe {self.recipe.name}; other than {than}:", *changes])
+
+    def _repr_html_(self) -> str:
+        told, *changes = repr(self).splitlines()
+        rows = "".join(f"<li>{html.escape(change)}</li>" for change in changes)
+        every = html.escape(as_yaml(self.recipe))
+        folded = f"<details><summary>Every setting</summary><pre>{every}</pre></details>"
+        return f"<p>{html.escape(told)}</p><ul>{rows}</ul>{folded}"
 
 
 def unsure_examples(
@@ -24,7 +57,7 @@ def unsure_examples(
     """The examples where the teacher contradicts the given label most, or is least sure.
 
     `soft` (N, C) are the teacher's probabilities in the order of the examples. Columns: the texts,
-    "given", "true" (the label before annotator noise, where known), and the probability of each
+    "given label", "true label" (before annotator noise, where known), and the probability of each
     label. Ordered by the given label's probability, the lowest first, or by entropy, the highest
     first. Raises MtkdError for a regression, without labels, or where the shapes do not fit.
     """
@@ -68,9 +101,9 @@ def example_frame(examples: Examples, rows: np.ndarray) -> pd.DataFrame:
         if texts is not None:
             columns[name] = [texts[row] for row in rows]
     if examples.label is not None:
-        columns["given"] = named(examples.label)
+        columns["given label"] = named(examples.label)
     if examples.clean is not None:
-        columns["true"] = named(examples.clean)
+        columns["true label"] = named(examples.clean)
     return pd.DataFrame(columns)
 
 
@@ -82,7 +115,8 @@ def entropy(soft: np.ndarray) -> np.ndarray:
 
 def show_examples(examples: Examples, count: int = 5) -> pd.DataFrame:
     """The first examples of a split."""
-    return example_frame(examples, np.arange(min(count, len(examples))))
+    rows = np.arange(min(count, len(examples)))
+    return example_frame(examples, rows).set_axis(examples.idx[rows]).rename_axis("id")
 
 
 def run_scores(record: Record) -> pd.DataFrame:

@@ -110,10 +110,11 @@ def doubted_labels(results: Results) -> list[View]:
         found = surprising_examples(results, task, DOUBTS)
         for line in found.to_dict("records"):
             likely = sorted(labels, key=lambda label: -line[f"P({label})"])[:LIKELY]
-            shown = [label for label in labels if label in (line["given"], *likely)]
+            shown = [label for label in labels if label in (line["given label"], *likely)]
             soft = [f"{label} {100 * line[f'P({label})']:.0f} %" for label in shown]
             words = {"Task": task_title(task), "Text": " / ".join(str(line[c]) for c in columns)}
-            words |= {"Given": line["given"], "Right": line.get("true", NOTHING)}
+            words["Given label"] = line["given label"]
+            words["True label"] = line.get("true label", NOTHING)
             rows.append(words | {"Soft target": ", ".join(soft)})
     if not rows:
         return []
@@ -121,9 +122,9 @@ def doubted_labels(results: Results) -> list[View]:
         View(
             name="doubted_labels",
             title="Labels that the teachers doubt most",
-            caption="Training examples with the lowest probability of the label that training "
-            "sees (given), from the teachers of the first seed; the label before annotator noise "
-            "(right) is known of the toy benchmark alone.",
+            caption="Training examples whose given label, the one that training sees, has the "
+            "lowest probability by the teachers of the first seed. The true label, before "
+            "annotator noise, is known of the toy benchmark alone.",
             table=pd.DataFrame(rows),
             section="teachers",
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from mtkd.analysis.markup import markdown, values_csv
 from mtkd.analysis.plotting import Plot, image, save
@@ -24,6 +25,7 @@ SECTIONS = {  # what belongs together on a page, in its order
     "cost": "What it cost",
     "verdict": "The verdict",
 }
+NUMBER = re.compile(r"[+-]?\d[\d.,]*( %)?( [\[(].*| to \d+)?|-")  # a cell that is no text
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,9 +54,21 @@ class View:
                 f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.title)}">'
             )
         if self.table is not None:
-            parts.append(self.table.to_html(index=False))
+            sheet = Styler(self.table, uuid=self.name, cell_ids=False).hide(axis="index")
+            left = [
+                {"selector": f".col{place}", "props": "text-align: left"}
+                for place, words in enumerate(columns_of_words(self.table))
+                if words
+            ]
+            parts.append(sheet.format(escape="html").set_table_styles(left).to_html())
         parts += [f"<p><small>{as_html(note)}</small></p>" for note in self.notes]
         return "\n".join(parts)
+
+
+def columns_of_words(table: pd.DataFrame) -> list[bool]:
+    """For each column whether it holds words, which are set left, and not numbers."""
+    columns = zip(*table.to_numpy().tolist(), strict=True)
+    return [not all(NUMBER.fullmatch(str(cell)) for cell in column) for column in columns]
 
 
 def as_html(text: str) -> str:

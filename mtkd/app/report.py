@@ -21,14 +21,13 @@ from mtkd.analysis.paper import SOURCES
 from mtkd.analysis.plotting import colour
 from mtkd.analysis.recipe_views import cost_views
 from mtkd.analysis.results import Results
-from mtkd.analysis.views import SECTIONS, View
+from mtkd.analysis.views import SECTIONS, View, columns_of_words
 from mtkd.common import paths
 from mtkd.common.files import write_text
 from mtkd.experiments.recipes import as_yaml
 
 FOLDED = {"studies", "cost"}  # sections whose views open with a click
 PUBLISHED = tuple(f"({source})" for cells in SOURCES.values() for source in cells.values())
-NUMBER = re.compile(r"[+-]?\d[\d.,]*( %)?( [\[(].*| to \d+)?|-")  # a cell that is no text
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def picture(folder: Path, view: View) -> str:
 def sheet(table: pd.DataFrame) -> Sheet:
     """A frame of printed cells; an interval, or single seeds, go below the number."""
     cells = [[str(cell) for cell in row] for row in table.to_numpy().tolist()]
-    text = [not all(map(NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)]
+    text = columns_of_words(table)
     published = [row[0].endswith(PUBLISHED) for row in cells]
     rows = [
         tuple(

@@ -39,3 +39,19 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// The list of sections marks the one that is read.
+const links = new Map(
+  [...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]),
+);
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      links.forEach((link) => link.removeAttribute("aria-current"));
+      links.get(target.id)?.setAttribute("aria-current", "true");
+    }
+  },
+  { rootMargin: "-20% 0px -75%" },
+);
+document.querySelectorAll("main > section").forEach((section) => seen.observe(section));

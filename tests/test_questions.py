@@ -38,7 +38,8 @@ def test_an_answer_is_by_interval_and_adjusted_p() -> None:
     assert "No clear difference: +0.2 [-0.8, +1.2]" in unclear
     assert "more than 1.2 points is ruled out; a difference of 1.4 would" in unclear
     assert "Any gain is ruled out" in answered(-1.0, 0.2, 0.06)
-    assert "No clear difference" in answered(1.0, 0.2, 0.06)  # too many questions
+    many = answered(1.0, 0.2, 0.06)  # too many questions
+    assert "No clear difference (p = 0.060, adjusted for all questions): +1.0" in many
     assert "Not known" in str(Answer(TAUGHT, None))
 
 

@@ -291,6 +291,7 @@ def test_calibration_by_hand() -> None:
 # sorts the first table by its second column, three times.
 PROBE = """<script>
 addEventListener("load", () => {
+  document.querySelectorAll("details").forEach((one) => (one.open = true));
   const table = document.querySelector("#results table");
   const header = table.tHead.rows[0].cells[1];
   const column = () => [...table.tBodies[0].rows].map((row) => parseFloat(row.cells[1].innerText));

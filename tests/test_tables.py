@@ -225,7 +225,7 @@ def test_incomplete_results_give_what_there_is(systems: tuple[str, ...], tmp_pat
     for view in found:
         assert all(path.stat().st_size > 0 for path in views.write(view, tmp_path))
         assert view.title in view._repr_html_()
-    figures.learning_curves(records)
+    figures.learning_curves(figures.multi_task_curves(records))
 
 
 def test_a_view_as_files(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_the_interval_drawn_is_the_one_printed() -> None:
 
 
 def test_learning_curve_has_a_line_per_seed_and_a_mean() -> None:
-    (axes,) = figures.learning_curves(FULL).axes
+    (axes,) = figures.learning_curves(figures.multi_task_curves(FULL)).axes
     assert len(axes.lines) == len(GAINS) * (5 + 1)
     assert axes.lines[5].get_ydata().tolist() == [70.0]  # BERT: 68 to 72, the second epoch only
 

@@ -44,7 +44,7 @@ def rows_figure(
     Column `row` of `values` says in which of the rows `names` a mark is, column `panel` in which
     of the `panels` (with the words of their axes); a column "shift" moves marks down. `hues` are
     the systems' colours where they are not their own. Differences (`zero`) have a line at 0 and
-    one scale.
+    one scale. Numbers of one seed alone have that written across them.
     """
     values = values[values[row].isin(list(names)) & values[panel].isin(list(panels))]
     if values.empty:
@@ -61,6 +61,8 @@ def rows_figure(
         rule_rows(axes, len(names))
         axes.set_xlabel(words)
     name_rows(drawn[0], list(names.values()))
+    if values.loc[values["source"] == OURS, "n"].max() == 1:
+        figure.text(0.5, 0.5, "one seed", size=44, color=GREY, alpha=0.25, ha="center", va="center")
     return figure
 
 

@@ -109,9 +109,8 @@ def ablation(values: pd.DataFrame) -> Plot:
     return figure
 
 
-@plotting.styled
-def learning_curves(records: Iterable[Record]) -> Plot:
-    """Mean dev score by epoch of the multi-task trainings: thin lines seeds, thick their mean."""
+def multi_task_curves(records: Iterable[Record]) -> dict[str, list[pd.Series]]:
+    """Mean dev score by epoch of each multi-task training, by system."""
     curves: dict[str, list[pd.Series]] = {}
     for record in records:
         for system, history in record.details.get("histories", {}).items():
@@ -119,8 +118,12 @@ def learning_curves(records: Iterable[Record]) -> Plot:
             scored = system in {score.system for score in record.scores}  # not one task's training
             if points and scored and not find_system(system).part_of:
                 curves.setdefault(system, []).append(pd.Series(points))
-    if not curves:
-        return plotting.nothing_to_plot("no multi-task training with dev scores by epoch")
+    return curves
+
+
+@plotting.styled
+def learning_curves(curves: Mapping[str, Sequence[pd.Series]]) -> Plot:
+    """Of `multi_task_curves`: thin lines seeds, thick their mean."""
     figure = Plot(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
     for system, lines in curves.items():

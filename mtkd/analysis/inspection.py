@@ -30,22 +30,27 @@ class Settings:
         """What is not as the recipe ships, by dotted key; in one of your own, as the defaults."""
         name = self.recipe.name
         usual = load_recipe(name) if name in available() else Recipe(name=name)
-        now, then = (pd.json_normalize(asdict(one)).iloc[0] for one in (self.recipe, usual))
-        return {key: value for key, value in now.items() if key not in then or then[key] != value}
+        now, then = (
+            pd.json_normalize(asdict(one)).to_dict("records")[0] for one in (self.recipe, usual)
+        )
+        return {
+            str(key): value for key, value in now.items() if key not in then or then[key] != value
+        }
 
     def __repr__(self) -> str:
-        changes = [f"{key}: {value}" for key, value in self.changed.items()]
-        than = "it ships" if self.recipe.name in available() else "the defaults"
-        if not changes:
-            return f"Recipe {self.recipe.name}, as {than}"
-        return "\n".join([f"Recipe {self.recipe.name}; other than {than}:", *changes])
+        changes = [f"{key}: {' '.join(str(value).split())}" for key, value in self.changed.items()]
+        name, shipped = self.recipe.name, self.recipe.name in available()
+        if shipped and not changes:
+            return f"Recipe {name}, as it ships"
+        than = "with changes" if shipped else "what it sets"
+        return "\n".join([f"Recipe {name}, {than}:", *changes])
 
     def _repr_html_(self) -> str:
-        told, *changes = repr(self).splitlines()
-        rows = "".join(f"<li>{html.escape(change)}</li>" for change in changes)
+        told, *changes = map(html.escape, repr(self).splitlines())
+        rows = "".join(f"<li>{change}</li>" for change in changes)
         every = html.escape(as_yaml(self.recipe))
         folded = f"<details><summary>Every setting</summary><pre>{every}</pre></details>"
-        return f"<p>{html.escape(told)}</p><ul>{rows}</ul>{folded}"
+        return f"<p>{told}</p><ul>{rows}</ul>{folded}"
 
 
 def unsure_examples(

@@ -78,6 +78,8 @@ def data_title(recipe: Recipe) -> str:
     """What the scores are of, in the words of a title."""
     own = [task is not None for task in recipe.tasks.values()]
     benchmark = "toy benchmark" if recipe.data.kind == "toy" else "GLUE"
+    if recipe.data.limit:
+        benchmark += f", at most {recipe.data.limit:,} labels a task"
     return "own tasks" if all(own) else f"{benchmark} and own tasks" if any(own) else benchmark
 
 
@@ -305,21 +307,25 @@ def baseline_views(results: Results) -> list[View]:
 
 
 def training_views(results: Results) -> list[View]:
+    """Curves, unless all trainings were looked at once, and what the teachers know, if any."""
     knowledge = teacher_knowledge(results)
+    curves = figures.multi_task_curves(results.records)
+    looks = max((len(line) for lines in curves.values() for line in lines), default=0)
     views = [
         View(
             "learning_curves",
             "How the models learn",
             "Mean dev score by epoch of the multi-task trainings. Thin lines are seeds, thick ones "
             "their mean.",
-            figure=figures.learning_curves(results.records),
+            figure=figures.learning_curves(curves) if looks > 1 else None,
             section="gain",
         ),
         View(
             "teacher_knowledge",
             "How sure the teachers are",
             "Entropy of the soft targets of training examples, where the given label is right and "
-            "where it is wrong (the toy benchmark knows). Mass on the right means no idea.",
+            "where it is wrong; where nobody knows that, where the teachers' most probable label "
+            "is the given one and where it is another. Mass on the right means no idea.",
             figure=figures.teacher_knowledge(knowledge),
             section="teachers",
         ),

@@ -68,13 +68,15 @@ class Answer:
             return f"{ask} Not known: there are no finished runs of both, of one seed."
         if self.word != UNCLEAR:
             return f"{ask} {'Yes' if self.word == GAIN else 'No, it loses'}: {said(found)}."
-        high, visible = (
-            decimal(x, 1, False) for x in (found.mean.interval[1], found.mean.visible())
-        )
-        gain = f"A gain of more than {high} points" if float(high) > 0 else "Any gain"
+        low, high = found.mean.interval
+        unclear = "No clear difference"
+        if low * high > 0:
+            unclear += f" (p = {printed_p(self.p)}, adjusted for all questions)"
+        most, visible = (decimal(x, 1, False) for x in (high, found.mean.visible()))
+        gain = f"A gain of more than {most} points" if float(most) > 0 else "Any gain"
         return (
-            f"{ask} No clear difference: {said(found)}. {gain} is ruled out; a difference of "
-            f"{visible} would have been seen in four of five cases."
+            f"{ask} {unclear}: {said(found)}. {gain} is ruled out; a difference of {visible} would "
+            "have been seen in four of five cases."
         )
 
 

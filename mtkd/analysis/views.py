@@ -7,6 +7,7 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -55,7 +56,7 @@ class View:
             )
         if self.table is not None:
             sheet = Styler(self.table, uuid=self.name, cell_ids=False).hide(axis="index")
-            left = [
+            left: list[Any] = [
                 {"selector": f".col{place}", "props": "text-align: left"}
                 for place, words in enumerate(columns_of_words(self.table))
                 if words

@@ -20,7 +20,7 @@ def hold() -> str:
 def test_a_device_is_shared_by_as_many_as_its_name_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     places = ["0", "1", "0"]
     with free_devices(places) as one, free_devices(places) as two, free_devices(places) as three:
         assert [one, two, three] == places
@@ -29,7 +29,7 @@ def test_a_device_is_shared_by_as_many_as_its_name_comes(
 def test_a_run_of_several_processes_has_as_many_devices_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(locks, "WAIT", 0.02)
     found: list[str] = []
 
@@ -49,9 +49,9 @@ def test_a_run_of_several_processes_has_as_many_devices_or_none(
 def test_device_locks_are_refused_where_others_may_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert hold() == "0"
-    folder = tmp_path / "mtkd"
+    folder = tmp_path / ".cache" / "mtkd"
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
     with pytest.raises(MtkdError, match="others can write"):

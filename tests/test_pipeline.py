@@ -176,7 +176,7 @@ Error in rule run:
 
 
 def test_runs_side_by_side_have_a_device_each(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(locks, "WAIT", 0.02)
     for name in ("CUDA_VISIBLE_DEVICES", "MTKD_PROGRESS"):
         monkeypatch.setenv(name, "")

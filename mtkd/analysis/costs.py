@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 
 from mtkd.common.errors import MtkdError, first_line
+from mtkd.common.machine import cores
 from mtkd.common.progress import Progress
 from mtkd.data.batches import POOL, TaskData, epoch_units, tokenize
 from mtkd.data.loading import first_drawn, load_examples
@@ -87,7 +87,7 @@ def measured(recipe: Recipe, runs: Sequence[Run], jobs: int) -> Costs:
     An encoder whose size is not known, or whose training needs too much memory, is left out.
     """
     asked, speeds = [run for run in runs if run.stage == "encoders"], {}
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, cores() // jobs)
     gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if gpu else f"CPU, threads of a run: {threads}"
     lines = [f"training alone, {jobs} at a time; {device}; {recipe.training.precision}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 from mtkd.analysis import data_checks
 from mtkd.app.console import print_frame, time_line
 from mtkd.app.init import precision
-from mtkd.app.reproduce import gpus
+from mtkd.app.reproduce import gpus, side_by_side
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import tokenize
 from mtkd.data.given_settings import GivenTeacher
@@ -74,7 +73,7 @@ def check(recipe: Recipe) -> int:
         print("`mtkd reproduce` would stop at a problem: fix them first")
         return 1
     seconds = seconds_an_example(recipe, tasks, tokenizers)
-    print(time_line(recipe, runs, len(gpus()) or os.cpu_count() or 1, seconds))
+    print(time_line(recipe, runs, side_by_side(None, gpus(), recipe.processes), seconds))
     return 0
 
 

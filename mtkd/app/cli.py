@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -192,7 +191,7 @@ def asked_recipe(
         raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
     kept, kept_text = saved_choices(results_folder(recipe))
     given = {setting.partition("=")[0] for setting in settings}
-    found = str(text.resolve()) if text else kept_text
+    found = str(text.resolve()) if text else recipe.data.unlabelled_file or kept_text
     if found and "data.unlabelled_file" not in given:
         recipe = replace(recipe, data=replace(recipe.data, unlabelled_file=found))
     # Those of before come first: a run that two studies share keeps the name it was made under.
@@ -209,13 +208,18 @@ def tell_where(folder: Path) -> None:
 def status(recipe: Name = "demo") -> None:
     """Show how far a recipe is."""
     from mtkd.app.console import show_plan
+    from mtkd.app.freshness import REPORTS
     from mtkd.app.reproduce import grouped
+    from mtkd.common.machine import cores
     from mtkd.experiments.plans import expand
     from mtkd.experiments.recipes import open_recipe
+    from mtkd.experiments.records import run_folder
 
     asked, results = open_recipe(recipe)
-    show_plan(asked, expand(asked), os.cpu_count() or 1)
-    for text in grouped(sorted(results.glob("runs/*/error.txt"))):
+    runs = expand(asked)
+    names = sorted([*(run.run_id for run in runs), *REPORTS])
+    show_plan(asked, runs, cores())
+    for text in grouped(run_folder(results, name) / "error.txt" for name in names):
         print(f"failed: {text}")
 
 

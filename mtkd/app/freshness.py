@@ -104,7 +104,13 @@ def notebook_mark(name: str) -> str:
 def report_mark(recipe: Recipe, runs: Sequence[Run], name: str) -> str:
     """Digest of all that a report shows: its notebook, the library's code, recipe and runs."""
     code = notebook_code(paths.NOTEBOOKS / f"{name}.ipynb")
-    names = imported_names(ast.parse(code).body, "")
+    try:
+        names = imported_names(ast.parse(code).body, "")
+    except SyntaxError as error:
+        raise MtkdError(
+            f"{paths.NOTEBOOKS / name}.ipynb: not valid Python ({error.msg}: "
+            f"{(error.text or '').strip()}); the notebooks of a report have plain Python alone"
+        ) from None
     modules = {name for name in names if name.startswith("mtkd.") and find_file(name)}
     shown = replace(recipe, processes=1)  # which no report shows
     rests_on = sorted(f"{run.run_id} {run.stamp}" for run in runs)

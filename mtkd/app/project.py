@@ -111,7 +111,8 @@ class Project:
         raw = asdict(self.recipe)
         for teacher in teachers:
             if not isinstance(teacher, Mapping):
-                named = isinstance(teacher, (str, Path)) and Path(teacher).suffix not in SUFFIXES
+                place = isinstance(teacher, (str, Path))
+                named = place and Path(teacher).suffix.lower() not in SUFFIXES
                 teacher = {"model" if named else "predictions": teacher}
             said = {"task": task, **teacher}
             if said.get("predictions") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mtkd.analysis.ensemble_sizes import ensemble_views
@@ -16,8 +17,9 @@ from mtkd.analysis.views import View, write
 from mtkd.app.gallery import write_gallery
 from mtkd.app.report import write_report
 from mtkd.app.summary import write_summary
-from mtkd.common.files import write_text
-from mtkd.common.sums import write_sums
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import remove, write_text
+from mtkd.common.sums import sums_of, write_sums
 
 
 def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Path]:
@@ -42,5 +44,9 @@ def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Pa
         write_report(results, views),
     ]
     files = [folder / "scores.csv", *written, *pages]
+    with suppress(MtkdError):  # no list of before
+        for name in sums_of(folder):  # of a study that is asked for no more, say
+            if folder / name not in files:
+                remove(folder / name)
     write_sums(folder, files)
     return files

@@ -21,11 +21,12 @@ from tqdm import tqdm
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
 from mtkd.app.preflight import look_ahead
-from mtkd.app.signals import kill_group, undisturbed
+from mtkd.app.signals import disturbable, kill_group, undisturbed
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import parts, remove, write_text
 from mtkd.common.locks import take_soon
+from mtkd.common.machine import cores
 from mtkd.common.progress import duration, headless
 from mtkd.experiments.recipes import as_yaml, results_folder
 from mtkd.experiments.records import read_record, run_folder
@@ -84,10 +85,13 @@ def reproduce(
         environment = os.environ | {"PYTHONSAFEPATH": "1", "JUPYTER_PLATFORM_DIRS": "1"}
         environment |= {paths.RESULTS_VARIABLE: str(paths.results())}
         environment |= {"TOKENIZERS_PARALLELISM": "false"}
+        if given := os.environ.get("PYTHONPATH"):  # a recipe's extensions; jobs work elsewhere
+            whole = [str(Path(place).resolve()) for place in given.split(os.pathsep) if place]
+            environment["PYTHONPATH"] = os.pathsep.join(whole)
         if not executor:
             # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
             # A job's processes share its threads.
-            threads = str(max(1, (os.cpu_count() or 1) // jobs))
+            threads = str(max(1, cores() // jobs))
             environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         if locked:
             clear_leftovers(results, executor)
@@ -103,15 +107,17 @@ def reproduce(
                 )
                 command.append(f"server={server}")
                 kept.append(alive)
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=kept,
-            )
-            stack.callback(stop, process, GRACE if executor else 0.0)
+            with undisturbed():  # or nobody would know the process that is to be stopped
+                process = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=kept,
+                    preexec_fn=disturbable,
+                )
+                stack.callback(stop, process, GRACE if executor else 0.0)
             status = watch(process, results, due, len(runs))
     if status:
         explain(results, runs, log)
@@ -167,7 +173,7 @@ def side_by_side(jobs: int | None, devices: Sequence[str], processes: int) -> in
             f"processes: {processes}, and GPUs that may be used: {len(devices)}; expected one for "
             "each process"
         )
-    return jobs or max(1, (len(devices) or os.cpu_count() or 1) // processes)
+    return jobs or max(1, (len(devices) or cores()) // processes)
 
 
 def places(count: int, devices: Sequence[str]) -> list[str]:
@@ -190,8 +196,8 @@ def clear_leftovers(results: Path, executor: str | None) -> None:
     for name in ("locks",) if executor else ("locks", "incomplete", "metadata", "tmp"):
         remove(results / ".snakemake" / name)
     if not executor:
-        for part in parts(results):
-            remove(part)
+        for leftover in (*parts(results), *results.glob("runs/*/progress.json")):
+            remove(leftover)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def ship(folder: Path, output: Path, texts: Path | None = None, **how: Any) -> R
     tells what the run's record knows; else on `texts`: lines of task, text and second text, with
     tabs between.
     """
-    results = folder.resolve().parents[1]
+    results = folder.resolve().parent.parent
     model = MultiTaskModel.from_pretrained(
         as_written(results, folder.resolve().name, folder.resolve())
     )

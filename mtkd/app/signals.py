@@ -56,6 +56,11 @@ def undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def disturbable() -> None:
+    """In a process that was started `undisturbed`: signals come through again."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*ENDING, signal.SIGINT})
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill the leader of a process group and all of the group, wherever its parents are."""
     with suppress(ProcessLookupError):

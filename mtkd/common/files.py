@@ -17,8 +17,10 @@ PART = re.compile(r".+\.\d+\.part")  # what `whole` has a process write to, besi
 def whole(path: Path) -> Iterator[Path]:
     """A path beside `path` to write a file or a folder to; it takes its place when all went well.
 
-    What was at `path` stays until then, and after an error. A reader never sees a part of it.
+    What was at `path` stays until then, and after an error. A reader never sees a part of it. A
+    link stays one: what it leads to is replaced.
     """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     remove(part)

@@ -82,14 +82,14 @@ def free_devices(names: Sequence[str], count: int = 1) -> Iterator[str]:
 
 def own_folder() -> Path:
     """A folder that this user alone can write to."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
-    folder = Path(base) / "mtkd"
+    # Not XDG_RUNTIME_DIR, which a desktop has and ssh, cron and nohup have not.
+    folder = Path.home() / ".cache" / "mtkd"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise MtkdError(
             f"{folder}: a link, or others can write there; expected a folder of your own for the "
-            "locks of devices: remove it, or point XDG_RUNTIME_DIR at another one"
+            "locks of devices: remove it"
         )
     return folder
 

@@ -34,6 +34,8 @@ def read_object(path: Path, todo: str) -> dict[str, Any]:
         found = json.loads(read_text(path, todo))
     except json.JSONDecodeError as error:
         raise Damaged(f"{path}:{error.lineno}: not valid JSON ({error.msg}); {todo}") from None
+    except ValueError as error:  # an integer of too many digits
+        raise Damaged(f"{path}: not valid JSON ({error}); {todo}") from None
     except RecursionError:
         raise Damaged(f"{path}: nested too deeply; {todo}") from None
     if not isinstance(found, dict):

@@ -18,10 +18,19 @@ def write_sums(folder: Path, files: Iterable[Path]) -> None:
     write_object(folder / NAME, {"files": sums}, indent=1)
 
 
+def sums_of(folder: Path) -> dict[str, str]:
+    """The digests by name of file. Raises MtkdError."""
+    path, again = folder / NAME, "`mtkd report` writes it again"
+    sums = read_object(path, again).get("files")
+    if not isinstance(sums, dict):
+        raise Damaged(f"{path}: no digests of files; {again}")
+    return sums
+
+
 def altered(folder: Path) -> list[str]:
     """The names of files that have changed or are gone since; that of the list, if that has."""
     try:
-        sums = read_object(folder / NAME, "it is written again")["files"]
+        sums = sums_of(folder)
     except MtkdError:
         return [NAME]
     return [
@@ -33,7 +42,7 @@ def altered(folder: Path) -> list[str]:
 
 def check_sum(path: Path, todo: str) -> None:
     """Raise Damaged, ending with `todo`, if a file is not as its folder remembers it."""
-    if (path.parent / NAME).is_file() and {path.name, NAME} & set(altered(path.parent)):
+    if (path.parent / NAME).is_file() and sums_of(path.parent).get(path.name) != digest_of(path):
         raise Damaged(f"{path}: has changed since it was written; {todo}")
 
 

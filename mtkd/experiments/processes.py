@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -68,6 +69,7 @@ def train_together(context: RunContext) -> None:
                 time.sleep(POLL)
                 if text := lines.read():
                     print(text, end="", flush=True)
+            print(lines.read(), end="", flush=True)
         if any(statuses(crew)):
             time.sleep(GRACE)
             print((folder / "log").read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
@@ -104,12 +106,11 @@ def end(crew: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def reason(folder: Path, found: Sequence[int | None]) -> str:
     """Which process failed first, and why, in one line."""
-    for rank, status in enumerate(found):
-        if status and status < 0:  # the others' errors are that it is gone
-            return (
-                f"process {rank}: killed by signal {-status}; often the machine ran out of memory: "
-                "the same command continues, a smaller training.batch_size needs less"
-            )
+    if -signal.SIGKILL in found:  # the others' errors are that it is gone
+        return (
+            f"process {found.index(-signal.SIGKILL)}: killed; often the machine ran out of memory: "
+            "the same command continues, a smaller training.batch_size needs less"
+        )
     error = folder / "error"
     if error.is_file():
         return error.read_text(encoding="utf-8")

@@ -49,6 +49,10 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     for setting in settings:
         put(raw, setting)
     place = path.parent.resolve() if is_file else Path.cwd()
+    raw["data"] = with_whole(raw.get("data"), ("path", "unlabelled_file"), place)
+    if isinstance(raw.get("encoders"), dict):
+        sources = raw["encoders"].items()
+        raw["encoders"] = {name: with_whole(source, ("path",), place) for name, source in sources}
     raw["tasks"] = with_whole_paths(raw.get("tasks"), place)
     raw["teachers"] = with_whole_teachers(raw.get("teachers"), place)
     recipe = validated(raw, str(path) if is_file else f"recipe {name}")
@@ -67,6 +71,14 @@ def whole_path(place: Any, folder: Path) -> Any:
     if isinstance(place, str) and not place.startswith(HUB):
         return str(folder / Path(place).expanduser())
     return place
+
+
+def with_whole(settings: Any, keys: Sequence[str], folder: Path) -> Any:
+    """Raw settings, of whose keys some are files or folders that are looked for in a folder."""
+    if not isinstance(settings, dict):
+        return settings
+    named = {key: whole_path(settings[key], folder) for key in keys if key in settings}
+    return settings | named
 
 
 def with_whole_teachers(teachers: Any, folder: Path) -> Any:

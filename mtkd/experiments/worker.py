@@ -13,6 +13,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
+from torch.distributed import FileStore
 
 from mtkd.common.errors import MtkdError, first_line
 from mtkd.experiments.context import RunContext, finish
@@ -30,12 +31,13 @@ def work(folder: Path, rank: int) -> None:
     if run.run_id != facts["run_id"]:
         raise MtkdError(f"expected the run {facts['run_id']}, found {run.run_id}")
     context = RunContext(recipe, run, Path(facts["results"]), tuple(facts["tasks"]))
+    count = int(os.environ["WORLD_SIZE"])
     # They meet by a file, not at a port that somebody else may take.
     state = PartialState(
         parse_flag_from_env("ACCELERATE_USE_CPU"),
-        init_method=f"file://{folder / 'meeting'}",
+        store=FileStore(str(folder / "meeting"), count),
         rank=rank,
-        world_size=int(os.environ["WORLD_SIZE"]),
+        world_size=count,
     )
     began = time.perf_counter()
     outcome = run.train(context)
@@ -47,7 +49,7 @@ def work(folder: Path, rank: int) -> None:
 
 def end_with_parent() -> None:
     """End this process when the one that started it closes the pipe, or dies."""
-    sys.stdin.read()
+    os.read(0, 1)  # not sys.stdin, whose lock an interpreter that ends would want
     os._exit(1)
 
 
@@ -64,6 +66,8 @@ def main() -> None:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)  # a teardown may wait for the others
+    sys.stdout.flush()
+    os._exit(0)  # nor does a teardown wait for the thread that reads
 
 
 if __name__ == "__main__":

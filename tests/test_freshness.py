@@ -72,7 +72,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_a_digest_is_of_code_and_of_all_that_it_imports(shelf: Path) -> None:
     assert code.import_closure("shelf.top") == {"shelf", "shelf.top", "shelf.middle", "shelf.low"}
-    assert code.import_closure("shelf.typed") == {"shelf.typed"}
+    assert code.import_closure("shelf.typed") == {"shelf", "shelf.typed"}
     before = code.code_digest("shelf.top")
     edit(shelf / "low.py", "# why", "# why not")
     edit(shelf / "low.py", "def h():\n", 'def h():\n    """Other words."""\n\n')
@@ -81,6 +81,17 @@ def test_a_digest_is_of_code_and_of_all_that_it_imports(shelf: Path) -> None:
     assert code.code_digest("shelf.top") == before
     edit(shelf / "low.py", "return 1", "return 2")
     assert code.code_digest("shelf.top") != before
+
+
+def test_packages_inside_packages_are_digested(shelf: Path) -> None:
+    """A package is imported before its modules, and its `.` is itself; one may have no file."""
+    write_text(shelf / "inner" / "__init__.py", "from . import one\nfrom ..low import h\n")
+    write_text(shelf / "inner" / "one.py", "")
+    write_text(shelf / "inner" / "two.py", "")
+    found = {"shelf", "shelf.inner", "shelf.inner.one", "shelf.inner.two", "shelf.low"}
+    assert code.import_closure("shelf.inner.two") == found
+    write_text(shelf.parent / "bare" / "part.py", "X = 1\n")
+    assert code.find_file("bare") is None and code.import_closure("bare.part") == {"bare.part"}
 
 
 def test_a_digest_is_the_same_in_every_version_of_python() -> None:

@@ -74,7 +74,7 @@ def test_two_processes_find_what_one_finds_and_go_on_after_one_was_killed(
     alone.execute()
     killer = threading.Thread(target=kill_one, args=[together.folder / "checkpoints"], daemon=True)
     killer.start()
-    with pytest.raises(MtkdError, match=r"mtdnn-\S+, process 1: killed by signal 9"):
+    with pytest.raises(MtkdError, match=r"mtdnn-\S+, process 1: killed; often"):
         together.execute()
     killer.join()
     assert not workers() and not (together.folder / "record.json").exists()

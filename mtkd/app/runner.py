@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
-from mtkd.common.locks import free_devices, locked
+from mtkd.common.locks import free_devices
 from mtkd.common.progress import PROGRESS_VARIABLE
 from mtkd.common.sums import noted
 
@@ -112,8 +112,9 @@ def main() -> int:
     os.environ[PROGRESS_VARIABLE] = str(folder / "progress.json")
     devices = [device.strip() for device in arguments.devices.split(",") if device.strip()]
     error_file = folder / "error.txt"
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(folder / "lock"), ExitStack() as stack:
+        with ExitStack() as stack:
             if len(set(devices)) > arguments.processes:
                 mine = stack.enter_context(free_devices(devices, arguments.processes))
                 os.environ["CUDA_VISIBLE_DEVICES"] = mine

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PART = re.compile(r".+\.\d+\.part")  # what `whole` has a process write to, beside the name
+PART = re.compile(r".+\.(\d+)\.part")  # what `whole` has a process write to, beside the name
 
 
 @contextmanager
@@ -34,8 +34,20 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def parts(folder: Path) -> list[Path]:
-    """What processes that were killed had begun to write below a folder (see `whole`)."""
-    return [path for path in folder.rglob("*.part") if PART.fullmatch(path.name)]
+    """What processes of this machine that are gone had begun to write below a folder."""
+    found = ((path, PART.fullmatch(path.name)) for path in folder.rglob("*.part"))
+    return [path for path, name in found if name and is_gone(int(name[1]))]
+
+
+def is_gone(process: int) -> bool:
+    """Whether no process of this machine has that number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another user's
+        return False
+    return False
 
 
 def digest_of(path: Path) -> str:

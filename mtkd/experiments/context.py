@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtkd.common.files import remove
+from mtkd.common.locks import locked
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples
 from mtkd.experiments.processes import train_together
@@ -74,6 +75,11 @@ class RunContext:
         """
         if record := current_record(self.results, self.run):
             return record
+        with locked(self.folder / "lock"):  # a notebook opened by hand may be at it, too
+            return current_record(self.results, self.run) or self.make()
+
+    def make(self) -> Record:
+        """Make the run now."""
         if (self.folder / "record.json").exists():
             print(f"{self.run.run_id}: made by other code, or not whole; it is made again")
             remove_results(self.results, self.run.run_id)

@@ -20,7 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from mtkd.common.errors import Damaged, MtkdError
 from mtkd.common.files import PART, remove
 from mtkd.common.objects import read_object, write_object
-from mtkd.common.paths import PACKAGE
+from mtkd.common.paths import CHECKOUT, PACKAGE
 from mtkd.data.digests import file_digest
 from mtkd.data.tasks import scored_as
 
@@ -275,6 +275,8 @@ def environment() -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """Commit of the checkout that the library runs from, "-dirty" behind it if changed; or None."""
+    if CHECKOUT is None:  # a wheel's: the folder may be in a repository of somebody else
+        return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         found = subprocess.run(

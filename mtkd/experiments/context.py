@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from mtkd.experiments.records import (
     remove_results,
     result_digest,
     run_folder,
+    tell,
     write_record,
 )
 from mtkd.experiments.settings import Recipe
@@ -97,12 +97,6 @@ def read_examples(context: RunContext, task: str, split: str) -> Examples:
     if examples.notice:
         tell(examples.notice)
     return examples
-
-
-@functools.cache  # a run reads some splits more than once
-def tell(notice: str) -> None:
-    """Print a line, once."""
-    print(notice, flush=True)
 
 
 def finish(context: RunContext, outcome: Outcome, wall_seconds: float) -> Record:

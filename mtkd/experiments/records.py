@@ -112,7 +112,7 @@ def read_record(folder: Path) -> Record:
 @functools.lru_cache(4096)  # a run's children ask for it, too
 def parse_record(path: Path, changed: int, size: int) -> Record:
     """Record in a file, parsed once while it stays as it is."""
-    todo = f"remove {path.parent}: `mtkd reproduce` makes that run again"
+    todo = "`mtkd reproduce` makes that run again"
     saved = read_object(path, todo)
     if saved.get("schema") != SCHEMA:
         raise MtkdError(
@@ -183,9 +183,16 @@ def current_record(results: Path, run: Run, *, models: bool = True) -> Record | 
     try:
         record = read_record(folders[0])
         current = record.stamp == run.stamp and record.parents == parent_results(results, run)
-    except Damaged:
+    except Damaged as error:
+        tell(str(error))
         return None
     return record if current and outputs_are_whole(results, record, models) else None
+
+
+@functools.cache  # a run and its children look at its record
+def tell(notice: str) -> None:
+    """Print a line, once."""
+    print(notice, flush=True)
 
 
 def outputs_are_whole(results: Path, record: Record, models: bool) -> bool:

@@ -99,7 +99,9 @@ def test_publish_refuses_missing_runs_and_keeps_notes(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "REFERENCE", target.parent)
     results = SimpleNamespace(recipe=recipe, folder=made)
     monkeypatch.setattr(reference, "open_results", lambda name: results)
-    monkeypatch.setattr(reference, "publish", lambda _: [made / "scores.csv", made / "tables/a.md"])
+    monkeypatch.setattr(
+        reference, "publish", lambda *_, **__: [made / "scores.csv", made / "tables/a.md"]
+    )
     monkeypatch.setattr(reference, "update_pages", lambda *given: pages.append(given))
     with pytest.raises(MtkdError, match=r"runs are missing.*mtkd reproduce --recipe smoke"):
         reference.renew_reference("smoke")

@@ -158,6 +158,14 @@ def test_every_view_is_there(made: Results, page: str) -> None:
     assert elements.text.count(INTERVALS) == elements.text.count(PAPER_NOTE) == 1
 
 
+def test_what_is_committed_quotes_no_example(made: Results, page: str, tmp_path: Path) -> None:
+    shown = replace(made, folder=tmp_path / "public")
+    shutil.copytree(made.folder, shown.folder)
+    written = [path for path in publish(shown, quotes=False) if path.suffix in (".md", ".html")]
+    quoting = [path.name for path in written if "second &" in path.read_text(encoding="utf-8")]
+    assert "second &" in page and not quoting and written
+
+
 def test_one_page_in_short(made: Results, page: str) -> None:
     text = (made.folder / "summary.md").read_text(encoding="utf-8")
     headline = (made.folder / "tables" / "headline.md").read_text(encoding="utf-8").strip()

@@ -27,6 +27,7 @@ from mtkd.common.errors import MtkdError
 from mtkd.common.paths import REFERENCE
 from mtkd.data.tasks import GLUE, Examples
 from mtkd.data.tasks import TASKS as EVERY
+from mtkd.experiments.recipes import available, load_recipe
 from mtkd.experiments.records import Record, Score, collect
 
 GAINS = {"bert": -2, "mtdnn-noft": -1, "mtdnn": 0, "ensemble": 4, "mtdnn-kd": 3, "no-teacher": 2}
@@ -331,6 +332,31 @@ def test_learning_curve_has_a_line_per_seed_and_a_mean() -> None:
     (axes,) = figures.learning_curves(figures.multi_task_curves(FULL)).axes
     assert len(axes.lines) == len(GAINS) * (5 + 1)
     assert axes.lines[5].get_ydata().tolist() == [70.0]  # BERT: 68 to 72, the second epoch only
+
+
+def test_numbers_of_one_seed_say_so() -> None:
+    def marks(seeds: int) -> list[str]:
+        scores = collect([record(system, seed) for system in GAINS for seed in range(seeds)])
+        gains = tables.gain_values(scores, ())
+        return [text.get_text() for text in figures.ablation(gains).texts]
+
+    assert "one seed" in marks(1) and "one seed" not in marks(2)
+
+
+def test_settings_are_what_is_changed() -> None:
+    assert repr(inspection.Settings(load_recipe("smoke"))) == "Recipe smoke, as it ships"
+    seeds = inspection.Settings(load_recipe("smoke", ["seeds=[7]", "training.epochs=3"]))
+    assert seeds.changed == {"seeds": (7,), "training.epochs": 3}
+    own = load_recipe("smoke", ["name=own", "about=<b>"])
+    assert (
+        own.name not in available()
+        and "<li>about: &lt;b&gt;</li>" in inspection.Settings(own)._repr_html_()
+    )
+
+
+def test_words_are_set_left_and_numbers_right() -> None:
+    table = pd.DataFrame([["MT-DNN", "59.8 [58.6, 61.1]", "-"], ["BERT", "+1.2 (+1, +2)", "76 %"]])
+    assert views.columns_of_words(table) == [True, False, False]
 
 
 def test_beside_tasks_of_ones_own_there_is_nothing_in_print() -> None:

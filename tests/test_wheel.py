@@ -13,7 +13,7 @@ from mtkd.common import paths
 
 # Of the extra `lab`: nothing below the command line may need them.
 LAB = "IPython ipykernel jinja2 jupyterlab markdown_it nbformat papermill rich snakemake".split()
-FLOORS = ("common", "data", "method", "experiments")
+LAYERS = ("common", "data", "method", "experiments")
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def test_lab_opens_copies_and_overwrites_none(unpacked: Path, tmp_path: Path) ->
 def test_the_method_needs_nothing_of_the_lab(unpacked: Path, tmp_path: Path) -> None:
     modules = [
         ".".join(path.relative_to(unpacked).with_suffix("").parts)
-        for floor in FLOORS
-        for path in (unpacked / "mtkd" / floor).rglob("*.py")
+        for layer in LAYERS
+        for path in (unpacked / "mtkd" / layer).rglob("*.py")
     ]
     assert len(modules) > 40
     code = (

@@ -61,7 +61,7 @@ def rows_figure(
         rule_rows(axes, len(names))
         axes.set_xlabel(words)
     name_rows(drawn[0], list(names.values()))
-    if values.loc[values["source"] == OURS, "n"].max() == 1:
+    if values.loc[values["source"] == OURS, "points"].map(len).max() == 1:
         figure.text(0.5, 0.5, "one seed", size=44, color=GREY, alpha=0.25, ha="center", va="center")
     return figure
 

@@ -154,18 +154,17 @@ def teacher_knowledge(knowledge: Knowledge) -> Plot:
         return plotting.nothing_to_plot("no soft targets of a classification")
     known = any(clean is not None for _, _, clean in classes.values())
     words = ("label is right", "label is wrong") if known else ("teacher agrees", "teacher differs")
-    looks = ((BLUE, "-"), (VERMILLION, "--"))
+    # Two fills would mix to a third colour
+    looks = ((BLUE, "-", 0.25), (VERMILLION, "--", 0.0))
     figure, panels = plotting.small_multiples(len(classes))
     for axes, (task, (soft, label, clean)) in zip(panels, classes.items(), strict=True):
         choice = soft.argmax(axis=1)
         group = label != (choice if clean is None else clean)
         sure = entropy(soft).clip(0, 1)
-        for wrong, (hue, style) in enumerate(looks):
-            part = group == bool(wrong)
+        for part, (hue, style, fill) in zip((~group, group), looks, strict=True):
             shared: dict[str, Any] = {"bins": np.linspace(0, 1, 21), "color": hue}
             shared["weights"] = np.full(part.sum(), 100 / max(part.sum(), 1))
-            if not wrong:  # two fills would mix to a third colour
-                axes.hist(sure[part], histtype="stepfilled", alpha=0.25, **shared)
+            axes.hist(sure[part], histtype="stepfilled", alpha=fill, **shared)
             axes.hist(sure[part], histtype="step", linewidth=1.4, linestyle=style, **shared)
         summary = f"{words[1]}: {100 * group.mean():.0f} %"
         if clean is not None and group.any():
@@ -177,12 +176,12 @@ def teacher_knowledge(knowledge: Knowledge) -> Plot:
     figure.supylabel("training examples, % of their group", fontsize=9.5)
     handles = [
         Patch(
-            facecolor=matplotlib.colors.to_rgba(hue, 0.25 if hue == BLUE else 0),
+            facecolor=matplotlib.colors.to_rgba(hue, fill),
             edgecolor=hue,
             linestyle=style,  # type: ignore[arg-type]
             label=word,
         )
-        for (hue, style), word in zip(looks, words, strict=True)
+        for (hue, style, fill), word in zip(looks, words, strict=True)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure

@@ -37,20 +37,24 @@ class Settings:
             str(key): value for key, value in now.items() if key not in then or then[key] != value
         }
 
-    def __repr__(self) -> str:
+    def told(self) -> tuple[str, list[str]]:
+        """A headline, and a line for each change."""
         changes = [f"{key}: {' '.join(str(value).split())}" for key, value in self.changed.items()]
         name, shipped = self.recipe.name, self.recipe.name in available()
         if shipped and not changes:
-            return f"Recipe {name}, as it ships"
-        than = "with changes" if shipped else "what it sets"
-        return "\n".join([f"Recipe {name}, {than}:", *changes])
+            return f"Recipe {name}, as it ships", []
+        return f"Recipe {name}, {'with changes' if shipped else 'what it sets'}:", changes
+
+    def __repr__(self) -> str:
+        head, changes = self.told()
+        return "\n".join([head, *changes])
 
     def _repr_html_(self) -> str:
-        told, *changes = map(html.escape, repr(self).splitlines())
-        rows = "".join(f"<li>{change}</li>" for change in changes)
+        head, changes = self.told()
+        rows = "".join(f"<li>{html.escape(change)}</li>" for change in changes)
         every = html.escape(as_yaml(self.recipe))
         folded = f"<details><summary>Every setting</summary><pre>{every}</pre></details>"
-        return f"<p>{told}</p><ul>{rows}</ul>{folded}"
+        return f"<p>{html.escape(head)}</p><ul>{rows}</ul>{folded}"
 
 
 def unsure_examples(

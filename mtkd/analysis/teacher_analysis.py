@@ -127,6 +127,7 @@ def doubted_labels(results: Results) -> list[View]:
             "annotator noise, is known of the toy benchmark alone.",
             table=pd.DataFrame(rows),
             section="teachers",
+            quotes=True,
         )
     ]
 

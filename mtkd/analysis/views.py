@@ -41,6 +41,7 @@ class View:
     values: pd.DataFrame | None = None  # as numbers
     figure: Plot | None = None
     section: str = "results"  # one of SECTIONS
+    quotes: bool = False  # texts of examples, which may not be ours to publish
 
     def __repr__(self) -> str:
         """As text: what there is but the figure."""

@@ -22,13 +22,15 @@ from mtkd.common.files import remove, write_text
 from mtkd.common.sums import sums_of, write_sums
 
 
-def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Path]:
+def publish(
+    results: Results, main: Mapping[str, View] | None = None, *, quotes: bool = True
+) -> list[Path]:
     """Write what a recipe shows into its results folder; returns the files, report.html last.
 
     These are scores.csv, tables/, figures/, one page in summary.md, and all views together as
-    report.md and report.html; and their digests, for `reproduce` to see what has changed.
-    `main` are its `main_views`, where they are there already. Raises MtkdError where stored
-    predictions are missing.
+report.md and report.html; and their digests, for `reproduce` to see what has changed.
+    `main` are its `main_views`, where they are there already; without `quotes` no view that has
+    texts of examples. Raises MtkdError where stored predictions are missing.
     """
     scores, folder = results.scores.round({"value": 6}), results.folder
     write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
@@ -36,6 +38,7 @@ def publish(results: Results, main: Mapping[str, View] | None = None) -> list[Pa
     views += [*teacher_views(results), *study_views(results), *ensemble_views(results)]
     if any(results.recipe.tasks.values()):  # tasks of one's own: is the student worth shipping?
         views += [view for view in [verdict_view(results)] if view is not None]
+    views = [view for view in views if quotes or not view.quotes]
     written = [path for view in views for path in write(view, folder)]
     named = {view.name: view for view in views}
     pages = [

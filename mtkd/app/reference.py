@@ -18,6 +18,7 @@ from mtkd.experiments.plans import expand
 def renew_reference(name: str) -> Path:
     """Write a recipe's tables, figures and report anew and copy them, with its scores, there.
 
+    Texts of examples go with them from the toy benchmark alone: others' are not ours to copy.
     Raises MtkdError where runs are missing, studies' included; models may be, a cluster's say. A
     README.md there stays.
     """
@@ -31,7 +32,8 @@ def renew_reference(name: str) -> Path:
             f"{missing[0]} first; run `mtkd reproduce --recipe {name}`"
         )
     target = paths.REFERENCE / results.recipe.name
-    written = publish(results)
+    ours = results.recipe.data.kind == "toy" and not any(results.recipe.tasks.values())
+    written = publish(results, quotes=ours)
     with whole(target) as part:
         for file in written:
             copy = part / file.relative_to(results.folder)

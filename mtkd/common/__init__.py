@@ -1,1 +1,1 @@
-"""Errors, paths, progress, locks, whole files: what every floor may use."""
+"""Errors, paths, progress, locks, atomic writes: what every layer may use."""

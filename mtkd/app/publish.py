@@ -28,7 +28,7 @@ def publish(
     """Write what a recipe shows into its results folder; returns the files, report.html last.
 
     These are scores.csv, tables/, figures/, one page in summary.md, and all views together as
-report.md and report.html; and their digests, for `reproduce` to see what has changed.
+    report.md and report.html; and their digests, for `reproduce` to see what has changed.
     `main` are its `main_views`, where they are there already; without `quotes` no view that has
     texts of examples. Raises MtkdError where stored predictions are missing.
     """

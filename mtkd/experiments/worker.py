@@ -66,8 +66,6 @@ def main() -> None:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)  # a teardown may wait for the others
-    sys.stdout.flush()
-    os._exit(0)  # nor does a teardown wait for the thread that reads
 
 
 if __name__ == "__main__":

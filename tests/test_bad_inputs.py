@@ -738,7 +738,7 @@ RECORDS: dict[str, tuple[Edit, str]] = {
     "a number": (whole("3"), "record.json: JSON of another kind; expected an object"),
     "5,000 deep": (whole(5000 * "["), "record.json: nested too deeply"),
     "NUL": (whole("\0"), "record.json:1: not valid JSON"),
-    "a folder": (a_folder, "record.json: Is a directory"),
+    "a folder": (a_folder, "record.json: Is a directory; "),
     "another schema": (
         keys(schema=99),
         "made by another version of mtkd (schema 99, this one read",
@@ -766,7 +766,7 @@ def test_records(
     monkeypatch.setenv(paths.RESULTS_VARIABLE, str(tmp_path))
     folder = next((tmp_path / "smoke" / "runs").iterdir())
     edit(folder / "record.json")
-    if case in ("another schema", "no schema", "a folder"):
+    if case in ("another schema", "no schema"):
         for command in ("status", "reproduce"):
             assert expected in told([command, "--recipe", "smoke"], tmp_path, capsys)
         return

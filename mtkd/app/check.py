@@ -110,6 +110,9 @@ def hear_given(recipe: Recipe, tasks: Tasks, found: Findings) -> None:
 
     for teacher in recipe.teachers.given:
         splits = tasks.get(teacher.task, {})
+        if splits and recipe.data.unlabelled_ratio:
+            text = load_examples(recipe.data, recipe.task(teacher.task), UNLABELLED)
+            splits = splits | {UNLABELLED: text}
         if teacher.model is not None:
             splits = {split: first_drawn(one, FEW, 0) for split, one in splits.items()}
             found.notes += dev_it_may_know(recipe.task(teacher.task), teacher) if splits else []

@@ -209,8 +209,7 @@ def status(recipe: Name = "demo") -> None:
     """Show how far a recipe is."""
     from mtkd.app.console import show_plan
     from mtkd.app.freshness import REPORTS
-    from mtkd.app.reproduce import grouped
-    from mtkd.common.machine import cores
+    from mtkd.app.reproduce import gpus, grouped, side_by_side
     from mtkd.experiments.plans import expand
     from mtkd.experiments.recipes import open_recipe
     from mtkd.experiments.records import run_folder
@@ -218,7 +217,7 @@ def status(recipe: Name = "demo") -> None:
     asked, results = open_recipe(recipe)
     runs = expand(asked)
     names = sorted([*(run.run_id for run in runs), *REPORTS])
-    show_plan(asked, runs, cores())
+    show_plan(asked, runs, side_by_side(None, gpus(), asked.processes))
     for text in grouped(run_folder(results, name) / "error.txt" for name in names):
         print(f"failed: {text}")
 

@@ -25,7 +25,8 @@ def read_text(path: Path, todo: str) -> str:
     except UnicodeDecodeError as error:
         raise Damaged(f"{path}: byte {error.start + 1} is not UTF-8 text; {todo}") from None
     except OSError as error:
-        raise MtkdError(f"{path}: {error.strerror}; {todo}") from None
+        kind = Damaged if isinstance(error, IsADirectoryError) else MtkdError
+        raise kind(f"{path}: {error.strerror}; {todo}") from None
 
 
 def read_object(path: Path, todo: str) -> dict[str, Any]:

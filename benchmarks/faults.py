@@ -188,7 +188,7 @@ class Campaign:
                     shutil.copytree(folder.place, interrupted)
             self.finish(folder, open_faults)
             if not interrupted.is_dir():
-                shutil.rmtree(folder.results)
+                shutil.rmtree(folder.results, ignore_errors=True)
                 process = folder.start()
                 while not list(folder.results.glob("runs/*/parts/*.json")):
                     if process.poll() is not None:
@@ -200,14 +200,16 @@ class Campaign:
 
     def strike(self, folder: Folder, kind: str, open_faults: list[str]) -> None:
         """One fault at a random moment; what is finished or has stopped is begun again."""
+        clean = False  # whether the command has met no other fault
         while True:
             if folder.process is None or folder.process.poll() is not None:
                 self.look_back(folder, open_faults)
                 folder.start()
+                clean = True
             time.sleep(self.random.uniform(0, self.pause))
             if kind == "full disk":
                 if folder.results.is_dir():
-                    return self.fill(folder)
+                    return self.fill(folder, clean)
             elif found := folder.victims(kind):
                 break
         if kind == "everything":
@@ -251,12 +253,12 @@ class Campaign:
             self.tell("mtkd", "beside", second.said)
         folder.end_all()
 
-    def fill(self, folder: Folder) -> None:
+    def fill(self, folder: Folder, clean: bool) -> None:
         """Leave some kilobytes on the disk until the command ends; then there is room again."""
         used = shutil.disk_usage(folder.place).used
         resize(folder.place, used + self.random.randrange(2**12, 2**18))
         assert folder.process
-        if folder.process.wait() and "No space left on device" not in folder.said:
+        if folder.process.wait() and clean and "No space left on device" not in folder.said:
             self.tell("full disk", "unexplained", folder.said)
         resize(folder.place, ROOM)
 

@@ -124,9 +124,9 @@ def test_rules_run_in_folders_with_spaces(tmp_path, monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    python = f"exec {shlex.quote(sys.executable)} -P -m mtkd.app.fork_server ''"
+    python = f"exec {shlex.quote(sys.executable)} -P -m mtkd.app.fork_server none"
     for notebook in ("06_distill", "08_ablations"):
-        assert f"{python} mtkd.app.runner {notebook} --results . --server '' --name" in told
+        assert f"{python} mtkd.app.runner {notebook} --results . --server none --name" in told
 
 
 def test_an_error_that_stops_many_runs_is_told_once(tmp_path):
@@ -310,16 +310,18 @@ def test_code_edited_between_a_kill_and_its_resume_makes_all_of_the_run_again(tm
     assert kept == fresh and len(fresh) > 20
 
 
-def test_a_failing_run_is_explained(tmp_path):
+def test_a_failing_run_is_explained(tmp_path, monkeypatch):
     results = tmp_path / "results"
-    (tmp_path / "empty").mkdir()
-    encoder = f"encoders.uncased={{path: {tmp_path / 'empty'}}}"
-    done = reproduce(results, "--until", "encoders", "--set", encoder)
-    assert done.returncode != 0
-    assert "02_encoders" in done.stderr and str(tmp_path / "empty") in done.stderr
+    code = "import mtkd\n\n@mtkd.baseline('broken')\ndef train(context):\n    raise OSError('no luck')"
+    (tmp_path / "broken.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{paths.PACKAGE.parent}")
+    settings = ["extensions=[broken]", "baselines=[bert, broken]", "tasks=[rte]"]
+    done = reproduce(results, "--until", "baselines", "--set", *settings)
+    assert done.returncode == 1
+    assert re.search(r"^baselines-broken-\S+: 03_baselines.ipynb cell \d: OSError: no luck$", done.stderr, re.M)
     assert "the same command continues" in done.stderr
     # The run that does not rest on it is finished and kept.
-    assert [path.parent.name[:13] for path in results.rglob("record.json")] == ["encoders-case"]
+    assert any(results.glob("smoke/runs/baselines-bert-*/record.json"))
 
 
 def test_status_report_and_plan_agree(whole):

@@ -258,7 +258,8 @@ class Campaign:
         used = shutil.disk_usage(folder.place).used
         resize(folder.place, used + self.random.randrange(2**12, 2**18))
         assert folder.process
-        if folder.process.wait() and clean and "No space left on device" not in folder.said:
+        said = ("No space left on device", "of the disk are free")
+        if folder.process.wait() and clean and not any(words in folder.said for words in said):
             self.tell("full disk", "unexplained", folder.said)
         resize(folder.place, ROOM)
 

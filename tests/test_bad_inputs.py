@@ -1082,7 +1082,7 @@ def test_a_disk_without_room_is_told_before_any_run(
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: real._replace(free=2**10))
     words = ["reproduce", "--recipe", "smoke", "--set", "pretraining.hidden=1024"]
     said = told(words, tmp_path, capsys)
-    assert "0.0 GiB of the disk are free; expected about" in said and "make room" in said
+    assert "1.00kB of the disk are free; expected about" in said and "make room" in said
 
 
 def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -312,13 +312,17 @@ def test_code_edited_between_a_kill_and_its_resume_makes_all_of_the_run_again(tm
 
 def test_a_failing_run_is_explained(tmp_path, monkeypatch):
     results = tmp_path / "results"
-    code = "import mtkd\n\n@mtkd.baseline('broken')\ndef train(context):\n    raise OSError('no luck')"
+    code = (
+        "import mtkd\n\n@mtkd.baseline('broken')\ndef train(context):\n    raise OSError('no luck')"
+    )
     (tmp_path / "broken.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{paths.PACKAGE.parent}")
     settings = ["extensions=[broken]", "baselines=[bert, broken]", "tasks=[rte]"]
     done = reproduce(results, "--until", "baselines", "--set", *settings)
     assert done.returncode == 1
-    assert re.search(r"^baselines-broken-\S+: 03_baselines.ipynb cell \d: OSError: no luck$", done.stderr, re.M)
+    assert re.search(
+        r"^baselines-broken-\S+: 03_baselines.ipynb cell \d: OSError: no luck$", done.stderr, re.M
+    )
     assert "the same command continues" in done.stderr
     # The run that does not rest on it is finished and kept.
     assert any(results.glob("smoke/runs/baselines-bert-*/record.json"))

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tqdm import tqdm
+
 from mtkd.analysis.costs import encoders_of, known_size
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
@@ -27,7 +29,6 @@ SECONDS = 5.0  # that the hub may take to answer
 SAVED = ("encoders", "mtdnn", "distill")  # stages whose runs leave a model
 # Of the weights on disk: in a checkpoint with two moments and the best ones, and in the one before.
 COPIES = 8
-GIB = 2**30
 
 
 def look_ahead(
@@ -129,10 +130,11 @@ def check_disk(weights: Mapping[str, int], due: Sequence[Run], results: Path, jo
     needed = sum(models) + COPIES * jobs * max(largest.values())
     free = shutil.disk_usage(results).free
     if free < needed:
+        here, there = (tqdm.format_sizeof(size, "B", 1024) for size in (free, needed))
         raise MtkdError(
-            f"{results}: {free / GIB:.1f} GiB of the disk are free; expected about "
-            f"{needed / GIB:.1f} for {len(models)} models and the checkpoints of {jobs} runs at a "
-            "time: make room, ask for fewer --jobs, or put the results elsewhere with "
+            f"{results}: {here} of the disk are free; expected about {there} for "
+            f"{len(models)} models and the checkpoints of {jobs} runs at a time: make "
+            "room, ask for fewer --jobs, or put the results elsewhere with "
             f"{paths.RESULTS_VARIABLE}"
         )
 

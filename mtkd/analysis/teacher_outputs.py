@@ -128,7 +128,12 @@ def confusions(outputs: Outputs, count: int = 10) -> pd.DataFrame:
 def reliability_figure(outputs: Outputs) -> Plot:
     """Accuracy by confidence beside the line where they are equal; of scores, label and answer."""
     figure = Plot(figsize=(4.2, 4), layout="constrained")
-    axes = figure.subplots()
+    draw_reliability(figure.subplots(), outputs)
+    return figure
+
+
+def draw_reliability(axes: Axes, outputs: Outputs) -> None:
+    """As `reliability_figure`, into axes that are there already."""
     if outputs.task.kind == "regression":
         axes.plot(outputs.label, outputs.values[:, 0], ".", color=BLUE, alpha=0.4)
         axes.set(xlabel="score in the data", ylabel="the teacher's score")
@@ -142,7 +147,6 @@ def reliability_figure(outputs: Outputs) -> Plot:
         axes.set(xlabel="confidence", ylabel="accuracy (area: how many answers)")
     draw_diagonal(axes)
     grid_lines(axes, "both")
-    return figure
 
 
 def draw_diagonal(axes: Axes) -> None:

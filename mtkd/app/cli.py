@@ -327,6 +327,17 @@ def test(context: typer.Context) -> int:
     return 0
 
 
+@app.command()
+def docs() -> None:
+    """Build the documentation as a site, with the notebooks as `demo` has run them."""
+    if paths.CHECKOUT is None:
+        raise MtkdError("the documentation is in a checkout of the repository, not in the package")
+    needs("myst_nb", "docs")
+    from mtkd.app.site import build_site
+
+    print(f"to read it in a browser: {build_site(paths.CHECKOUT)}")
+
+
 @app.command(context_settings=PASS_ON)
 def lab(context: typer.Context) -> int:
     """Open JupyterLab on the notebooks; other arguments go to it: mtkd lab --no-browser"""

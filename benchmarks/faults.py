@@ -246,11 +246,15 @@ class Campaign:
 
     def try_beside(self, folder: Folder) -> None:
         """While its processes live on without it, no second command may begin."""
-        second = Folder(folder.place, self.command)
+        second, alive = Folder(folder.place, self.command), folder.at_work()
         second.output = folder.output.with_suffix(".second.txt")
-        status = second.run()
-        if folder.at_work() and (status == 0 or "another `mtkd reproduce`" not in second.said):
+        process = second.start()
+        while (status := process.poll()) is None and "runs are done" not in second.said:
+            time.sleep(0.1)
+        if status is None and set(alive) & set(folder.at_work()):
             self.tell("mtkd", "beside", second.said)
+        if status and "another `mtkd reproduce`" not in second.said:
+            self.tell("mtkd", "unexplained", second.said)
         folder.end_all()
 
     def fill(self, folder: Folder, clean: bool) -> None:

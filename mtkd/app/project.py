@@ -111,9 +111,9 @@ class Project:
         raw = asdict(self.recipe)
         for teacher in teachers:
             if not isinstance(teacher, Mapping):
-                place = isinstance(teacher, (str, Path))
-                named = place and Path(teacher).suffix.lower() not in SUFFIXES
-                teacher = {"model" if named else "predictions": teacher}
+                placed = isinstance(teacher, (str, Path))
+                model = placed and Path(str(teacher)).suffix.lower() not in SUFFIXES
+                teacher = {"model" if model else "predictions": teacher}
             said = {"task": task, **teacher}
             if said.get("predictions") is not None:
                 name = f"{task}-teacher{len(raw['teachers']['given']) + 1}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
-from torch.distributed import FileStore
+from torch.distributed import FileStore  # type: ignore[attr-defined]  # documented there
 
 from mtkd.common.errors import MtkdError, first_line
 from mtkd.experiments.context import RunContext, finish

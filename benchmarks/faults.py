@@ -224,11 +224,12 @@ class Campaign:
         """After the command has ended: has it left anything, and was all as it must be?"""
         if folder.process is None:
             return
+        latest = open_faults[-1] if open_faults else "none"
         if folder.process.returncode != -signal.SIGKILL and folder.is_left():
-            self.tell(open_faults[-1], "left", str(folder.at_work()))
+            self.tell(latest, "left", str(folder.at_work()))
             folder.end_all()
         if "Traceback" in folder.said:
-            self.tell(open_faults[-1], "unexplained", folder.said)
+            self.tell(latest, "unexplained", folder.said)
         if folder.process.returncode == 0:
             wrong = self.differences(folder.results)
             for kind in open_faults:
@@ -241,7 +242,7 @@ class Campaign:
         if folder.process and folder.process.wait() != 0:
             self.look_back(folder, open_faults)
             if folder.run():
-                self.tell(open_faults[-1], "unexplained", folder.said)
+                self.tell(open_faults[-1] if open_faults else "none", "unexplained", folder.said)
         self.look_back(folder, open_faults)
 
     def try_beside(self, folder: Folder) -> None:
@@ -340,11 +341,12 @@ def kind_of(name: str) -> str:
 
 def named_when_used(results: Path, name: str) -> bool:
     """Whether a model is refused when it is read: `reproduce` does not read those it has."""
-    first, run_id, *_ = Path(name).parts
+    if kind_of(name) != "models":
+        return False
     try:
-        stored_model(results, run_id)
+        stored_model(results, Path(name).parts[1])
     except MtkdError as error:
-        return first == "models" and name in str(error)
+        return name in str(error)
     return False
 
 

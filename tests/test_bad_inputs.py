@@ -947,12 +947,12 @@ ENCODERS: dict[str, tuple[Edit, str]] = {
     "no tokenizer": (no_tokenizer, "no tokenizer.json in that folder; save the encoder's fast tok"),
     "no fast tokenizer": (file("tokenizer.json", Path.unlink), "no tokenizer.json in that folder"),
     "tokenizer: a folder": (file("tokenizer.json", a_folder), "no tokenizer.json in that folder"),
-    "a tokenizer without words": (few_words, "a tokenizer of 5 tokens, 5 of them special, and wei"),
+    "a tokenizer without words": (few_words, "a tokenizer of 5 tokens, 5 of them special, and emb"),
     "a tokenizer of another": (
         lambda folder: AutoModel.from_config(BertConfig(vocab_size=20, **LLAMA)).save_pretrained(
             folder
         ),
-        "and weights for 20; expected words, and no more than have weights: are all files of one",
+        "and embeddings of 20; expected more than special tokens, and an embedding of each",
     ),
     "token types": (config(type_vocab_size=3), "of shape (2, 16); expected (3, 16)"),
     "no config": (file("config.json", Path.unlink), "cannot be loaded: "),

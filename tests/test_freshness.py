@@ -16,9 +16,9 @@ from mtkd.app import freshness
 from mtkd.app.freshness import Due, clear_marks, done_file, find_due, notebook_mark, report_file
 from mtkd.common import code, paths
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import write_text
+from mtkd.common.files import HOST, parts, whole, write_text
 from mtkd.common.objects import write_object
-from mtkd.common.sums import noted, write_sums
+from mtkd.common.sums import noted, sums_of, write_sums
 from mtkd.data import digests
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
@@ -307,8 +307,29 @@ def test_parameters_and_saved_outputs_make_nothing_due_and_code_executes_again(
 def test_marks_are_cleared_and_records_stay(bench: Bench) -> None:
     saved = json.loads(bench.record(bench.child).read_text())
     write_object(bench.record(bench.child), saved | {"stamp": "other"})
+    errors = [bench.record(run).with_name("error.txt") for run in (bench.child, bench.parent)]
+    for error in errors:
+        error.write_text("of last week")
     clear_marks(bench.results, bench.due())
+    assert [error.exists() for error in errors] == [False, True]
     assert bench.record(bench.child).exists()
     assert done_file(bench.results, bench.parent).exists()
     assert not done_file(bench.results, bench.child).exists()
     assert not any(report_file(bench.results, name).exists() for name in freshness.REPORTS)
+
+
+@pytest.mark.parametrize("name", ["/etc/hosts", "../tables/a.md", "tables/../../a.md"])
+def test_a_list_of_digests_names_files_of_its_folder_alone(name: str, tmp_path: Path) -> None:
+    write_object(tmp_path / "sums.json", {"files": {name: "0" * 64}})
+    with pytest.raises(MtkdError, match="no digests of files of this folder"):
+        sums_of(tmp_path)
+
+
+def test_what_living_processes_write_is_left_alone(tmp_path: Path) -> None:
+    with whole(tmp_path / "mine") as mine:
+        mine.write_text("begun")
+        gone = Path(str(mine).replace(f"-{os.getpid()}.", "-4194304."))
+        elsewhere = Path(str(gone).replace(HOST, 8 * "0"))
+        gone.write_text("")
+        elsewhere.write_text("")
+        assert parts(tmp_path) == [gone]

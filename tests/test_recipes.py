@@ -52,12 +52,17 @@ def test_shipped_recipes_load_and_survive_writing(name: str, tmp_path: Path) -> 
         assert load_recipe(str(tmp_path / "copy.yaml")) == recipe
 
 
-def test_files_are_looked_for_beside_the_recipe(tmp_path: Path) -> None:
+def test_files_are_looked_for_beside_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = {"kind": "folder", "path": "glue", "unlabelled_file": "more.tsv"}
     encoders = MINIMAL["encoders"] | {"cased": {"path": "cased"}}
     recipe = make(tmp_path, data=data, encoders=encoders)
     found = (recipe.data.path, recipe.data.unlabelled_file, recipe.encoders["cased"].path)
     assert found == tuple(str(tmp_path / name) for name in ("glue", "more.tsv", "cased"))
+    monkeypatch.chdir("/")  # what is typed is looked for where it is typed
+    again = load_recipe(str(tmp_path / "recipe.yaml"), ["data.unlabelled_file=t.tsv"])
+    assert again.data.unlabelled_file == "/t.tsv" and again.data.path == recipe.data.path
 
 
 def test_a_fine_tuned_student_has_a_name_that_no_other_has(tmp_path: Path) -> None:

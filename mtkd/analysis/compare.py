@@ -122,8 +122,8 @@ def find_folder(name: str) -> Path:
 def read_scores(path: Path) -> pd.DataFrame:
     """Tidy scores from scores.csv. Raises MtkdError if they are not what this version writes."""
     todo = "`mtkd report` writes it again"
-    check_sum(path, todo)
     try:
+        check_sum(path, todo)
         # As text first: what is no number is told by row.
         scores = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:

@@ -92,7 +92,7 @@ def measured(recipe: Recipe, runs: Sequence[Run], jobs: int) -> Costs:
     device = torch.cuda.get_device_name() if gpu else f"CPU, threads of a run: {threads}"
     lines = [f"training alone, {jobs} at a time; {device}; {recipe.training.precision}"]
     if recipe.processes > 1:
-        lines.append(f"measured with one process; with {recipe.processes} the times are the most")
+        lines.append(f"measured with one process: upper bounds for {recipe.processes}")
     tasks = training_examples(recipe, lines)
     with Progress(len(asked), "measuring") as progress:
         for run in asked:

@@ -207,8 +207,8 @@ def diverged_note(records: Iterable[Record]) -> list[str]:
     if not names:
         return []
     return [
-        f"Diverged, with a loss that was not finite, have {len(names)} of {len(finite)} trainings; "
-        f"their scores mean nothing and are counted in: {few(names)}."
+        f"{len(names)} of {len(finite)} trainings diverged: their loss was not finite. Their "
+        f"scores mean nothing, and are included: {few(names)}."
     ]
 
 

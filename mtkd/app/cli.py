@@ -33,25 +33,27 @@ if TYPE_CHECKING:
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 LESS_MEMORY = "a smaller batch_size, or larger accumulation, needs less"
+ROOM = "make room"
 TO_DO = {  # of what the system refuses
-    errno.ENOSPC: "make room; finished runs and epochs are kept, the same command continues",
-    errno.EDQUOT: "make room; finished runs and epochs are kept, the same command continues",
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
     errno.E2BIG: "the environment is too large for a command: unset some of its variables",
     errno.EMFILE: "too many files are open: raise `ulimit -n`",
     errno.ENAMETOOLONG: "expected a shorter name",
 }
-STOPPED = "stopped; finished runs and epochs are kept, the same command continues"
+KEPT = "; finished runs and epochs are kept, the same command continues"  # by `reproduce`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what goes wrong is one line on stderr and an exit status."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
+    kept = KEPT if words[:1] == ["reproduce"] else ""
     try:
         with stoppable():
             status = app(words, prog_name="mtkd", standalone_mode=False) or 0
-        return failed(STOPPED, 130) if status == 130 else status  # typer's word for Ctrl-C
+        return failed(f"stopped{kept}", 130) if status == 130 else status  # typer's for Ctrl-C
     except Stopped as stop:
-        return failed(STOPPED, stop.status)
+        return failed(f"stopped{kept}", stop.status)
     except typer.TyperException as error:  # wrong usage
         return failed(f"{error.format_message().rstrip('.')}; see `mtkd --help`", error.exit_code)
     except MtkdError as error:
@@ -64,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(f"out of memory; {LESS_MEMORY}")
     except OSError as error:
         what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
-        return failed("; ".join(filter(None, [what, TO_DO.get(error.errno or 0)])))
+        todo = TO_DO.get(error.errno or 0)
+        return failed("; ".join(filter(None, [what, todo])) + (kept if todo == ROOM else ""))
     except RuntimeError as error:  # torch's, of a CPU or a GPU
         if "memory" not in str(error):
             raise
@@ -185,8 +188,8 @@ def asked_recipe(
     from mtkd.experiments.recipes import load_recipe, results_folder, saved_choices
     from mtkd.experiments.studies.registry import named
 
-    spread = [] if processes is None else [f"processes={processes}"]
-    recipe = load_recipe(name, [*settings, *spread], data_path)
+    together = [] if processes is None else [f"processes={processes}"]
+    recipe = load_recipe(name, [*settings, *together], data_path)
     if text and not text.is_file():
         raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
     kept, kept_text = saved_choices(results_folder(recipe))

@@ -73,11 +73,16 @@ def find_due(recipe: Recipe, runs: Sequence[Run], results: Path, *, reports: boo
 
 
 def clear_marks(results: Path, due: Due) -> None:
-    """Take away the marks of what is due, so that Snakemake makes it; records stay in place."""
+    """Take away the marks of what is due, so that Snakemake makes it; records stay in place.
+
+    And what went wrong with it before.
+    """
     for run in due.notebooks:
         done_file(results, run).unlink(missing_ok=True)
     for name in due.reports:
         report_file(results, name).unlink(missing_ok=True)
+    for name in (*(run.run_id for run in due.notebooks), *due.reports):
+        (run_folder(results, name) / "error.txt").unlink(missing_ok=True)
 
 
 def done_file(results: Path, run: Run) -> Path:

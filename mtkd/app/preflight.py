@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
@@ -54,7 +51,8 @@ def look_ahead(
             checked_encoder(own, run.variant, place)
     encoders = [run for run in runs if run.stage == "encoders"]
     weights = {run.run_id: weight_bytes(recipe, run) for run in encoders}
-    check_disk(weights, due, results, jobs)
+    saving = [run for run in due if run.stage in SAVED and places.get(run.run_id) is None]
+    check_disk(weights, due, saving, results, min(jobs, len(due)))
 
 
 def of_run(recipe: Recipe, run: Run) -> Recipe:
@@ -101,32 +99,30 @@ def downloaded(name: str) -> bool:
 
 
 def answers(address: str) -> bool:
-    """Whether a server says anything within some seconds; to look up its name may take longer."""
-    said = threading.Event()
+    """Whether a server says anything, by the way that downloads take, within some seconds."""
+    from huggingface_hub import get_session
 
-    def ask() -> None:
-        with suppress(OSError, ValueError):  # nobody there, or no address
-            with suppress(urllib.error.HTTPError):  # an answer, too
-                urllib.request.urlopen(
-                    urllib.request.Request(address, method="HEAD"), timeout=SECONDS
-                ).close()
-            said.set()
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(SECONDS)
-    return said.is_set()
+    pool = ThreadPoolExecutor(1)  # to look up its name may take longer
+    asking = pool.submit(get_session().head, address, timeout=SECONDS)
+    pool.shutdown(wait=False)
+    try:
+        return asking.exception(SECONDS) is None
+    except TimeoutError:
+        return False
 
 
-def check_disk(weights: Mapping[str, int], due: Sequence[Run], results: Path, jobs: int) -> None:
+def check_disk(
+    weights: Mapping[str, int], due: Sequence[Run], saving: Sequence[Run], results: Path, jobs: int
+) -> None:
     """Refuse a disk that has no room for the models of the runs and for their checkpoints.
 
-    `weights` are the bytes of an encoder's weights by the id of its run.
+    `weights` are the bytes of an encoder's weights by the id of its run; `saving` are the runs that
+    leave a model.
     """
     largest = {
         run.run_id: max((weights[one.run_id] for one in encoders_of(run)), default=0) for run in due
     }
-    models = [largest[run.run_id] for run in due if run.stage in SAVED]
+    models = [largest[run.run_id] for run in saving]
     needed = sum(models) + COPIES * jobs * max(largest.values())
     free = shutil.disk_usage(results).free
     if free < needed:

@@ -26,7 +26,7 @@ from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import parts, remove, write_text
 from mtkd.common.locks import take_soon
-from mtkd.common.machine import cores
+from mtkd.common.machine import check_gpus, cores
 from mtkd.common.progress import duration, headless
 from mtkd.experiments.recipes import as_yaml, results_folder
 from mtkd.experiments.records import read_record, run_folder
@@ -71,6 +71,8 @@ def reproduce(
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
         devices = [] if executor else gpus()
+        if devices:
+            check_gpus(len(devices), recipe.processes)
         jobs = side_by_side(jobs, devices, recipe.processes)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
@@ -164,15 +166,7 @@ def gpus() -> list[str]:
 
 
 def side_by_side(jobs: int | None, devices: Sequence[str], processes: int) -> int:
-    """How many runs are made at a time: as asked, else one per GPU or core that each takes.
-
-    Raises MtkdError where a run would find fewer GPUs than it has processes.
-    """
-    if devices and len(devices) < processes:
-        raise MtkdError(
-            f"processes: {processes}, and GPUs that may be used: {len(devices)}; expected one for "
-            "each process"
-        )
+    """How many runs are made at a time: as asked, else one per GPU or core that each takes."""
     return jobs or max(1, (len(devices) or cores()) // processes)
 
 

@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PART = re.compile(r".+\.(\d+)\.part")  # what `whole` has a process write to, beside the name
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+# What `whole` has a process of a machine write to, beside the name.
+PART = re.compile(r".+\.([0-9a-f]{8})-(\d+)\.part")
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def whole(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{HOST}-{os.getpid()}.part")
     remove(part)
     try:
         yield part
@@ -36,7 +39,7 @@ def whole(path: Path) -> Iterator[Path]:
 def parts(folder: Path) -> list[Path]:
     """What processes of this machine that are gone had begun to write below a folder."""
     found = ((path, PART.fullmatch(path.name)) for path in folder.rglob("*.part"))
-    return [path for path, name in found if name and is_gone(int(name[1]))]
+    return [path for path, name in found if name and name[1] == HOST and is_gone(int(name[2]))]
 
 
 def is_gone(process: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mtkd.common.errors import Damaged, MtkdError
 from mtkd.common.files import digest_of
@@ -22,9 +22,15 @@ def sums_of(folder: Path) -> dict[str, str]:
     """The digests by name of file. Raises MtkdError."""
     path, again = folder / NAME, "`mtkd report` writes it again"
     sums = read_object(path, again).get("files")
-    if not isinstance(sums, dict):
-        raise Damaged(f"{path}: no digests of files; {again}")
+    if not isinstance(sums, dict) or not all(map(is_inside, sums)):
+        raise Damaged(f"{path}: no digests of files of this folder; {again}")
     return sums
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name is that of a file below a folder, wherever the folder is."""
+    path = PurePath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def altered(folder: Path) -> list[str]:

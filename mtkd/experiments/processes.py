@@ -21,6 +21,7 @@ from accelerate.utils import parse_flag_from_env
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
+from mtkd.common.machine import check_gpus
 from mtkd.common.progress import PROGRESS_VARIABLE
 
 if TYPE_CHECKING:
@@ -79,10 +80,8 @@ def train_together(context: RunContext) -> None:
 def environment(count: int) -> dict[str, str]:
     """What all processes have in common; they speak to each other inside this machine alone."""
     cpu = not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    if not cpu and (gpus := torch.cuda.device_count()) < count:
-        raise MtkdError(
-            f"processes: {count}, and GPUs that may be used: {gpus}; expected one for each process"
-        )
+    if not cpu:
+        check_gpus(torch.cuda.device_count(), count)
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
     threads = str(max(1, torch.get_num_threads() // count))
     found = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}

@@ -46,15 +46,11 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
     defaults = dataclasses.asdict(Recipe(name="defaults"))
     raw = {key: value for key, value in defaults.items() if key != "name"} | read_yaml(path)
+    if is_file:
+        make_whole(raw, path.parent.resolve())
     for setting in settings:
         put(raw, setting)
-    place = path.parent.resolve() if is_file else Path.cwd()
-    raw["data"] = with_whole(raw.get("data"), ("path", "unlabelled_file"), place)
-    if isinstance(raw.get("encoders"), dict):
-        sources = raw["encoders"].items()
-        raw["encoders"] = {name: with_whole(source, ("path",), place) for name, source in sources}
-    raw["tasks"] = with_whole_paths(raw.get("tasks"), place)
-    raw["teachers"] = with_whole_teachers(raw.get("teachers"), place)
+    make_whole(raw, Path.cwd())
     recipe = validated(raw, str(path) if is_file else f"recipe {name}")
     if data_path is not None:
         folder = str(Path(data_path).resolve())
@@ -62,6 +58,16 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     import_extensions(recipe)
     check_names(recipe)
     return recipe
+
+
+def make_whole(raw: dict[str, Any], folder: Path) -> None:
+    """Look for all files and folders that a recipe names in a folder."""
+    raw["data"] = with_whole(raw.get("data"), ("path", "unlabelled_file"), folder)
+    if isinstance(raw.get("encoders"), dict):
+        sources = raw["encoders"].items()
+        raw["encoders"] = {name: with_whole(source, ("path",), folder) for name, source in sources}
+    raw["tasks"] = with_whole_paths(raw.get("tasks"), folder)
+    raw["teachers"] = with_whole_teachers(raw.get("teachers"), folder)
 
 
 def whole_path(place: Any, folder: Path) -> Any:

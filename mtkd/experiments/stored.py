@@ -12,8 +12,12 @@ def stored_predictions(
     results: Path, run_id: str, system: str, task: str, split: str
 ) -> Predictions:
     """The outputs of one system of one run on one split. Raises MtkdError if they have changed."""
-    path = prediction_file(results, run_id, system, task, split)
-    return read_predictions(as_written(results, run_id, path))
+    return read_predictions(stored_file(results, run_id, system, task, split))
+
+
+def stored_file(results: Path, run_id: str, system: str, task: str, split: str) -> Path:
+    """The file of those outputs, which may not be there. Raises MtkdError if it has changed."""
+    return as_written(results, run_id, prediction_file(results, run_id, system, task, split))
 
 
 def stored_model(results: Path, run_id: str) -> Path:

@@ -64,6 +64,7 @@ def main() -> None:
         with suppress(FileExistsError), (folder / "error").open("x", encoding="utf-8") as file:
             file.write(f"process {rank}: {said}{first_line(error)}")
         traceback.print_exc()
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)  # a teardown may wait for the others
 

@@ -148,8 +148,8 @@ def check_start(
     if not special < known <= encoder.config.vocab_size:
         raise MtkdError(
             f"encoder {name!r}: a tokenizer of {known} tokens, {special} of them special, and "
-            f"weights for {encoder.config.vocab_size}; expected words, and no more than have "
-            "weights: are all files of one model?"
+            f"embeddings of {encoder.config.vocab_size}; expected more than special tokens, and an "
+            "embedding of each: are all files of one model?"
         )
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 
 from mtkd.analysis import playground
 from mtkd.analysis.evaluations import Outputs
-from mtkd.analysis.playground import told
+from mtkd.analysis.playground import mixed
 from mtkd.analysis.plotting import Plot
 from mtkd.analysis.teacher_outputs import Heard
 from mtkd.common.errors import MtkdError
@@ -32,19 +32,21 @@ TEACHERS = [heard("a"), heard("b"), heard("c")]
 def test_targets_are_the_papers_and_a_weight_draws_them_to_the_labels(
     temperature: float, weight: float
 ) -> None:
-    found = told(TEACHERS, temperature, weight)
+    found = mixed(TEACHERS, temperature, weight)
     soft = np.mean([softmax(one.outputs.values / temperature, -1) for one in TEACHERS], 0)
     expected = weight * np.eye(2)[LABEL] + (1 - weight) * soft
     np.testing.assert_allclose(found.targets, expected, atol=1e-5)
     assert found.score == pytest.approx(100 * accuracy_score(LABEL, soft.argmax(-1)))
-    assert told(TEACHERS, 2 * temperature).entropy > told(TEACHERS, temperature).entropy - 1e-6
+    assert mixed(TEACHERS, 2 * temperature).entropy > mixed(TEACHERS, temperature).entropy - 1e-6
 
 
-def test_what_cannot_be_shown_is_said() -> None:
+def test_what_cannot_be_shown_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MtkdError, match="no teacher is chosen"):
-        told([])
+        mixed([])
     with pytest.raises(MtkdError, match="STS-B: expected a task with one class"):
-        told([heard("a", "stsb")])
+        mixed([heard("a", "stsb")])
+    assert playground.play([heard("a", "stsb")]) is None
+    assert "No task of these teachers" in capsys.readouterr().out
 
 
 def test_sliders_where_somebody_can_move_them_and_a_figure_where_not(

@@ -28,8 +28,8 @@ UNCLASSED = ("regression", "multilabel")  # kinds of tasks without one class for
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a student would be told of a task's dev examples."""
+class SoftTargets:
+    """What a student would be taught of a task's dev examples."""
 
     outputs: Outputs  # logarithms of the teachers' averaged probabilities
     targets: np.ndarray  # (N, C): those mixed with the labels
@@ -46,7 +46,9 @@ class Told:
         return task_score(task, compute(task, self.outputs.values, self.outputs.label))
 
 
-def told(heard: Sequence[Heard], temperature: float = 1.0, hard_weight: float = 0.0) -> Told:
+def mixed(
+    heard: Sequence[Heard], temperature: float = 1.0, hard_weight: float = 0.0
+) -> SoftTargets:
     """Average the teachers of one task at a temperature, and mix them with the labels.
 
     Targets are w * one-hot label + (1 - w) * mean over teachers of softmax(logits / T), with w the
@@ -61,11 +63,11 @@ def told(heard: Sequence[Heard], temperature: float = 1.0, hard_weight: float = 
     labels = torch.from_numpy(first.label.astype(np.int64))
     targets = mixed_targets(labels, torch.from_numpy(soft), hard_weight).numpy()
     logarithms = np.log(np.maximum(soft, np.finfo(np.float32).tiny))
-    return Told(replace(first, values=logarithms), targets)
+    return SoftTargets(replace(first, values=logarithms), targets)
 
 
 @styled
-def told_figure(shown: Told) -> Plot:
+def targets_figure(shown: SoftTargets) -> Plot:
     """How sure the targets are, and whether the teachers are right as often as they are sure."""
     figure = Plot(figsize=(8, 3.1), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -81,17 +83,21 @@ def told_figure(shown: Told) -> Plot:
     return figure
 
 
-def play(heard: Sequence[Heard]) -> Widget | Plot:
+def play(heard: Sequence[Heard]) -> Widget | Plot | None:
     """Sliders for temperature, weight of the labels and choice of teachers, and what they change.
 
-    Where nobody can move them, in a batch run, the figure as it is for all teachers at T = 1.
+    Where nobody can move them, in a batch run, the figure of all teachers at T = 1. Nothing, and a
+    line that says so, where no task has one class for each example.
     """
     by_task: dict[str, list[Heard]] = {}
     for one in heard:
         if one.outputs.task.kind not in UNCLASSED:
             by_task.setdefault(task_title(one.outputs.task.name), []).append(one)
-    if not by_task or headless():
-        return told_figure(told(next(iter(by_task.values()), [])))
+    if not by_task:
+        print("No task of these teachers has one class for each example.")
+        return None
+    if headless():
+        return targets_figure(mixed(next(iter(by_task.values()))))
     from IPython.display import display
     from ipywidgets import (
         Dropdown,
@@ -112,7 +118,7 @@ def play(heard: Sequence[Heard]) -> Widget | Plot:
     def show(task: str, teachers: tuple[str, ...], temperature: float, hard_weight: float) -> None:
         chosen = [one for one in by_task[task] if one.teacher in teachers]
         if chosen:
-            display(told_figure(told(chosen, temperature, hard_weight)))
+            display(targets_figure(mixed(chosen, temperature, hard_weight)))
         else:
             print("choose at least one teacher")
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from mtkd.app.freshness import REPORTS
+from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import remove
 from mtkd.experiments.plans import expand
@@ -77,5 +78,5 @@ def executed_copies(recipe: str) -> dict[str, Path]:
     names = {name: name for name in REPORTS}
     for run in expand(asked):
         names.setdefault(run.notebook, run.run_id)
-    copies = {name: results / "executed" / f"{copy}.ipynb" for name, copy in names.items()}
+    copies = {name: paths.executed_copy(results, copy) for name, copy in names.items()}
     return {name: copy for name, copy in copies.items() if copy.is_file()}

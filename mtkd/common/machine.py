@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from mtkd.common.errors import MtkdError
 
 
 def cores() -> int:
     """How many processors this process may use: a container or a cluster's job may have few."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    import joblib  # slow to import
+
+    return int(joblib.cpu_count())
 
 
 def check_gpus(usable: int, processes: int) -> None:

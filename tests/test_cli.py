@@ -73,6 +73,8 @@ def test_lab_and_test_pass_unknown_options_on(monkeypatch):
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.chdir(paths.home())  # and back, at the end
+    monkeypatch.setattr("os.execve", lambda path, command, environment: run(command) and 0)
     assert cli.main(["lab", "--no-browser"]) == 0
     assert called[-1][-2:] == ["notebooks", "--no-browser"]
     assert cli.main(["test", "-k", "heads"]) == 0

@@ -245,7 +245,7 @@ def test_degenerate_and_diverged_results_are_counted_at_the_top(made: Results) -
     for view in (views["headline"], views["summary"]):  # the page's top; what a command prints
         flat, lost = view.notes[-2:]
         assert flat.startswith("Degenerate") and "predictions of 1 of" in flat
-        assert lost.startswith("Diverged") and f": {name}, seed {first.seed}." in lost
+        assert "trainings diverged: " in lost and f": {name}, seed {first.seed}." in lost
 
 
 def test_a_caveat_stands_under_every_table(made: Results) -> None:

@@ -34,8 +34,10 @@ import psutil
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import digest_of
+from mtkd.data.digests import digest_once
 from mtkd.experiments.plans import expand, upto
 from mtkd.experiments.recipes import load_recipe
+from mtkd.experiments.records import parse_record
 from mtkd.experiments.stored import stored_model
 
 KILLS = ("everything", "mtkd", "Snakemake", "fork server", "runner", "kernel")
@@ -343,10 +345,13 @@ def named_when_used(results: Path, name: str) -> bool:
     """Whether a model is refused when it is read: `reproduce` does not read those it has."""
     if kind_of(name) != "models":
         return False
+    for remembered in (parse_record, digest_once):  # as a new process would find the files
+        remembered.cache_clear()
+    folder = Path(name).parent
     try:
-        stored_model(results, Path(name).parts[1])
+        stored_model(results, folder.name)
     except MtkdError as error:
-        return name in str(error)
+        return f"{folder}/" in str(error)  # of several damaged files it names the first
     return False
 
 

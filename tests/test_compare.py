@@ -18,6 +18,7 @@ from mtkd.analysis.systems import system_order
 from mtkd.app import cli
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
+from mtkd.common.objects import write_object
 from mtkd.experiments.records import COLUMNS
 
 COMMITTED = paths.REFERENCE / "demo"
@@ -190,6 +191,9 @@ def test_folders_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(MtkdError, match="no such folder"):
         compare.open_sides(["nope", "paper"])
     with pytest.raises(MtkdError, match="not there"):
+        compare.open_sides([str(tmp_path), "paper"])
+    write_object(tmp_path / "sums.json", {"files": {"scores.csv": "0" * 64}})
+    with pytest.raises(MtkdError, match="not there; `mtkd reproduce` writes it"):
         compare.open_sides([str(tmp_path), "paper"])
     assert list(SCORES.columns) == COLUMNS
 

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = (ROOT / "run").read_text(encoding="utf-8")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 EXPORT = (
-    "export --frozen --no-emit-project --extra dev --extra lab --extra minilm --extra deploy "
-    "--prune torch"
+    "export --frozen --no-emit-project --extra dev --extra docs --extra lab --extra minilm "
+    "--extra deploy --prune torch"
 )
 
 

@@ -3,7 +3,9 @@
 import ast
 import hashlib
 import json
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +16,16 @@ from mtkd.app import freshness
 from mtkd.app.freshness import Due, clear_marks, done_file, find_due, notebook_mark, report_file
 from mtkd.common import code, paths
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import write_text
+from mtkd.common.files import HOST, parts, whole, write_text
+from mtkd.common.objects import write_object
+from mtkd.common.sums import noted, sums_of, write_sums
+from mtkd.data import digests
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.plans import expand
 from mtkd.experiments.recipes import load_recipe
 from mtkd.experiments.records import Outcome, Score
 from mtkd.experiments.runs import Run
+from mtkd.experiments.stored import stored_model
 
 MODULES = {
     "__init__": "",
@@ -66,7 +72,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_a_digest_is_of_code_and_of_all_that_it_imports(shelf: Path) -> None:
     assert code.import_closure("shelf.top") == {"shelf", "shelf.top", "shelf.middle", "shelf.low"}
-    assert code.import_closure("shelf.typed") == {"shelf.typed"}
+    assert code.import_closure("shelf.typed") == {"shelf", "shelf.typed"}
     before = code.code_digest("shelf.top")
     edit(shelf / "low.py", "# why", "# why not")
     edit(shelf / "low.py", "def h():\n", 'def h():\n    """Other words."""\n\n')
@@ -75,6 +81,17 @@ def test_a_digest_is_of_code_and_of_all_that_it_imports(shelf: Path) -> None:
     assert code.code_digest("shelf.top") == before
     edit(shelf / "low.py", "return 1", "return 2")
     assert code.code_digest("shelf.top") != before
+
+
+def test_packages_inside_packages_are_digested(shelf: Path) -> None:
+    """A package is imported before its modules, and its `.` is itself; one may have no file."""
+    write_text(shelf / "inner" / "__init__.py", "from . import one\nfrom ..low import h\n")
+    write_text(shelf / "inner" / "one.py", "")
+    write_text(shelf / "inner" / "two.py", "")
+    found = {"shelf", "shelf.inner", "shelf.inner.one", "shelf.inner.two", "shelf.low"}
+    assert code.import_closure("shelf.inner.two") == found
+    write_text(shelf.parent / "bare" / "part.py", "X = 1\n")
+    assert code.find_file("bare") is None and code.import_closure("bare.part") == {"bare.part"}
 
 
 def test_a_digest_is_the_same_in_every_version_of_python() -> None:
@@ -147,11 +164,22 @@ class Bench:
         due = self.due()
         for run in due.notebooks:
             RunContext(self.recipe, run, self.results, ("rte",)).execute()
-            write_text(done_file(self.results, run), notebook_mark(run.notebook))
+            self.execute(run.run_id, done_file(self.results, run), notebook_mark(run.notebook))
         for name in due.reports:
-            text = freshness.report_mark(self.recipe, self.runs, name)
-            write_text(report_file(self.results, name), text)
+            mark = freshness.report_mark(self.recipe, self.runs, name)
+            self.execute(name, report_file(self.results, name), mark)
+            if name == freshness.REPORTS[0]:
+                write_text(self.table, "66.9")
+                write_sums(self.results, [self.table])
         assert not self.due()
+
+    @property
+    def table(self) -> Path:
+        return self.results / "tables" / "x.csv"
+
+    def execute(self, name: str, done: Path, mark: str) -> None:
+        write_text(paths.executed_copy(self.results, name), name)
+        write_text(done, noted(mark, paths.executed_copy(self.results, name)))
 
     def due(self) -> Due:
         return find_due(self.recipe, self.runs, self.results)
@@ -186,7 +214,7 @@ def test_other_code_makes_due_what_rests_on_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = json.loads(bench.record(bench.parent).read_text())
-    bench.record(bench.parent).write_text(json.dumps(saved | {"stamp": "other"}))
+    write_object(bench.record(bench.parent), saved | {"stamp": "other"})
     assert bench.due().trainings == (bench.parent, bench.child)
     bench.make()
     assert json.loads(bench.record(bench.parent).read_text())["stamp"] == bench.parent.stamp
@@ -202,8 +230,49 @@ def test_a_missing_output_is_made_again_and_what_rests_on_it_if_it_came_out_othe
     bench.make()
     assert output.exists() and bench.record(bench.child).stat().st_mtime_ns == made
     saved = json.loads(bench.record(bench.parent).read_text())
-    bench.record(bench.parent).write_text(json.dumps(saved | {"result": "other"}))
+    write_object(bench.record(bench.parent), saved | {"result": "other"})
     assert bench.due().trainings == (bench.child,)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("predictions/{parent}/x.txt", "trainings"),
+        ("models/{parent}/x.txt", "trainings"),
+        ("runs/{parent}/record.json", "trainings"),
+        ("executed/{parent}.ipynb", "notebooks"),
+        ("executed/08_ablations.ipynb", "08_ablations"),
+        ("tables/x.csv", "07_glue_results"),
+        ("sums.json", "07_glue_results"),
+    ],
+)
+@pytest.mark.parametrize("damage", [lambda old: old[:-2] + b"7" + old[-1:], lambda old: b""])
+def test_what_has_changed_is_made_again(
+    bench: Bench, file: str, expected: str, damage: Callable[[bytes], bytes]
+) -> None:
+    path = bench.results / file.format(parent=bench.parent.run_id)
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound))
+    due = bench.due()
+    assert due.trainings == ((bench.parent, bench.child) if expected == "trainings" else ())
+    if expected == "notebooks":
+        assert due.notebooks == (bench.parent,)
+    elif expected != "trainings":
+        assert due == Due((), (), (expected,))
+    bench.make()
+    assert path.name == "record.json" or path.read_bytes() == sound
+
+
+def test_a_model_that_has_rotted_is_not_used(bench: Bench) -> None:
+    """Its date says nothing: it is read whole when it is used, and not before."""
+    path = bench.results / "models" / bench.parent.run_id / "x.txt"
+    found = path.stat()
+    path.write_text("pabent")
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    digests.digest_once.cache_clear()
+    assert not bench.due()
+    with pytest.raises(MtkdError, match=r"x\.txt: has changed since .* wrote it; remove it"):
+        stored_model(bench.results, bench.parent.run_id)
 
 
 def test_what_is_only_shown_needs_predictions_and_no_models(bench: Bench) -> None:
@@ -236,11 +305,31 @@ def test_parameters_and_saved_outputs_make_nothing_due_and_code_executes_again(
 
 
 def test_marks_are_cleared_and_records_stay(bench: Bench) -> None:
-    bench.record(bench.child).write_text(
-        json.dumps(json.loads(bench.record(bench.child).read_text()) | {"stamp": "other"})
-    )
+    saved = json.loads(bench.record(bench.child).read_text())
+    write_object(bench.record(bench.child), saved | {"stamp": "other"})
+    errors = [bench.record(run).with_name("error.txt") for run in (bench.child, bench.parent)]
+    for error in errors:
+        error.write_text("of last week")
     clear_marks(bench.results, bench.due())
+    assert [error.exists() for error in errors] == [False, True]
     assert bench.record(bench.child).exists()
     assert done_file(bench.results, bench.parent).exists()
     assert not done_file(bench.results, bench.child).exists()
     assert not any(report_file(bench.results, name).exists() for name in freshness.REPORTS)
+
+
+@pytest.mark.parametrize("name", ["/etc/hosts", "../tables/a.md", "tables/../../a.md"])
+def test_a_list_of_digests_names_files_of_its_folder_alone(name: str, tmp_path: Path) -> None:
+    write_object(tmp_path / "sums.json", {"files": {name: "0" * 64}})
+    with pytest.raises(MtkdError, match="no digests of files of this folder"):
+        sums_of(tmp_path)
+
+
+def test_what_living_processes_write_is_left_alone(tmp_path: Path) -> None:
+    with whole(tmp_path / "mine") as mine:
+        mine.write_text("begun")
+        gone = Path(str(mine).replace(f"-{os.getpid()}.", "-4194304."))
+        elsewhere = Path(str(gone).replace(HOST, 8 * "0"))
+        gone.write_text("")
+        elsewhere.write_text("")
+        assert parts(tmp_path) == [gone]

@@ -21,7 +21,7 @@ from mtkd.experiments.task_sets import present_tasks
 from mtkd.experiments.validation import changed
 
 # Read for other things than results: names in messages, and where files lie.
-NO_CONTENT = {"name", "about", "data.path", "extensions"}
+NO_CONTENT = {"name", "about", "data.path", "extensions", "processes"}  # of processes only rounding
 SMALL = ("tasks=[stsb,mnli,qnli,rte]", "data.scale=0.05", "teachers.choose=1")
 CHOICES = {
     "candidates.encoders": ["[cased]", "[uncased]"],

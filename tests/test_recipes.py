@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.data.tasks import GLUE
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.plans import expand, find_run, urgency
-from mtkd.experiments.recipes import as_yaml, available, load_recipe, open_recipe
+from mtkd.experiments.recipes import as_yaml, available, load_recipe
 from mtkd.experiments.settings import Recipe
 from mtkd.method import distillation
 
@@ -51,6 +50,24 @@ def test_shipped_recipes_load_and_survive_writing(name: str, tmp_path: Path) -> 
         assert recipe.name == name and recipe.about
         (tmp_path / "copy.yaml").write_text(as_yaml(recipe))
         assert load_recipe(str(tmp_path / "copy.yaml")) == recipe
+
+
+def test_files_are_looked_for_beside_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"kind": "folder", "path": "glue", "unlabelled_file": "more.tsv"}
+    encoders = MINIMAL["encoders"] | {"cased": {"path": "cased"}}
+    recipe = make(tmp_path, data=data, encoders=encoders)
+    found = (recipe.data.path, recipe.data.unlabelled_file, recipe.encoders["cased"].path)
+    assert found == tuple(str(tmp_path / name) for name in ("glue", "more.tsv", "cased"))
+    monkeypatch.chdir("/")  # what is typed is looked for where it is typed
+    again = load_recipe(str(tmp_path / "recipe.yaml"), ["data.unlabelled_file=t.tsv"])
+    assert again.data.unlabelled_file == "/t.tsv" and again.data.path == recipe.data.path
+
+
+def test_a_fine_tuned_student_has_a_name_that_no_other_has(tmp_path: Path) -> None:
+    students = {"mine": {"finetune": True}, "mine-ft": {}}
+    assert "'mine-ft' is the name of another system" in refused(tmp_path, students=students)
 
 
 def test_defaults_are_the_papers(tmp_path: Path) -> None:
@@ -93,116 +110,6 @@ def test_a_setting_changes_one_key_of_what_the_recipe_means(name: str) -> None:
     soft = replace(before.students["mtdnn-kd-soft"], temperature=2.0)
     assert after.students == before.students | {"mtdnn-kd-soft": soft}
     assert after.sizes == replace(before.sizes, layers=(1,))
-
-
-# Setting, and words of the one line that refuses it.
-MISTAKES = """
-trainig.epochs=3 | unknown key 'trainig' | did you mean 'training'
-students.mtdnn-kd.temprature=2 | students.mtdnn-kd: unknown key 'temprature' | 'temperature'
-encoders.cased.pth=x | encoders.cased: unknown key 'pth' | 'path'
-colour=3 | unknown key 'colour' | known: name
-training.epochs=many | training.epochs: | integer | 'many'
-training.epochs='5' | training.epochs: | integer | '5'
-training.epochs=2.5 | training.epochs: | integer | 2.5
-training.epochs=true | training.epochs: | integer | True
-training.clip=true | training.clip: | number | True
-training.learning_rate=5e-5 | training.learning_rate: | '5e-5' | write 5.0e-5
-training.learning_rate=.nan | training.learning_rate: | nan
-training.epochs=0 | training.epochs: | at least 1
-training.task_sampling=random | training.task_sampling: | 'random' | 'annealed'
-finetuning.batch_size=0 | finetuning.batch_size: | 1, found 0
-fresh_heads=1 | fresh_heads: | boolean
-tasks=rte | tasks: | list | 'rte'
-training=3 | training: | key: value
-students=[a] | students: | name: ...
-tasks=[rte, snli] | tasks: | 'snli' | mnli
-tasks=[wnli] | tasks: | 'wnli'
-tasks=[] | tasks: | at least one
-tasks=[rte, rte] | tasks: | different
-teachers.tasks=[snli] | teachers.tasks: | 'snli'
-few_labels.tasks=[rte] | few_labels.tasks: | 'rte' | scitail
-teachers.choose=5 | teachers.choose: | 1 to 4 | 5
-candidates.dropout=[] | candidates.dropout: | at least one
-candidates.dropout=[0.1, 1.5] | candidates.dropout[1]: | 1.5
-dropout=1.5 | dropout: | 1.5
-students.a.hard_weight=1.1 | students.a.hard_weight: | 1.1
-students.a.same_seed_as=b | students.a.same_seed_as: | 'b' is no student above it
-students.mtdnn-kd.taught_by=[mtdnn-kd-soft] | students.mtdnn-kd.taught_by: | above it
-students.a.unlabelled_ratio=1 | students.a.unlabelled_ratio: | data.unlabelled_ratio
-students.a.loss=cross_entropy | students.*.loss: | did you mean 'cross-entropy'
-students.bert.hard_weight=0.5 | students.bert: | another system
-students.a/b.hard_weight=1 | students.a/b: | letters
-seeds=[1, 1] | seeds: | different
-seeds=[-1] | seeds[0]: | -1
-unlabelled.ratios=[0.5] | unlabelled.ratios: | 0 first
-data.kind=zip | data.kind: | 'zip' | 'folder'
-data.scale=-1 | data.scale: | -1
-data.limit=0 | data.limit: | 1, found 0
-name=a/b | name: | 'a/b' | letters
-name=reference | name: | committed
-heads.pair=sam | heads.pair: | did you mean 'san'
-heads.qnli=ranking; students.a.temperature=2 | students.a.temperature: | ranking
-heads.qnli=ranking; data.limit=9 | heads.qnli: | whole questions | data.limit
-pretraining.attention_heads=3 | pretraining.hidden: | multiple
-encoder=roberta | encoder: | 'roberta' | cased, uncased
-candidates.encoders=[bert] | candidates.encoders: | 'bert'
-encoders.cased.path=/tmp | encoders.cased: | exactly one
-baselines=[brt] | baselines: | did you mean 'bert'
-studies=[target] | studies: | did you mean 'targets'
-extensions=[a b] | extensions: | cannot import 'a b'
-extensions=[no_such.losses] | extensions: | cannot import 'no_such.losses'
-training.epochs | key=value
-name.first=x | name has no keys
-training.epochs=[ | YAML
-"""
-
-
-@pytest.mark.parametrize("line", MISTAKES.strip().splitlines(), ids=lambda line: line.split("|")[0])
-def test_mistakes_are_named(line: str, tmp_path: Path) -> None:
-    setting, *words = (part.strip() for part in line.split(" | "))
-    message = refused(tmp_path, *setting.split("; "))
-    assert all(word in message for word in words), message
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("name: x\nseeds: [1\n", ":3: "),
-        ("name: x\nname: y\n", ":2: not valid YAML: key 'name' comes twice"),
-        ("name: x\ndata: {seed: 1, seed: 2}\n", ":2: not valid YAML: key 'seed' comes twice"),
-        ("name: " + 5000 * "[", "nested too deeply"),
-        ("name: &a [*a]", "nested too deeply"),
-        ("a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [{9 * f'*a{n}, '}]\n" for n in range(9)),
-         "more than 10,000 values"),
-        ("name: !!python/object/apply:os.getcwd []", "not valid YAML"),
-        (b"\xff\xfe", "not UTF-8"),
-        ("name: \0", "not valid YAML"),
-        ("2020-01-01: x", "expected text or numbers as keys"),
-        ("- a\n", "key: value"),
-        ("", "key: value"),
-        ("about: x\n", "'name' is missing"),
-    ],
-)  # fmt: skip
-def test_unreadable_files_are_refused(
-    text: str | bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "other" / "recipe.yaml"
-    path.parent.mkdir()
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    monkeypatch.setenv(paths.RESULTS_VARIABLE, str(tmp_path))
-    for read in (lambda: load_recipe(str(path)), lambda: open_recipe("other")):
-        with pytest.raises(MtkdError) as caught:
-            read()
-        message = str(caught.value)
-        assert str(path) in message and words in message and len(message.splitlines()) == 1
-    assert "mtkd reproduce" in message  # what to do about a file of the kit's own
-
-
-def test_recipes_that_are_not_there() -> None:
-    with pytest.raises(MtkdError, match="unknown recipe 'nowhere'"):
-        load_recipe("nowhere")
-    with pytest.raises(MtkdError, match=r"nowhere\.yaml: no such file"):
-        load_recipe("nowhere.yaml")
 
 
 def test_extensions_register_what_a_recipe_names(

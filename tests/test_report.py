@@ -235,12 +235,17 @@ def test_a_missing_prediction_is_named(made: Results, tmp_path: Path) -> None:
         publish(replace(made, folder=tmp_path))
 
 
-def test_degenerate_predictions_are_counted_at_the_top(made: Results) -> None:
+def test_degenerate_and_diverged_results_are_counted_at_the_top(made: Results) -> None:
     first = made.records[0]
     broken = (replace(first.scores[0], degenerate=True), *first.scores[1:])
-    records = (replace(first, scores=broken), *made.records[1:])
-    note = main_views(replace(made, records=records))["headline"].notes[-1]
-    assert note.startswith("Degenerate") and "predictions of 1 of" in note
+    name, history = next(iter(first.details["histories"].items()))
+    details = {"histories": {name: history | {"finite": False}}}
+    records = (replace(first, scores=broken, details=details), *made.records[1:])
+    views = main_views(replace(made, records=records))
+    for view in (views["headline"], views["summary"]):  # the page's top; what a command prints
+        flat, lost = view.notes[-2:]
+        assert flat.startswith("Degenerate") and "predictions of 1 of" in flat
+        assert "trainings diverged: " in lost and f": {name}, seed {first.seed}." in lost
 
 
 def test_a_caveat_stands_under_every_table(made: Results) -> None:

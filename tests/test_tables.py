@@ -219,7 +219,7 @@ def test_incomplete_results_give_what_there_is(systems: tuple[str, ...], tmp_pat
     dev, gains = tables.score_values(some), tables.gain_values(some)
     assert set(dev["system"]) == {*systems, "mtdnn-kd"} - {*APART}
     found = [
-        main_views.summary_view(dev, gains),
+        main_views.summary_view(dev, gains, []),
         *main_views.dev_views(dev, []),
         *main_views.gain_views(gains, ()),
     ]

@@ -1,5 +1,6 @@
 """The training loop: the same weights however a training is cut up."""
 
+import json
 import math
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.objects import write_object
 from mtkd.common.progress import Progress
 from mtkd.data.batches import Batch, TaskData, collate, epoch_units, tokenize
 from mtkd.data.tasks import GLUE, Examples, Task
@@ -174,9 +176,10 @@ def test_pieces_are_the_whole_batch(processes: int, size: int) -> None:
         for i in range(processes)
     ]
     assert {len(mine) for mine in each} == {4}  # all processes step alike
-    counted = [(part, weight) for mine in each for part, weight in mine if weight]
-    assert sorted(np.concatenate([part for part, _ in counted])) == units.tolist()
-    assert all(weight == len(part) / size for part, weight in counted)
+    computed = [part.units[part.own] for mine in each for part in mine if part.weight]
+    assert sorted(np.concatenate(computed)) == units.tolist()
+    assert all(p.weight in (0, len(p.units) / size) for mine in each for p in mine)
+    assert all(sum(p.weight for p in mine) == pytest.approx(1) for mine in each)
 
 
 def test_learning_rate_by_hand() -> None:
@@ -245,7 +248,7 @@ def test_blocks_are_updated_as_torch_does() -> None:
 def test_reported_loss_is_the_mean_over_batches(
     make_model: MakeModel, data: dict[str, TaskData]
 ) -> None:
-    model, still = make_model(TASKS), replace(QUICK, epochs=1, batch_size=8, learning_rate=0.0)
+    model, still = make_model(TASKS), replace(QUICK, epochs=1, batch_size=8, learning_rate=1e-12)
     found = train(model, data, still, seed=0).epochs[0]
     assert found["steps"] == 6
     for task in TASKS:
@@ -429,7 +432,17 @@ def test_an_error_leaves_the_model_and_torch_as_they_were(
 
 def of_another_stamp(folder: Path) -> None:
     path = folder / "history.json"
-    path.write_text(path.read_text().replace('"stamp": "a"', '"stamp": "b"'))
+    write_object(path, json.loads(path.read_text()) | {"stamp": "b"})
+
+
+def with_another_loss(folder: Path) -> None:
+    path = folder / "history.json"
+    path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 3'))
+
+
+def with_another_weight(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
 
 
 def cut_short(folder: Path) -> None:
@@ -456,7 +469,8 @@ def test_a_checkpoint_that_does_not_fit_is_set_aside(
     common: dict[str, Any] = {"checkpoint": tmp_path / "sound", "stamp": "a"}
     with pytest.raises(Stop):
         train(begun, data, QUICK, evaluate=scripted(stop_at=2), **common)
-    for damage in (of_another_stamp, cut_short, of_another_model, without_history):
+    damages = (of_another_stamp, cut_short, of_another_model, without_history)
+    for damage in (*damages, with_another_loss, with_another_weight):
         folder = tmp_path / damage.__name__
         shutil.copytree(tmp_path / "sound", folder)
         damage(folder / "epoch-0001")
@@ -497,13 +511,17 @@ def test_tf32_is_fp32_where_there_is_no_gpu_and_ends_with_the_training(
 # ------------------------------------------------------------------------- several processes
 
 
+# The last batch of 16 examples has one, which leaves nothing to one of two processes.
+UNEVEN = replace(ONE_EPOCH, batch_size=5, accumulation=2)
+
+
 def _one_of_two(rank: int, port: int, folder: Path, model: Any, data: Any) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     # Forked from a process that may have trained alone: it shall not remember that.
     AcceleratorState._reset_state(reset_partial_state=True)
     PartialState._reset_state()
-    history = train(model, data, ONE_EPOCH, seed=3)
+    history = train(model, data, UNEVEN, seed=3)
     loss = {f"loss.{k}": torch.tensor(v) for k, v in history.epochs[0]["loss"].items()}
     save_file(weights(model) | loss, folder / f"{rank}.safetensors")
 
@@ -512,13 +530,13 @@ def _one_of_two(rank: int, port: int, folder: Path, model: Any, data: Any) -> No
 def test_two_processes_train_the_same_model(
     tmp_path: Path, make_model: MakeModel, data: dict[str, TaskData]
 ) -> None:
-    alone = make_model(TASKS)
-    loss = train(alone, data, ONE_EPOCH, seed=3).epochs[0]["loss"]
+    alone = make_model(TASKS, dropout=0.3)
+    loss = train(alone, data, UNEVEN, seed=3).epochs[0]["loss"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     fork = multiprocessing.get_context("fork")  # a fresh process would take long to import torch
-    model = make_model(TASKS)
+    model = make_model(TASKS, dropout=0.3)
     both = [
         fork.Process(target=_one_of_two, args=(rank, port, tmp_path, model, data))
         for rank in (0, 1)

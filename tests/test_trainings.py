@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import write_text
+from mtkd.common.objects import write_object
 from mtkd.common.progress import Progress
 from mtkd.data.loading import DataSource
 from mtkd.data.tasks import GLUE
@@ -92,12 +93,20 @@ def test_a_finished_part_is_kept_unless_other_code_made_it_or_it_is_damaged(
     first = train()
     assert train() == first and len(built) == 1
     path = setup.context.folder / "parts" / "bert.cola.json"
-    write_text(path, path.read_text().replace(first["stamp"], "0" * 16))
+    write_object(path, first | {"stamp": "0" * 16})
     assert train() == first | {"history": train()["history"]} and len(built) == 2
     assert "other code made it" in capsys.readouterr().out
-    write_text(path, "{")
+    path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 2'))
     train()
-    assert len(built) == 3 and "it is damaged" in capsys.readouterr().out
+    assert len(built) == 3 and "has changed since it was written" in capsys.readouterr().out
+    (stored,) = setup.context.results.glob("predictions/**/cola.dev.safetensors")
+    sound = stored.read_bytes()
+    stored.write_bytes(sound[:-1] + b"\x7f")
+    train()
+    assert len(built) == 4 and stored.read_bytes() == sound
+    stored.unlink()
+    train()
+    assert len(built) == 5 and stored.read_bytes() == sound
 
 
 def test_a_same_seed_control_has_the_same_random_numbers(

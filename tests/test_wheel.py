@@ -87,11 +87,10 @@ def test_lab_opens_copies_and_overwrites_none(unpacked: Path, tmp_path: Path) ->
     mine = tmp_path / "notebooks" / "01_glue.ipynb"
     mine.write_text("mine")
     code = (
-        "import os, subprocess\n"
-        "def run(command, cwd, env):\n"
-        "    print(command[-2:], cwd, env['MTKD_RESULTS'])\n"
-        "    return subprocess.CompletedProcess(command, 0)\n"
-        "subprocess.run = run\n"
+        "import os\n"
+        "def become(file, command, env):\n"
+        "    print(command[-2:], os.getcwd(), env['MTKD_RESULTS'])\n"
+        "os.execve = become\n"
         "from mtkd.app.lab import open_lab\n"
         "open_lab(['--no-browser'])\n"
     )

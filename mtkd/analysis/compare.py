@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtkd.analysis.markup import NOTHING
@@ -37,7 +38,8 @@ from mtkd.analysis.tables import (
     verdict,
 )
 from mtkd.common import paths
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
+from mtkd.common.sums import check_sum
 from mtkd.experiments.records import COLUMNS, SCHEMA
 
 COMMITTED, PAPER = "committed", "paper"  # words in place of a folder
@@ -119,23 +121,33 @@ def find_folder(name: str) -> Path:
 
 def read_scores(path: Path) -> pd.DataFrame:
     """Tidy scores from scores.csv. Raises MtkdError if they are not what this version writes."""
+    todo = "`mtkd report` writes it again"
     try:
-        scores = pd.read_csv(path)
+        check_sum(path, todo)
+        # As text first: what is no number is told by row.
+        scores = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:
         raise MtkdError(f"{path}: not there; `mtkd reproduce` writes it at its end") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise MtkdError(f"{path}: not a table ({error}); reproduce again") from None
+    except OSError as error:
+        raise MtkdError(f"{path}: {error.strerror}; expected a table; {todo}") from None
+    except ValueError as error:  # pandas's own, and bytes that are not UTF-8
+        raise MtkdError(f"{path}: not a table ({first_line(error)}); {todo}") from None
     if list(scores.columns) != COLUMNS:
         raise MtkdError(
             f"{path}: columns {', '.join(map(str, scores))}; expected those of schema {SCHEMA}: "
             f"{', '.join(COLUMNS)}; reproduce with this version of mtkd"
         )
-    broken = pd.to_numeric(scores["value"], errors="coerce").isna()
-    for mask, what in ((broken, "not a number"), (scores.duplicated(KEY), "there twice")):
+    finite = np.isfinite(pd.to_numeric(scores["value"], errors="coerce"))
+    counted = [scores[name].str.fullmatch(r"\d{1,18}") for name in ("seed", "n_examples")]
+    for mask, what in (
+        (~finite, "the score is not a number"),
+        (~(counted[0] & counted[1]), "seed and n_examples are not whole numbers"),
+        (scores.duplicated(KEY), "that score is there twice"),
+    ):
         if mask.any():
-            row = " ".join(map(str, scores.loc[mask, KEY].iloc[0]))
-            raise MtkdError(f"{path}: the score of {row} is {what}; reproduce that run again")
-    return scores.astype({"value": "float64", "seed": "int64"})
+            line, row = np.flatnonzero(mask)[0] + 2, " ".join(scores.loc[mask, KEY].iloc[0])
+            raise MtkdError(f"{path}:{line}: {row}: {what}; {todo}")
+    return scores.astype({"value": "float64", "seed": "int64", "n_examples": "int64"})
 
 
 # ---------------------------------------------------------------------------- comparing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 
 from mtkd.common.errors import MtkdError, first_line
+from mtkd.common.machine import cores
 from mtkd.common.progress import Progress
 from mtkd.data.batches import POOL, TaskData, epoch_units, tokenize
 from mtkd.data.loading import first_drawn, load_examples
@@ -87,10 +87,12 @@ def measured(recipe: Recipe, runs: Sequence[Run], jobs: int) -> Costs:
     An encoder whose size is not known, or whose training needs too much memory, is left out.
     """
     asked, speeds = [run for run in runs if run.stage == "encoders"], {}
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, cores() // jobs)
     gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if gpu else f"CPU, threads of a run: {threads}"
     lines = [f"training alone, {jobs} at a time; {device}; {recipe.training.precision}"]
+    if recipe.processes > 1:
+        lines.append(f"measured with one process: upper bounds for {recipe.processes}")
     tasks = training_examples(recipe, lines)
     with Progress(len(asked), "measuring") as progress:
         for run in asked:
@@ -207,6 +209,15 @@ def made_up(task: Task, count: int) -> Examples:
     return Examples.from_lists(task, texts[0], labels.tolist(), second=(*texts, None)[1])
 
 
+def known_size(recipe: Recipe, name: str) -> Pretraining | None:
+    """Of an encoder that the kit pre-trains, or of BERT from the hub; None of another."""
+    source = recipe.encoders[name]
+    bert = re.fullmatch(r"(?:.*/)?bert-(base|large)-(?:un)?cased", source.hub or "")
+    if bert:
+        return BERT[bert[1]]
+    return recipe.pretraining_of(name) if source.pretrain else None
+
+
 def some_encoder(
     recipe: Recipe, name: str, tasks: Mapping[str, Examples]
 ) -> tuple[PreTrainedModel, Any]:
@@ -216,12 +227,11 @@ def some_encoder(
     are the tasks' own words. Raises MtkdError if another cannot be loaded.
     """
     place, source, rate = encoder_location(recipe, name), recipe.encoders[name], recipe.dropout
-    bert = re.fullmatch(r"(?:.*/)?bert-(base|large)-(?:un)?cased", source.hub or "")
-    if place and not bert:
+    size = known_size(recipe, name)
+    if size is None:
         revision = source.revision
-        encoder = load_encoder(place, revision=revision, dropout=rate, layers=source.layers)
-        return encoder, load_tokenizer(place, revision)
-    size = BERT[bert[1]] if bert else recipe.pretraining_of(name)
+        encoder = load_encoder(str(place), revision=revision, dropout=rate, layers=source.layers)
+        return encoder, load_tokenizer(str(place), revision)
     config = BertConfig(
         vocab_size=size.vocabulary,
         hidden_size=size.hidden,

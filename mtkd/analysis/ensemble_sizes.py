@@ -15,9 +15,9 @@ from mtkd.analysis.tables import averages, printed
 from mtkd.analysis.views import View
 from mtkd.data import metrics
 from mtkd.experiments.plans import variant_runs
-from mtkd.experiments.records import prediction_file
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
+from mtkd.experiments.stored import stored_predictions
 from mtkd.experiments.studies.registry import make_study
 from mtkd.method import targets
 from mtkd.method.targets import Predictions
@@ -86,9 +86,7 @@ def widest_teachers(results: Results) -> list[Run]:
 def read_member(results: Results, run_id: str, system: str, gold: Gold) -> Member:
     """One teacher's stored predictions on every dev set."""
     return {
-        (task, split): targets.read_predictions(
-            prediction_file(results.folder, run_id, system, task, split)
-        )
+        (task, split): stored_predictions(results.folder, run_id, system, task, split)
         for task, split in gold
     }
 

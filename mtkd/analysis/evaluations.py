@@ -16,7 +16,7 @@ from mtkd.analysis.tables import averages
 from mtkd.data import metrics
 from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Task, is_dev
-from mtkd.experiments.records import prediction_file
+from mtkd.experiments.stored import stored_predictions
 from mtkd.experiments.systems.metal_slices import slices_of
 from mtkd.method import targets
 
@@ -58,9 +58,7 @@ def dev_outputs(results: Results, system: str, gold: Gold) -> list[Outputs]:
             splits = [split for split in known.splits if (task, split) in scored & gold.keys()]
             parts = [
                 targets.align(
-                    targets.read_predictions(
-                        prediction_file(results.folder, record.run_id, system, task, split)
-                    ),
+                    stored_predictions(results.folder, record.run_id, system, task, split),
                     gold[task, split][0],
                     known.labels,
                 )

@@ -50,12 +50,12 @@ def main_views(results: Results) -> dict[str, View]:
     """
     scores, records = results.main_scores, results.records
     dev, gains = tables.score_values(scores), tables.gain_values(scores, results.taught)
-    broken = degenerate_note(records, dev)
+    broken = [*degenerate_note(records, dev), *diverged_note(records)]
     found = answers(results)
     views = [
         headline_view(scores, dev, gains, data_title(results.recipe), broken, found),
         questions_view(results.recipe, found),
-        summary_view(dev, gains),
+        summary_view(dev, gains, broken),
         *dev_views(dev, broken),
         test_view(tables.score_values(scores, "test")),
         *gain_views(gains, results.teacher_tasks),
@@ -128,14 +128,15 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) ->
     return said
 
 
-def summary_view(dev: pd.DataFrame, gains: pd.DataFrame) -> View:
+def summary_view(dev: pd.DataFrame, gains: pd.DataFrame, broken: list[str]) -> View:
     systems = [name for name in dict.fromkeys(dev["system"]) if name != MAJORITY]
     paper = ", beside the paper's" if tables.has_paper(gains) else ""
     return View(
         "summary",
         "The systems in short",
         f"Mean dev score in points, and gain over MT-DNN paired by seed{paper}.",
-        table=tables.summary(dev, gains, systems),
+        tuple(broken),
+        tables.summary(dev, gains, systems),
     )
 
 
@@ -189,11 +190,30 @@ def degenerate_note(records: Iterable[Record], dev: pd.DataFrame) -> list[str]:
     names = [name for name, found in broken.items() if found]
     if not names:
         return []
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return [
         f"Degenerate, that is constant or not finite, are the predictions of {len(names)} of "
-        f"{len(broken)} evaluations; they are counted in: {'; '.join(names[:5])}{more}."
+        f"{len(broken)} evaluations; they are counted in: {few(names)}."
     ]
+
+
+def diverged_note(records: Iterable[Record]) -> list[str]:
+    """Which trainings had a loss that was not finite."""
+    finite = {
+        f"{name}, seed {record.seed}": history.get("finite", True)
+        for record in records
+        for name, history in record.details.get("histories", {}).items()
+    }
+    names = [name for name, sound in finite.items() if not sound]
+    if not names:
+        return []
+    return [
+        f"{len(names)} of {len(finite)} trainings diverged: their loss was not finite. Their "
+        f"scores mean nothing, and are included: {few(names)}."
+    ]
+
+
+def few(names: Sequence[str]) -> str:
+    return "; ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def test_view(test: pd.DataFrame) -> View:

@@ -20,9 +20,10 @@ from mtkd.data.metrics import compute, task_score
 from mtkd.data.tasks import is_dev
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.plans import runs_of
-from mtkd.experiments.records import prediction_file, read_record, run_folder
+from mtkd.experiments.records import read_record, run_folder
+from mtkd.experiments.stored import stored_predictions
 from mtkd.experiments.systems.teachers import members_of, teacher_system
-from mtkd.method.targets import align, read_predictions
+from mtkd.method.targets import align
 
 BINS = 10  # of confidence in the figure
 
@@ -68,7 +69,7 @@ def on_dev(context: RunContext, run_id: str, system: str, task: str) -> Outputs:
     known, values, labels = context.recipe.task(task), [], []
     for split in filter(is_dev, known.splits):
         examples = read_examples(context, task, split)
-        stored = read_predictions(prediction_file(context.results, run_id, system, task, split))
+        stored = stored_predictions(context.results, run_id, system, task, split)
         if examples.label is not None:
             values.append(align(stored, examples.idx, known.labels))
             labels.append(examples.label)
@@ -127,7 +128,12 @@ def confusions(outputs: Outputs, count: int = 10) -> pd.DataFrame:
 def reliability_figure(outputs: Outputs) -> Plot:
     """Accuracy by confidence beside the line where they are equal; of scores, label and answer."""
     figure = Plot(figsize=(4.2, 4), layout="constrained")
-    axes = figure.subplots()
+    draw_reliability(figure.subplots(), outputs)
+    return figure
+
+
+def draw_reliability(axes: Axes, outputs: Outputs) -> None:
+    """As `reliability_figure`, into axes that are there already."""
     if outputs.task.kind == "regression":
         axes.plot(outputs.label, outputs.values[:, 0], ".", color=BLUE, alpha=0.4)
         axes.set(xlabel="score in the data", ylabel="the teacher's score")
@@ -141,7 +147,6 @@ def reliability_figure(outputs: Outputs) -> Plot:
         axes.set(xlabel="confidence", ylabel="accuracy (area: how many answers)")
     draw_diagonal(axes)
     grid_lines(axes, "both")
-    return figure
 
 
 def draw_diagonal(axes: Axes) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from mtkd.analysis import data_checks
 from mtkd.app.console import print_frame, time_line
 from mtkd.app.init import precision
-from mtkd.app.reproduce import gpus
+from mtkd.app.reproduce import gpus, side_by_side
 from mtkd.common.errors import MtkdError
 from mtkd.data.batches import tokenize
 from mtkd.data.given_settings import GivenTeacher
@@ -23,7 +23,7 @@ from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.plans import expand, notices, uses_text
 from mtkd.experiments.runs import Run
 from mtkd.experiments.settings import Recipe
-from mtkd.experiments.systems.encoders import used_encoders
+from mtkd.experiments.systems.encoders import checked_encoder, used_encoders
 from mtkd.experiments.task_sets import present_tasks
 
 SAMPLE = 5000  # examples of a split whose lengths are looked at
@@ -73,7 +73,7 @@ def check(recipe: Recipe) -> int:
         print("`mtkd reproduce` would stop at a problem: fix them first")
         return 1
     seconds = seconds_an_example(recipe, tasks, tokenizers)
-    print(time_line(recipe, runs, len(gpus()) or os.cpu_count() or 1, seconds))
+    print(time_line(recipe, runs, side_by_side(None, gpus(), recipe.processes), seconds))
     return 0
 
 
@@ -110,6 +110,9 @@ def hear_given(recipe: Recipe, tasks: Tasks, found: Findings) -> None:
 
     for teacher in recipe.teachers.given:
         splits = tasks.get(teacher.task, {})
+        if splits and recipe.data.unlabelled_ratio:
+            text = load_examples(recipe.data, recipe.task(teacher.task), UNLABELLED)
+            splits = splits | {UNLABELLED: text}
         if teacher.model is not None:
             splits = {split: first_drawn(one, FEW, 0) for split, one in splits.items()}
             found.notes += dev_it_may_know(recipe.task(teacher.task), teacher) if splits else []
@@ -137,7 +140,9 @@ def loadable(recipe: Recipe, found: Findings) -> dict[str, Any]:
     for name in used_encoders(recipe):
         try:
             place = encoder_location(recipe, name)
-            if place is not None:
+            if place is not None and Path(place).is_dir():
+                tokenizers[name] = checked_encoder(recipe, name, place)[1]
+            elif place is not None:
                 tokenizers[name] = load_tokenizer(place, recipe.encoders[name].revision)
         except MtkdError as error:
             found.problems.append(f"encoder {name}: {error}")

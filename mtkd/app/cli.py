@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,23 +12,48 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mtkd.app import own_cli  # noqa: F401 (its commands are registered)
-from mtkd.app.options import DataPath, Jobs, Name, Settings, Studies, Text, Until, app, needs
+from mtkd.app.options import (
+    DataPath,
+    Jobs,
+    Name,
+    Processes,
+    Settings,
+    Studies,
+    Text,
+    Until,
+    app,
+    needs,
+)
+from mtkd.app.signals import Stopped, stoppable
 from mtkd.common import paths
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 
 if TYPE_CHECKING:
     from mtkd.experiments.settings import Recipe
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-STOPPED = "stopped; finished runs and epochs are kept, the same command continues"
+LESS_MEMORY = "a smaller batch_size, or larger accumulation, needs less"
+ROOM = "make room"
+TO_DO = {  # of what the system refuses
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.E2BIG: "the environment is too large for a command: unset some of its variables",
+    errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.ENAMETOOLONG: "expected a shorter name",
+}
+KEPT = "; finished runs and epochs are kept, the same command continues"  # by `reproduce`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what goes wrong is one line on stderr and an exit status."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
+    kept = KEPT if words[:1] == ["reproduce"] else ""
     try:
-        status = app(words, prog_name="mtkd", standalone_mode=False) or 0
-        return failed(STOPPED, 130) if status == 130 else status  # typer's word for Ctrl-C
+        with stoppable():
+            status = app(words, prog_name="mtkd", standalone_mode=False) or 0
+        return failed(f"stopped{kept}", 130) if status == 130 else status  # typer's for Ctrl-C
+    except Stopped as stop:
+        return failed(f"stopped{kept}", stop.status)
     except typer.TyperException as error:  # wrong usage
         return failed(f"{error.format_message().rstrip('.')}; see `mtkd --help`", error.exit_code)
     except MtkdError as error:
@@ -38,9 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return failed(f"{error.name} is not installed; `pip install 'mtkd[lab]'` brings it")
     except MemoryError:
-        return failed("out of memory; a smaller batch_size, or larger accumulation, needs less")
+        return failed(f"out of memory; {LESS_MEMORY}")
     except OSError as error:
-        return failed(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        todo = TO_DO.get(error.errno or 0)
+        return failed("; ".join(filter(None, [what, todo])) + (kept if todo == ROOM else ""))
+    except RuntimeError as error:  # torch's, of a CPU or a GPU
+        if "memory" not in str(error):
+            raise
+        return failed(f"{first_line(error)}; {LESS_MEMORY}")
 
 
 def failed(text: str, status: int = 1) -> int:
@@ -78,6 +109,7 @@ def top(
 @app.command()
 def plan(
     jobs: Jobs = None,
+    processes: Processes = None,
     recipe: Name = "demo",
     data_path: DataPath = None,
     unlabelled: Text = None,
@@ -93,9 +125,9 @@ def plan(
     from mtkd.app.reproduce import gpus, side_by_side
     from mtkd.experiments.plans import expand, upto
 
-    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
+    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies, processes)
     runs, costs = upto(expand(asked), until), None
-    jobs = side_by_side(jobs, gpus())
+    jobs = side_by_side(jobs, gpus(), asked.processes)
     if measure:
         from mtkd.analysis.costs import measured
         from mtkd.app.check import slow_precision
@@ -109,6 +141,7 @@ def plan(
 @app.command()
 def reproduce(
     jobs: Jobs = None,
+    processes: Processes = None,
     recipe: Name = "demo",
     data_path: DataPath = None,
     unlabelled: Text = None,
@@ -129,7 +162,7 @@ def reproduce(
     from mtkd.experiments.plans import expand, notices, upto
     from mtkd.experiments.recipes import results_folder
 
-    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies)
+    asked = asked_recipe(recipe, data_path, unlabelled, settings, studies, processes)
     runs = upto(expand(asked), until)
     for line in notices(asked):
         print(line)
@@ -142,7 +175,12 @@ def reproduce(
 
 
 def asked_recipe(
-    name: str, data_path: str | None, text: Path | None, settings: list[str], words: list[str]
+    name: str,
+    data_path: str | None,
+    text: Path | None,
+    settings: list[str],
+    words: list[str],
+    processes: int | None = None,
 ) -> Recipe:
     """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
     from dataclasses import replace
@@ -150,10 +188,13 @@ def asked_recipe(
     from mtkd.experiments.recipes import load_recipe, results_folder, saved_choices
     from mtkd.experiments.studies.registry import named
 
-    recipe = load_recipe(name, settings, data_path)
+    together = [] if processes is None else [f"processes={processes}"]
+    recipe = load_recipe(name, [*settings, *together], data_path)
+    if text and not text.is_file():
+        raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
     kept, kept_text = saved_choices(results_folder(recipe))
     given = {setting.partition("=")[0] for setting in settings}
-    found = str(text.resolve()) if text else kept_text
+    found = str(text.resolve()) if text else recipe.data.unlabelled_file or kept_text
     if found and "data.unlabelled_file" not in given:
         recipe = replace(recipe, data=replace(recipe.data, unlabelled_file=found))
     # Those of before come first: a run that two studies share keeps the name it was made under.
@@ -170,13 +211,17 @@ def tell_where(folder: Path) -> None:
 def status(recipe: Name = "demo") -> None:
     """Show how far a recipe is."""
     from mtkd.app.console import show_plan
-    from mtkd.app.reproduce import grouped
+    from mtkd.app.freshness import REPORTS
+    from mtkd.app.reproduce import gpus, grouped, side_by_side
     from mtkd.experiments.plans import expand
     from mtkd.experiments.recipes import open_recipe
+    from mtkd.experiments.records import run_folder
 
     asked, results = open_recipe(recipe)
-    show_plan(asked, expand(asked), os.cpu_count() or 1)
-    for text in grouped(sorted(results.glob("runs/*/error.txt"))):
+    runs = expand(asked)
+    names = sorted([*(run.run_id for run in runs), *REPORTS])
+    show_plan(asked, runs, side_by_side(None, gpus(), asked.processes))
+    for text in grouped(run_folder(results, name) / "error.txt" for name in names):
         print(f"failed: {text}")
 
 
@@ -283,6 +328,17 @@ def test(context: typer.Context) -> int:
         if status := subprocess.run(command, cwd=paths.CHECKOUT).returncode:
             return status
     return 0
+
+
+@app.command()
+def docs() -> None:
+    """Build the documentation as a site, with the notebooks as `demo` has run them."""
+    if paths.CHECKOUT is None:
+        raise MtkdError("the documentation is in a checkout of the repository, not in the package")
+    needs("myst_nb", "docs")
+    from mtkd.app.site import build_site
+
+    print(f"to read it in a browser: {build_site(paths.CHECKOUT)}")
 
 
 @app.command(context_settings=PASS_ON)

@@ -30,12 +30,14 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
+from mtkd.app.signals import kill_group, undisturbed
 from mtkd.common.code import remember_loaded
 
 PRELOADED = (
@@ -50,11 +52,12 @@ PARENT = 1.0  # seconds between a caller's looks at its parent
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], log: IO[Any]) -> Iterator[tuple[str, int]]:
+def serving(environment: Mapping[str, str], log: IO[Any], *kept: int) -> Iterator[tuple[str, int]]:
     """Start a server; gives its name, and a file descriptor that keeps it alive.
 
     The server ends when every process that holds the descriptor has closed it or died: hand it to
-    the command whose jobs the server speeds up.
+    the command whose jobs the server speeds up. On the way out it is killed, with all its forks.
+    Server and forks hold the descriptors `kept`, too: the lock of what they work at.
     """
     name = f"mtkd-{secrets.token_hex(16)}"
     life, held = os.pipe()
@@ -63,7 +66,7 @@ def serving(environment: Mapping[str, str], log: IO[Any]) -> Iterator[tuple[str,
             listener.bind(f"\0{name}")
             listener.listen()
             numbers = (listener.fileno(), life)
-            subprocess.Popen(
+            server = subprocess.Popen(
                 [
                     sys.executable,
                     "-P",
@@ -74,11 +77,15 @@ def serving(environment: Mapping[str, str], log: IO[Any]) -> Iterator[tuple[str,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=numbers,
+                pass_fds=(*numbers, *kept),
                 start_new_session=True,
             )
         os.close(life)
-        yield name, held
+        try:
+            yield name, held
+        finally:
+            with undisturbed():
+                kill_group(server)
     finally:
         os.close(held)
 
@@ -152,8 +159,7 @@ def become(caller: socket.socket) -> int:
         # A kernel would take its parent, the server, for one that has replaced its own.
         os.environ.pop("JPY_PARENT_PID", None)
         os.chdir(request["folder"])
-        sys.argv = request["arguments"]
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        run(request["arguments"])
     except SystemExit as end:
         return exit_status(end.code)
     except BaseException:  # as the interpreter does at its top
@@ -162,10 +168,23 @@ def become(caller: socket.socket) -> int:
     return 0
 
 
+def run(arguments: list[str]) -> None:
+    """Do what `python -m ARGUMENTS...` does, in this process."""
+    sys.argv = arguments
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
 def end_with(caller: socket.socket) -> None:
     """End this process when the caller's end of the socket closes: it was killed."""
     with suppress(OSError):
         caller.recv(1)
+    os._exit(1)
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process when its parent is gone."""
+    while os.getppid() == parent:
+        time.sleep(PARENT)
     os._exit(1)
 
 
@@ -213,9 +232,11 @@ def main() -> int:
     name, *arguments = sys.argv[1:]
     parent = os.getppid()
     status = ask(name, arguments, parent) if name else None
-    if status is None and os.getppid() == parent:
-        os.execv(sys.executable, [sys.executable, "-P", "-m", *arguments])
-    return 1 if status is None else status
+    if status is None:
+        threading.Thread(target=end_with_parent, args=(parent,), daemon=True).start()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run(arguments)
+    return status or 0
 
 
 if __name__ == "__main__":

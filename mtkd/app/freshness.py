@@ -12,12 +12,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtkd.common import paths
 from mtkd.common.code import code_digest, find_file, imported_names
 from mtkd.common.errors import MtkdError
+from mtkd.common.sums import altered, noted
 from mtkd.experiments.recipes import as_yaml
 from mtkd.experiments.records import current_record, run_folder
 from mtkd.experiments.runs import Run
@@ -58,26 +59,34 @@ def find_due(recipe: Recipe, runs: Sequence[Run], results: Path, *, reports: boo
     notebooks = [
         run
         for run in runs
-        if run.run_id in trainings or mark(done_file(results, run)) != notebook_mark(run.notebook)
+        if run.run_id in trainings
+        or not executed(results, run.run_id, done_file(results, run), notebook_mark(run.notebook))
     ]
     due = [
         name
         for name in (REPORTS if reports else ())
-        if trainings or mark(report_file(results, name)) != report_mark(recipe, runs, name)
+        if trainings
+        or not executed(results, name, report_file(results, name), report_mark(recipe, runs, name))
+        or (name == REPORTS[0] and altered(results))  # which writes tables, figures and pages
     ]
     return Due(tuple(trainings.values()), tuple(notebooks), tuple(due))
 
 
 def clear_marks(results: Path, due: Due) -> None:
-    """Take away the marks of what is due, so that Snakemake makes it; records stay in place."""
+    """Take away the marks of what is due, so that Snakemake makes it; records stay in place.
+
+    And what went wrong with it before.
+    """
     for run in due.notebooks:
         done_file(results, run).unlink(missing_ok=True)
     for name in due.reports:
         report_file(results, name).unlink(missing_ok=True)
+    for name in (*(run.run_id for run in due.notebooks), *due.reports):
+        (run_folder(results, name) / "error.txt").unlink(missing_ok=True)
 
 
 def done_file(results: Path, run: Run) -> Path:
-    """The file that says that a run's notebook was executed, and which code it had."""
+    """The file that says that a run's notebook was executed, and what code and copy it had."""
     return run_folder(results, run.run_id) / "done"
 
 
@@ -85,8 +94,11 @@ def report_file(results: Path, name: str) -> Path:
     return results / "reports" / f"{name}.done"
 
 
-def mark(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+def executed(results: Path, name: str, done: Path, mark: str) -> bool:
+    """Whether a notebook of this mark was executed, and its copy is as it was then."""
+    copy = paths.executed_copy(results, name)
+    there = done.is_file() and copy.is_file()
+    return there and done.read_text(encoding="utf-8", errors="replace") == noted(mark, copy)
 
 
 def notebook_mark(name: str) -> str:
@@ -97,10 +109,17 @@ def notebook_mark(name: str) -> str:
 def report_mark(recipe: Recipe, runs: Sequence[Run], name: str) -> str:
     """Digest of all that a report shows: its notebook, the library's code, recipe and runs."""
     code = notebook_code(paths.NOTEBOOKS / f"{name}.ipynb")
-    names = imported_names(ast.parse(code).body, "")
+    try:
+        names = imported_names(ast.parse(code).body, "")
+    except SyntaxError as error:
+        raise MtkdError(
+            f"{paths.NOTEBOOKS / name}.ipynb: not valid Python ({error.msg}: "
+            f"{(error.text or '').strip()}); the notebooks of a report have plain Python alone"
+        ) from None
     modules = {name for name in names if name.startswith("mtkd.") and find_file(name)}
+    shown = replace(recipe, processes=1)  # which no report shows
     rests_on = sorted(f"{run.run_id} {run.stamp}" for run in runs)
-    parts = [code, code_digest(*sorted(modules)), as_yaml(recipe), *rests_on]
+    parts = [code, code_digest(*sorted(modules)), as_yaml(shown), *rests_on]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from mtkd.common import paths
 from mtkd.common.files import whole
 
 
-def open_lab(arguments: Sequence[str] = ()) -> int:
-    """Run JupyterLab with these arguments and return its exit status."""
+def open_lab(arguments: Sequence[str] = ()) -> NoReturn:
+    """Become JupyterLab with these arguments."""
     folder = paths.NOTEBOOKS if paths.CHECKOUT else copied(paths.NOTEBOOKS, Path("notebooks"))
     # Kernels work in the notebooks' folder; their results belong where the command was given.
     environment = os.environ | {paths.RESULTS_VARIABLE: str(paths.results())}
     command = [sys.executable, "-P", "-m", "jupyter", "lab", str(folder), *arguments]
-    return subprocess.run(command, cwd=paths.home(), env=environment).returncode
+    os.chdir(paths.home())
+    os.execve(sys.executable, command, environment)  # so that Ctrl-C asks it, and nobody kills it
 
 
 def copied(source: Path, target: Path) -> Path:

@@ -50,6 +50,12 @@ Jobs = Annotated[
     int | None,
     typer.Option(min=1, help="runs side by side (default: one per GPU, or else one per core)"),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="that make one training together, a GPU each (default: the recipe's, 1)"
+    ),
+]
 
 
 def needs(module: str, extra: str) -> None:

@@ -40,7 +40,10 @@ def predict_file(
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     reads = columns_of(network, source, task, tuple(text))
     names, count = checked(source, set(itertools.chain(*reads.values())))
-    titles = {task: free_name(task, names, source) for task in reads}
+    titles, taken = dict[str, str](), list(names)
+    for one in reads:
+        titles[one] = free_name(one, taken, source)
+        taken += [titles[one], f"{titles[one]}_score"]
     with (
         whole(output) as part,
         Progress(count, "predict") as progress,

@@ -111,8 +111,9 @@ class Project:
         raw = asdict(self.recipe)
         for teacher in teachers:
             if not isinstance(teacher, Mapping):
-                named = isinstance(teacher, (str, Path)) and Path(teacher).suffix not in SUFFIXES
-                teacher = {"model" if named else "predictions": teacher}
+                placed = isinstance(teacher, (str, Path))
+                model = placed and Path(str(teacher)).suffix.lower() not in SUFFIXES
+                teacher = {"model" if model else "predictions": teacher}
             said = {"task": task, **teacher}
             if said.get("predictions") is not None:
                 name = f"{task}-teacher{len(raw['teachers']['given']) + 1}"
@@ -161,12 +162,12 @@ class Project:
     def student(self, name: str | None = None, seed: int | None = None) -> MultiTaskModel:
         """A finished student: by default the first of the recipe, of its first seed."""
         from mtkd.experiments.plans import find_run
-        from mtkd.experiments.records import model_folder
+        from mtkd.experiments.stored import stored_model
         from mtkd.method.model import MultiTaskModel
 
         name = next(iter(self.recipe.students)) if name is None else name
         run = find_run(self.recipe, "distill", name, self.recipe.seeds[0] if seed is None else seed)
-        return MultiTaskModel.from_pretrained(model_folder(self.folder, run.run_id))
+        return MultiTaskModel.from_pretrained(stored_model(self.folder, run.run_id))
 
     def export(
         self, folder: str | Path, name: str | None = None, seed: int | None = None, **how: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mtkd.analysis.ensemble_sizes import ensemble_views
@@ -16,7 +17,9 @@ from mtkd.analysis.views import View, write
 from mtkd.app.gallery import write_gallery
 from mtkd.app.report import write_report
 from mtkd.app.summary import write_summary
-from mtkd.common.files import write_text
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import remove, write_text
+from mtkd.common.sums import sums_of, write_sums
 
 
 def publish(
@@ -25,7 +28,7 @@ def publish(
     """Write what a recipe shows into its results folder; returns the files, report.html last.
 
     These are scores.csv, tables/, figures/, one page in summary.md, and all views together as
-    report.md and report.html.
+    report.md and report.html; and their digests, for `reproduce` to see what has changed.
     `main` are its `main_views`, where they are there already; without `quotes` no view that has
     texts of examples. Raises MtkdError where stored predictions are missing.
     """
@@ -43,4 +46,10 @@ def publish(
         write_gallery(results, views),
         write_report(results, views),
     ]
-    return [folder / "scores.csv", *written, *pages]
+    files = [folder / "scores.csv", *written, *pages]
+    with suppress(MtkdError):  # no list of before
+        for name in sums_of(folder):  # of a study that is asked for no more, say
+            if folder / name not in files:
+                remove(folder / name)
+    write_sums(folder, files)
+    return files

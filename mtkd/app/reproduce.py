@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
+from mtkd.app.preflight import look_ahead
+from mtkd.app.signals import disturbable, kill_group, undisturbed
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import write_text
+from mtkd.common.files import parts, remove, write_text
 from mtkd.common.locks import take_soon
+from mtkd.common.machine import check_gpus, cores
 from mtkd.common.progress import duration, headless
 from mtkd.experiments.recipes import as_yaml, results_folder
 from mtkd.experiments.records import read_record, run_folder
@@ -31,7 +36,9 @@ from mtkd.experiments.settings import Recipe
 # A run costs its training and, beside it, a forked kernel: as much as this many examples.
 KERNEL_COST = 3000.0
 POLL = 1.0  # seconds between looks at the runs
-GRACE = 30.0  # seconds for Snakemake to end its jobs, on a cluster, too
+GRACE = 30.0  # seconds for Snakemake to cancel its jobs on a cluster
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 2**16  # bytes: too few for a log
 TELL = 10.0  # seconds between lines when nobody watches a screen
 
 
@@ -60,46 +67,59 @@ def reproduce(
             )
         due = find_due(recipe, runs, results, reports=until is None)
         if not due:
+            keep_text(results / "recipe.yaml", as_yaml(recipe))
             print(f"{results}: nothing to do, all {len(runs)} runs are done", flush=True)
             return 0
         devices = [] if executor else gpus()
-        jobs = side_by_side(jobs, devices)
+        if devices:
+            check_gpus(len(devices), recipe.processes)
+        jobs = side_by_side(jobs, devices, recipe.processes)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
+        look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
-        write_text(results / "recipe.yaml", as_yaml(recipe))
+        keep_text(results / "recipe.yaml", as_yaml(recipe))
         clear_marks(results, due)
-        command = snakemake(results, jobs, until, executor)
+        command = snakemake(results, jobs, until, executor, recipe.processes)
         if devices:
-            command.append(f"devices={','.join(places(jobs, devices))}")
+            command.append(f"devices={','.join(places(jobs * recipe.processes, devices))}")
         # A results folder's files are never imported: not by a plugin's jobs in it, either.
         environment = os.environ | {"PYTHONSAFEPATH": "1", "JUPYTER_PLATFORM_DIRS": "1"}
         environment |= {paths.RESULTS_VARIABLE: str(paths.results())}
         environment |= {"TOKENIZERS_PARALLELISM": "false"}
+        if given := os.environ.get("PYTHONPATH"):  # a recipe's extensions; jobs work elsewhere
+            whole = [str(Path(place).resolve()) for place in given.split(os.pathsep) if place]
+            environment["PYTHONPATH"] = os.pathsep.join(whole)
         if not executor:
             # One thread a job: two jobs of two threads on two cores slow each other up severalfold.
-            threads = str(max(1, (os.cpu_count() or 1) // jobs))
+            # A job's processes share its threads.
+            threads = str(max(1, cores() // jobs))
             environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        if locked and any((results / ".snakemake" / "locks").glob("*")):
-            # We hold the lock, so whoever left Snakemake's own locks behind is dead.
-            unlock = [*command, "--unlock"]
-            subprocess.run(unlock, env=environment, capture_output=True, check=False)
+        if locked:
+            clear_leftovers(results, executor)
         log = results / "snakemake.log"
         with log.open("w") as output, ExitStack() as stack:
-            # Snakemake keeps the lock, and the server alive, should this process be killed.
+            # Should this process be killed, whoever is at work keeps lock and server.
             kept = [lock.fileno()]
+            if not executor:
+                environment |= {"TMPDIR": stack.enter_context(scratch(results))}
             if not executor and sys.platform == "linux":
-                server, alive = stack.enter_context(fork_server.serving(environment, output))
+                server, alive = stack.enter_context(
+                    fork_server.serving(environment, output, lock.fileno())
+                )
                 command.append(f"server={server}")
                 kept.append(alive)
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=kept,
-            )
+            with undisturbed():  # or nobody would know the process that is to be stopped
+                process = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=kept,
+                    preexec_fn=disturbable,
+                )
+                stack.callback(stop, process, GRACE if executor else 0.0)
             status = watch(process, results, due, len(runs))
     if status:
         explain(results, runs, log)
@@ -118,7 +138,9 @@ def check_executor(name: str | None) -> None:
     )
 
 
-def snakemake(results: Path, jobs: int, until: str | None, executor: str | None) -> list[str]:
+def snakemake(
+    results: Path, jobs: int, until: str | None, executor: str | None, processes: int = 1
+) -> list[str]:
     """The command; its last arguments are the Snakefile's configuration, as `key=value`."""
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(paths.SNAKEFILE)]
     command += ["--directory", str(results), "--rerun-incomplete"]
@@ -129,7 +151,8 @@ def snakemake(results: Path, jobs: int, until: str | None, executor: str | None)
         # Network file systems show a node's files late.
         command += ["--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
     else:
-        command += ["--cores", str(jobs), "--resources", f"gpu={jobs}"]
+        places = jobs * processes
+        command += ["--cores", str(places), "--resources", f"gpu={places}"]
     return [*command, "--config", f"until={until or ''}"]
 
 
@@ -142,14 +165,44 @@ def gpus() -> list[str]:
     return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
-def side_by_side(jobs: int | None, devices: Sequence[str]) -> int:
-    """How many runs are made at a time: as asked, else one per GPU, else one per core."""
-    return jobs or len(devices) or os.cpu_count() or 1
+def side_by_side(jobs: int | None, devices: Sequence[str], processes: int) -> int:
+    """How many runs are made at a time: as asked, else one per GPU or core that each takes."""
+    return jobs or max(1, (len(devices) or cores()) // processes)
 
 
-def places(jobs: int, devices: Sequence[str]) -> list[str]:
-    """Where runs find room: every GPU as often as runs share it, the first ones once more."""
-    return [devices[place % len(devices)] for place in range(max(jobs, len(devices)))]
+def places(count: int, devices: Sequence[str]) -> list[str]:
+    """Where processes find room: every GPU as often as they share it, the first ones once more."""
+    return [devices[place % len(devices)] for place in range(max(count, len(devices)))]
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a text file, unless it says so already."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text(path, text)
+
+
+def clear_leftovers(results: Path, executor: str | None) -> None:
+    """Remove what processes that were killed have left behind; we hold the folder's lock.
+
+    Snakemake's own notes, which nothing needs: what is due lacks its mark. Of those on a cluster,
+    where jobs may still be at work, its locks alone.
+    """
+    for name in ("locks",) if executor else ("locks", "incomplete", "metadata", "tmp"):
+        remove(results / ".snakemake" / name)
+    if not executor:
+        for leftover in (*parts(results), *results.glob("runs/*/progress.json")):
+            remove(leftover)
+
+
+@contextmanager
+def scratch(results: Path) -> Iterator[str]:
+    """A folder for the temporary files of all that works here; the next start clears it, too."""
+    folder = results / ".snakemake" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield str(folder.resolve())
+    finally:
+        remove(folder)
 
 
 def tell_others(results: Path, runs: Sequence[Run]) -> None:
@@ -165,10 +218,9 @@ def tell_others(results: Path, runs: Sequence[Run]) -> None:
 
 
 def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int) -> int:
-    """Show progress until Snakemake ends; Ctrl-C and SIGTERM stop everything below it."""
+    """Show progress until Snakemake ends; returns its exit status."""
     began = told = time.monotonic()
     bar, todo = None, due.trainings
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop(process))
     try:
         total, seen = sum(run.cost + KERNEL_COST for run in todo), set[str]()
         if todo and not headless():
@@ -194,11 +246,7 @@ def watch(process: subprocess.Popen[bytes], results: Path, due: Due, count: int)
                 told = time.monotonic()
                 percent = done / max(total, 1)
                 print(f"  {percent:.0%} done, {left(spent, done, total)}", flush=True)
-    except KeyboardInterrupt:
-        stop(process)
-        raise
     finally:
-        signal.signal(signal.SIGTERM, previous)
         if bar:
             bar.close()
     if process.returncode == 0:
@@ -223,36 +271,63 @@ def share(results: Path, run: Run) -> float:
     try:
         state = json.loads((run_folder(results, run.run_id) / "progress.json").read_text())
         return float(min(state["done"] / max(state["total"], 1), 1.0))
-    except (OSError, ValueError, KeyError):
-        return 0.0  # not begun, or between two writes
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0  # not begun, or damaged
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End Snakemake and all kernels below it; finished runs and epochs are kept."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+def stop(process: subprocess.Popen[bytes], grace: float) -> None:
+    """End Snakemake and all kernels below it; finished runs and epochs are kept.
+
+    For `grace` seconds it may cancel what it runs elsewhere, unless a second signal comes. What
+    runs here is killed, since every file is whole or not there.
+    """
+    if process.returncode == 0:
+        return
+    try:
+        if grace and process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(grace)
+    except subprocess.TimeoutExpired:
+        print(f"Snakemake has not ended within {grace:.0f} s: killed", file=sys.stderr)
+    finally:
+        with undisturbed():
+            kill_group(process)
 
 
 def explain(results: Path, runs: Sequence[Run], log: Path) -> None:
     """Print what went wrong, from the runs' own error files, or the end of Snakemake's log."""
     names = [*(run.run_id for run in runs), *REPORTS]
     texts = grouped(run_folder(results, name) / "error.txt" for name in names)
+    texts += ended_elsewhere(results, log.read_text(errors="replace"))
     for text in texts:
         print(text, file=sys.stderr)
-    if not texts:
+    if is_full(results, log):
+        print(f"{results}: {os.strerror(errno.ENOSPC)}; make room there", file=sys.stderr)
+    elif not texts:
         tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
         print(f"Snakemake stopped:\n{tail}", file=sys.stderr)
     print(f"finished runs are kept; the same command continues. Whole log: {log}", file=sys.stderr)
 
 
+def is_full(results: Path, log: Path) -> bool:
+    """Whether a full disk has stopped Snakemake: its log says so, or could not even be written."""
+    full = any(os.strerror(number) in log.read_text(errors="replace") for number in FULL)
+    return full or shutil.disk_usage(results).free < LITTLE
+
+
+def ended_elsewhere(results: Path, log: str) -> list[str]:
+    """What a cluster says, by Snakemake's log, of jobs that died without a word of their own."""
+    told = re.findall(r"^    message: (?!None)(.+)\n.+\n    output: runs/([^/\n]+)/done", log, re.M)
+    found = {name: message.partition(". ")[0] for message, name in told}
+    silent = [name for name in found if not (run_folder(results, name) / "error.txt").exists()]
+    return [f"{name}: {found[name]}" for name in silent]
+
+
 def grouped(errors: Iterable[Path]) -> list[str]:
     """What error files say, if they are there; of runs that one error stopped, the first's text."""
     found: dict[str, list[str]] = {}
-    for text in (path.read_text(encoding="utf-8").strip() for path in errors if path.exists()):
+    there = (path for path in errors if path.is_file())
+    for text in (path.read_text(encoding="utf-8", errors="replace").strip() for path in there):
         # "<run>: <notebook> cell <number>: " comes before what was wrong.
         what = re.sub(r"^\S+: (\S+ cell \d+: )?", "", text.partition("\n")[0])
         found.setdefault(what, []).append(text)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from papermill.exceptions import PapermillExecutionError
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 from mtkd.common.files import whole, write_text
-from mtkd.common.locks import free_device, locked
+from mtkd.common.locks import free_devices
 from mtkd.common.progress import PROGRESS_VARIABLE
+from mtkd.common.sums import noted
 
 
 def kernel_class(server: str) -> type[AsyncKernelManager]:
@@ -48,8 +49,8 @@ def execute(
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(log),
+            literal(notebook),
+            literal(log),
             parameters=parameters,
             cwd=str(paths.home()),
             kernel_name="python3",
@@ -72,11 +73,16 @@ def execute(
         shutil.copyfile(log, part)
 
 
+def literal(path: Path) -> str:
+    """A path for papermill, which would put parameters in place of words in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """Refuse a parameter that the notebook's parameters cell does not declare."""
     if not notebook.is_file():
         raise MtkdError(f"{notebook}: no such notebook")
-    declared = papermill.inspect_notebook(str(notebook))
+    declared = papermill.inspect_notebook(literal(notebook))
     for name in parameters:
         if name not in declared:
             raise MtkdError(
@@ -99,29 +105,34 @@ def main() -> int:
         default=os.environ.get("CUDA_VISIBLE_DEVICES", ""),
         help="GPUs, with commas, each as often as runs share it (default: those that are visible)",
     )
+    parser.add_argument("--processes", type=int, default=1, help="each of which takes a GPU")
     arguments = parser.parse_args()
     results, name = arguments.results.resolve(), arguments.name
     folder = results / "runs" / name
     os.environ[PROGRESS_VARIABLE] = str(folder / "progress.json")
     devices = [device.strip() for device in arguments.devices.split(",") if device.strip()]
     error_file = folder / "error.txt"
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(folder / "lock"), ExitStack() as stack:
-            if len(set(devices)) > 1:
-                os.environ["CUDA_VISIBLE_DEVICES"] = stack.enter_context(free_device(devices))
+        with ExitStack() as stack:
+            if len(set(devices)) > arguments.processes:
+                mine = stack.enter_context(free_devices(devices, arguments.processes))
+                os.environ["CUDA_VISIBLE_DEVICES"] = mine
             error_file.unlink(missing_ok=True)
             execute(
                 paths.NOTEBOOKS / f"{arguments.notebook}.ipynb",
                 arguments.parameters,
                 folder / "notebook.ipynb",
-                results / "executed" / f"{name}.ipynb",
+                paths.executed_copy(results, name),
                 arguments.server,
             )
             (folder / "progress.json").unlink(missing_ok=True)
-            write_text(results / arguments.done, arguments.mark)
-    except MtkdError as error:
-        error_file.write_text(f"{name}: {error}\n", encoding="utf-8")
+            done = noted(arguments.mark, paths.executed_copy(results, name))
+            write_text(results / arguments.done, done)
+    except (MtkdError, OSError) as error:
         print(error, file=sys.stderr)
+        with suppress(OSError):  # the disk is full
+            error_file.write_text(f"{name}: {error}\n", encoding="utf-8")
         return 1
     return 0
 

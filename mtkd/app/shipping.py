@@ -18,7 +18,7 @@ from mtkd.data.loading import load_examples
 from mtkd.data.tasks import Examples, Task
 from mtkd.experiments.plans import find_run
 from mtkd.experiments.recipes import open_recipe
-from mtkd.experiments.records import Record, model_folder, read_record, run_folder
+from mtkd.experiments.records import Record, as_written, model_folder, read_record, run_folder
 from mtkd.experiments.settings import Recipe
 from mtkd.method.export.card import Facts, Result
 from mtkd.method.export.folder import Report, export
@@ -46,8 +46,10 @@ def ship(folder: Path, output: Path, texts: Path | None = None, **how: Any) -> R
     tells what the run's record knows; else on `texts`: lines of task, text and second text, with
     tabs between.
     """
-    model = MultiTaskModel.from_pretrained(folder)
-    results = folder.resolve().parents[1]
+    results = folder.resolve().parent.parent
+    model = MultiTaskModel.from_pretrained(
+        as_written(results, folder.resolve().name, folder.resolve())
+    )
     if texts is not None:
         given = given_texts(model, texts)
         return export(model, output, given, facts=Facts(output.name), **how)

@@ -20,7 +20,8 @@ from mtkd.common.files import whole
 from mtkd.data.glue_files import SCORES
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE, WNLI_LABEL, Task
-from mtkd.experiments.records import Record, prediction_file
+from mtkd.experiments.records import Record
+from mtkd.experiments.stored import stored_file
 from mtkd.method.targets import align, read_predictions
 
 NAMED = ("mnli", "qnli", "rte", "ax")  # uploaded as label names, the other classes as 0 and 1
@@ -94,7 +95,7 @@ def submit(
     seed = results.recipe.seeds[0] if seed is None else seed
     run_id = find_record(results, system, seed).run_id
     stored = {
-        file: prediction_file(results.folder, run_id, system, file.task.name, file.split)
+        file: stored_file(results.folder, run_id, system, file.task.name, file.split)
         for file in FILES
     }
     missing = [f.name for f in FILES if f.task.name != "wnli" and not stored[f].is_file()]

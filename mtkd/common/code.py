@@ -48,25 +48,30 @@ def import_closure(module: str) -> frozenset[str]:
 @functools.cache
 def imported(module: str) -> frozenset[str]:
     """Modules of its own top-level package that a module imports by itself."""
+    file, package = source_file(module), module.rpartition(".")[0]
+    base = module if file.name == "__init__.py" else package
+    names = {package, *imported_names(parsed(file).body, base)}  # a package is imported before it
     top = module.partition(".")[0]
-    names = imported_names(parsed(source_file(module)).body, module)
     return frozenset(n for n in names if n.partition(".")[0] == top and find_file(n))
 
 
-def imported_names(body: Sequence[ast.AST], module: str) -> Iterator[str]:
-    """Dotted names that statements import, inside functions too; a name may be no module."""
+def imported_names(body: Sequence[ast.AST], package: str) -> Iterator[str]:
+    """Dotted names that statements import, inside functions too; a name may be no module.
+
+    `package` is what relative imports start from.
+    """
     for node in body:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from imported_names(node.orelse, module)
+            yield from imported_names(node.orelse, package)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            package = module.rsplit(".", node.level)[0] if node.level else ""
-            base = ".".join(part for part in (package, node.module) if part)
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(part for part in (above, node.module) if part)
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
         else:
-            yield from imported_names(list(ast.iter_child_nodes(node)), module)
+            yield from imported_names(list(ast.iter_child_nodes(node)), package)
 
 
 @functools.cache  # most files are in the closure of every stage
@@ -112,11 +117,13 @@ def find_file(module: str) -> Path | None:
     """A module's file, None if there is none; nothing is imported to find it."""
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
+    if spec is None:
         return None
-    found = Path(spec.origin)
-    if inner and found.name == "__init__.py":
-        place = found.parent.joinpath(*inner)
-        files = (place.with_suffix(".py"), place / "__init__.py")
-        return next((file for file in files if file.is_file()), None)
-    return found if not inner and found.suffix == ".py" else None
+    if not inner:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for folder in spec.submodule_search_locations or ():
+        place = Path(folder).joinpath(*inner)
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file():
+                return file
+    return None

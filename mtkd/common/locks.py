@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import random
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,36 +54,42 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def free_device(names: Sequence[str]) -> Iterator[str]:
-    """Hold a device of this machine that no other run of this user holds; wait for one if need be.
+def free_devices(names: Sequence[str], count: int = 1) -> Iterator[str]:
+    """Hold devices of this machine that no other run of this user holds; wait if need be.
 
-    A name that comes n times is a device that n runs share. Raises MtkdError where the lock files
-    are not this user's own.
+    Gives `count` different ones, with commas. A name that comes n times is a device that n runs
+    share. Raises MtkdError where the lock files are not this user's own.
     """
     folder = own_folder()
     while True:
-        for place, name in enumerate(names):
-            # A home folder may be shared by many machines.
-            share = names[:place].count(name)
-            lock = f"device-{socket.gethostname()}-{name.replace('/', '-')}"
-            path = folder / (f"{lock}-{share}" if share else lock)
-            with open(path, "w", opener=without_links) as file:
-                if take(file) is not False:
-                    yield name
-                    return
-        time.sleep(WAIT)
+        with ExitStack() as stack:
+            held: list[str] = []
+            for place, name in enumerate(names):
+                if name in held or len(held) == count:
+                    continue
+                # A home folder may be shared by many machines.
+                share = names[:place].count(name)
+                lock = f"device-{socket.gethostname()}-{name.replace('/', '-')}"
+                path = folder / (f"{lock}-{share}" if share else lock)
+                if take(stack.enter_context(open(path, "w", opener=without_links))) is not False:
+                    held.append(name)
+            if len(held) == count:
+                yield ",".join(held)
+                return
+        # All or none are held, and runs that want several do not look in step.
+        time.sleep(WAIT * (0.5 + random.random()))
 
 
 def own_folder() -> Path:
     """A folder that this user alone can write to."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache"
-    folder = Path(base) / "mtkd"
+    # Not XDG_RUNTIME_DIR, which a desktop has and ssh, cron and nohup have not.
+    folder = Path.home() / ".cache" / "mtkd"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise MtkdError(
             f"{folder}: a link, or others can write there; expected a folder of your own for the "
-            "locks of devices: remove it, or point XDG_RUNTIME_DIR at another one"
+            "locks of devices: remove it"
         )
     return folder
 

@@ -25,3 +25,8 @@ def results() -> Path:
     """Folder of the recipes' results: what MTKD_RESULTS says, else results/ in `home`."""
     given = os.environ.get(RESULTS_VARIABLE)
     return Path(given).resolve() if given else home() / "results"
+
+
+def executed_copy(folder: Path, name: str) -> Path:
+    """Where a notebook that was executed for a results folder lies, by its run's id or own name."""
+    return folder / "executed" / f"{name}.ipynb"

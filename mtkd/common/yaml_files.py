@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mtkd.common.errors import MtkdError
+from mtkd.common.objects import read_text
 
 BOOL = "tag:yaml.org,2002:bool"
 MOST = 10_000  # values in a file, once every alias is written out
@@ -44,9 +45,7 @@ Loader.add_implicit_resolver(BOOL, re.compile("(true|True|TRUE|false|False|FALSE
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises MtkdError, one line with file and line, if it has none."""
     try:
-        raw = parse_yaml(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise MtkdError(f"{path}: not UTF-8 text") from None
+        raw = parse_yaml(read_text(path, "expected a YAML file"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise MtkdError(f"{path}:{line}: not valid YAML: {error.problem}") from None

@@ -17,6 +17,7 @@ import numpy as np
 
 from mtkd.common.code import code_digest
 from mtkd.common.errors import MtkdError
+from mtkd.common.files import digest_of
 from mtkd.data import tokens
 from mtkd.data.glue_files import task_folders, tsv_name
 from mtkd.data.loading import DataSource
@@ -133,5 +134,4 @@ def file_digest(path: Path, what: str) -> str:
 @functools.cache
 def digest_once(path: Path, size: int, changed: int) -> str:
     """Every variant of a study asks for it: a file is read once while it stays as it is."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of(path)

@@ -6,6 +6,7 @@ marks that are text, broken rows (QQP), labels as names in one file and numbers 
 """
 
 import codecs
+import reprlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
                     f"{path}:{number}: byte {error.start + 1} is not UTF-8; expected a UTF-8 file: "
                     "convert it, or download it again"
                 ) from error
+            if "\0" in line:
+                raise MtkdError(f"{path}:{number}: a NUL byte; expected text; {RELOAD}")
             yield number, line.removesuffix("\n").removesuffix("\r"), line.endswith("\n")
     if number == 0:
         raise MtkdError(f"{path}: empty file; expected a tab-separated table; {RELOAD}")
@@ -237,8 +240,10 @@ def _examples(
 
     for column in texts:
         for row, text in enumerate(column):
-            if not isinstance(text, str):
-                raise MtkdError(f"{place(row)}: a text is {text!r}; expected a string; {RELOAD}")
+            if not isinstance(text, str) or "\0" in text:
+                said = reprlib.repr(text)
+                raise MtkdError(f"{place(row)}: a text is {said}; expected a string; {RELOAD}")
+    empty = sum(not text.strip() for column in texts for text in column)
     label = _labels(task, labels, place)
     if label is None and not split.startswith("test"):
         raise MtkdError(f"{place(0)}: no label at all; expected labels in the {split} split")
@@ -250,17 +255,22 @@ def _examples(
         text_b=texts[1] if len(texts) > 1 else None,
         label=label,
         skipped=skipped,
-        notice=_count_notice(task, split, len(rows), source),
+        notice="; ".join(_oddities(task, split, len(rows), empty, source)),
     )
 
 
-def _count_notice(task: Task, split: str, count: int, source: Path | str) -> str:
-    """A line where GLUE has fewer or more examples: extracts are read, and a cut file looks so."""
+def _oddities(task: Task, split: str, count: int, empty: int, source: Path | str) -> Iterator[str]:
+    """What is odd about a file that is used as it is.
+
+    Extracts have fewer examples than GLUE, and so has a file that was cut short; a few questions
+    of QQP are empty.
+    """
     known = task.sizes.get(split, count)
-    if count == known:
-        return ""
-    why = "cut short" if count < known else "another version"
-    return f"{source}: {count:,} examples, GLUE has {known:,}; {why}? (used as it is)"
+    if count != known:
+        why = "cut short" if count < known else "another version"
+        yield f"{source}: {count:,} examples, GLUE has {known:,}; {why}? (used as it is)"
+    if empty:
+        yield f"{source}: {empty:,} empty texts (used as they are)"
 
 
 def _labels(task: Task, values: list[Any], where: Where) -> np.ndarray | None:

@@ -16,7 +16,7 @@ def number_of(value: Any) -> float | None:
     """A finite number, or text that is one; else None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     underscored = isinstance(value, str) and "_" in value  # a number in Python alone
     return number if math.isfinite(number) and not underscored else None

@@ -74,6 +74,7 @@ def order_of_students(recipe: Recipe) -> Iterator[str]:
         key, other = f"students.{name}", student.same_seed_as
         if name in taken:
             yield f"{key}: {name!r} is the name of another system"
+        taken |= {f"{name}-ft"} if student.finetune else set()
         for teacher in student.taught_by:
             if teacher not in above:
                 yield f"{key}.taught_by: {teacher!r} is no student above it"

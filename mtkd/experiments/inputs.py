@@ -14,8 +14,8 @@ from mtkd.data.tasks import DIAGNOSTIC, UNLABELLED, Examples
 from mtkd.data.tokens import encode, encoded_before, tokenizer_rules
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.encoder_location import encoder_location
-from mtkd.experiments.records import model_folder
 from mtkd.experiments.settings import Recipe
+from mtkd.experiments.stored import stored_model
 from mtkd.method.encoders import load_encoder, load_tokenizer
 from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
@@ -131,7 +131,7 @@ def located(context: RunContext, encoder: str) -> tuple[str, str | None]:
             for run in context.run.ancestors
             if run.stage == "encoders" and run.variant == encoder
         )
-        location = str(model_folder(context.results, made.run_id))
+        location = str(stored_model(context.results, made.run_id))
     return location, source.revision
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import reprlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,19 +38,19 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     """
     is_file = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_file else FOLDER / f"{name}.yaml"
-    if is_file and not path.is_file():
-        raise MtkdError(f"{path}: no such file")
-    if not path.is_file():
-        known = ", ".join(available())
-        raise MtkdError(f"unknown recipe {name!r}: expected one of {known} or a .yaml file")
+    if not is_file and name not in available():
+        known, said = ", ".join(available()), reprlib.repr(name)
+        raise MtkdError(f"unknown recipe {said}: expected one of {known} or a .yaml file")
+    if is_file and not path.exists():
+        raise MtkdError(f"{path}: no such file; expected a recipe there")
     # A setting changes one key of what the recipe means: of a default, where the recipe is silent.
     defaults = dataclasses.asdict(Recipe(name="defaults"))
     raw = {key: value for key, value in defaults.items() if key != "name"} | read_yaml(path)
+    if is_file:
+        make_whole(raw, path.parent.resolve())
     for setting in settings:
         put(raw, setting)
-    place = path.parent.resolve() if is_file else Path.cwd()
-    raw["tasks"] = with_whole_paths(raw.get("tasks"), place)
-    raw["teachers"] = with_whole_teachers(raw.get("teachers"), place)
+    make_whole(raw, Path.cwd())
     recipe = validated(raw, str(path) if is_file else f"recipe {name}")
     if data_path is not None:
         folder = str(Path(data_path).resolve())
@@ -59,6 +60,16 @@ def load_recipe(name: str, settings: Sequence[str] = (), data_path: str | None =
     return recipe
 
 
+def make_whole(raw: dict[str, Any], folder: Path) -> None:
+    """Look for all files and folders that a recipe names in a folder."""
+    raw["data"] = with_whole(raw.get("data"), ("path", "unlabelled_file"), folder)
+    if isinstance(raw.get("encoders"), dict):
+        sources = raw["encoders"].items()
+        raw["encoders"] = {name: with_whole(source, ("path",), folder) for name, source in sources}
+    raw["tasks"] = with_whole_paths(raw.get("tasks"), folder)
+    raw["teachers"] = with_whole_teachers(raw.get("teachers"), folder)
+
+
 def whole_path(place: Any, folder: Path) -> Any:
     """A file, or a mapping of split to file, that is looked for in a folder."""
     if isinstance(place, dict):
@@ -66,6 +77,14 @@ def whole_path(place: Any, folder: Path) -> Any:
     if isinstance(place, str) and not place.startswith(HUB):
         return str(folder / Path(place).expanduser())
     return place
+
+
+def with_whole(settings: Any, keys: Sequence[str], folder: Path) -> Any:
+    """Raw settings, of whose keys some are files or folders that are looked for in a folder."""
+    if not isinstance(settings, dict):
+        return settings
+    named = {key: whole_path(settings[key], folder) for key in keys if key in settings}
+    return settings | named
 
 
 def with_whole_teachers(teachers: Any, folder: Path) -> Any:
@@ -148,7 +167,7 @@ def saved_choices(results: Path) -> tuple[list[str], str | None]:
     """Studies, and file of unlabelled text, of what was reproduced in a results folder before."""
     path = results / "recipe.yaml"
     with what_to_do(path):
-        saved = read_yaml(path) if path.is_file() else {}
+        saved = read_yaml(path) if path.exists() else {}
     studies, data = saved.get("studies"), saved.get("data")
     text = data.get("unlabelled_file") if isinstance(data, dict) else None
     # Only what this version knows: the folder may be of another one.
@@ -164,7 +183,7 @@ def open_recipe(name: str) -> tuple[Recipe, Path]:
     then, with its data path and settings, from `results/<name>/recipe.yaml`.
     """
     saved = paths.results() / name / "recipe.yaml"
-    if saved.is_file():
+    if saved.exists():
         with what_to_do(saved):
             recipe = load_recipe(str(saved))
     else:

@@ -59,6 +59,11 @@ class Run:
         return f"{self.config_id}-s{self.seed}"
 
     @property
+    def spreads(self) -> bool:
+        """Whether several processes may make it: it trains on tasks."""
+        return bool(self.parents)
+
+    @property
     def notebook(self) -> str:
         return NOTEBOOKS[self.stage]
 

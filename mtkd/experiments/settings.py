@@ -21,6 +21,8 @@ from mtkd.method.settings import Count, Distillation, Dropout, HeadSpec, Pretrai
 def folder_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError("expected letters, digits, '.', '-' and '_' only")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"expected at most {LONGEST_NAME} bytes: it becomes a part of file names")
     return name
 
 
@@ -30,6 +32,7 @@ def rising_from_none(ratios: tuple[float, ...]) -> tuple[float, ...]:
     return ratios
 
 
+LONGEST_NAME = 80  # a run's id holds up to two, and file systems take names of 255 bytes
 EIGHT = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
 PAPERS = ("mnli", "qqp", "rte", "qnli")  # tasks that the KD paper's teachers teach, section 4.1
 Name = Annotated[str, AfterValidator(folder_name)]  # becomes the name of a folder
@@ -206,6 +209,9 @@ class Recipe:
     fresh_heads: bool = False  # fine-tune with new heads rather than the multi-task ones
     seeds: Several[Annotated[int, Field(ge=0, le=10**9)]] = (1,)
     studies: tuple[str, ...] = ()  # questions to answer beside the main table
+    # That make one training together, on this machine, with a GPU each where there are GPUs. How a
+    # training is spread does not decide what it gives: it is in the identity of no run.
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     sizes: Sizes = field(default_factory=Sizes)
     unlabelled: Unlabelled = field(default_factory=Unlabelled)
     few_labels: FewLabels = field(default_factory=FewLabels)

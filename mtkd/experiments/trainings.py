@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from mtkd.common.files import remove, write_text
+from mtkd.common.errors import MtkdError
+from mtkd.common.files import remove
+from mtkd.common.objects import read_object, write_object
 from mtkd.common.progress import Progress
 from mtkd.common.seeds import derive_seed
 from mtkd.data import metrics
@@ -21,12 +23,14 @@ from mtkd.data.tasks import Examples, check_labels, is_dev, scored_as
 from mtkd.data.tokens import Encoded
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits, new_model, recipe_heads
-from mtkd.experiments.records import Outcome, Score, model_folder, prediction_file
+from mtkd.experiments.records import Outcome, Score, output_digests, prediction_file
+from mtkd.experiments.stored import stored_model
 from mtkd.method import targets
 from mtkd.method.calibration import fit_temperature
 from mtkd.method.heads import objective_of
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.prediction import evaluate, predict
+from mtkd.method.ranks import first_writes
 from mtkd.method.settings import Distillation, HeadSpec, TaskAbout, Training
 from mtkd.method.training import steps_per_epoch, train
 
@@ -109,7 +113,7 @@ def single_task(
 
 def finetune(setup: Setup, parent: Run, system: str, task: str, splits: Splits) -> dict[str, Any]:
     """Fine-tune a run's multi-task model on one task; predictions on train are stored, too."""
-    folder = model_folder(setup.context.results, parent.run_id)
+    folder = stored_model(setup.context.results, parent.run_id)
     # The same candidate fine-tuned on the same task is the same training, whoever asks for it.
     return finetune_model(
         setup, folder, system, task, splits, with_train=True, same_seed_as=parent.variant
@@ -172,7 +176,7 @@ def train_part(
     name = system + alone
     path = context.folder / "parts" / f"{name}.json"
     items = {task: splits["train"] for task, splits in data.items()} | dict(extra or {})
-    if part := finished_part(path, run.stamp):
+    if part := finished_part(path, run.stamp, context.results):
         setup.progress.advance(sum(steps_per_epoch(items, settings)))
         return part
     seed = derive_seed(run.seed, zlib.crc32(((same_seed_as or system) + alone).encode()))
@@ -202,8 +206,8 @@ def train_part(
                 if (task, split) not in latest:
                     latest[task, split] = predict(network, task, item)
             network.about[task] = about(network, task, items, latest)
-        network.save_pretrained(model)
-    scores = []
+        first_writes(partial(network.save_pretrained, model))
+    scores, files = [], [] if model is None else [p for p in sorted(model.iterdir()) if p.is_file()]
     for task, splits in data.items():
         for split, item in splits.items():
             if split != "train" or with_train:
@@ -212,15 +216,18 @@ def train_part(
                     outputs = answer(network, task, item)
                 labels = network.specs[task].labels
                 scores += store(context, system, task, split, item.encoded, outputs, labels)
+                files.append(prediction_file(context.results, run.run_id, system, task, split))
+    names = [file.relative_to(context.results).as_posix() for file in files]
     part = {
         "stamp": run.stamp,
         "name": name,
         "system": system,
         "history": asdict(history) | {"finite": history.finite},
         "scores": [asdict(score) for score in scores],
+        "files": dict(zip(names, output_digests(context.results, names), strict=True)),
     }
-    write_text(path, json.dumps(part))
-    remove(checkpoint)
+    first_writes(partial(write_object, path, part))
+    first_writes(partial(remove, checkpoint))
     return part
 
 
@@ -239,18 +246,22 @@ def about(
     return TaskAbout(known.columns, temperature, known.bounds)
 
 
-def finished_part(path: Path, stamp: str) -> dict[str, Any] | None:
-    """What a finished training has left, if it was made by the code of this stamp."""
+def finished_part(path: Path, stamp: str, results: Path) -> dict[str, Any] | None:
+    """What a finished training has left, if the code of this stamp made it and all is as it was."""
     if not path.exists():
         return None
+    again = "that training is made again"
     try:
-        part: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if part["stamp"] == stamp:
+        part = read_object(path, again)
+        if part.get("stamp") != stamp:
+            print(f"{path}: other code made it; {again}", flush=True)
+            return None
+        if tuple(part["files"].values()) == output_digests(results, part["files"]):
             return part
-        reason = "other code made it"
-    except (ValueError, KeyError, TypeError):
-        reason = "it is damaged"
-    print(f"{path}: {reason}; that training is made again", flush=True)
+        print(f"{path}: a file of its predictions or model has changed; {again}", flush=True)
+    except MtkdError as error:
+        print(error, flush=True)
+        remove(path)
     return None
 
 
@@ -273,15 +284,14 @@ def store(
     known = context.recipe.task(task)
     if labels is not None:
         check_labels(known, labels, f"{run_id}, {system}")
-    targets.write_predictions(
-        prediction_file(context.results, run_id, system, task, split),
-        targets.Predictions(task, split, known.labels, examples.idx, outputs, run_id),
-    )
+    path = prediction_file(context.results, run_id, system, task, split)
+    found = targets.Predictions(task, split, known.labels, examples.idx, outputs, run_id)
+    first_writes(partial(targets.write_predictions, path, found))
     if examples.label is None or split == "train":
         return []
     flag = metrics.is_degenerate(outputs, known.kind)
-    found = metrics.compute(known, outputs, examples.label)
-    return [Score(system, task, split, m, v, len(examples), flag) for m, v in found.items()]
+    values = metrics.compute(known, outputs, examples.label)
+    return [Score(system, task, split, m, v, len(examples), flag) for m, v in values.items()]
 
 
 def combine(parts: Sequence[dict[str, Any]]) -> Outcome:

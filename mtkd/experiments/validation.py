@@ -39,7 +39,8 @@ def put(raw: dict[str, Any], setting: str) -> None:
     try:
         raw[last] = parse_yaml(text)
     except (yaml.YAMLError, ValueError):
-        raise MtkdError(f"--set {setting!r}: {text!r} is not a YAML value") from None
+        said = reprlib.repr(text)
+        raise MtkdError(f"--set {key}={text[:20]}: {said} is not a YAML value") from None
 
 
 def validated(raw: dict[str, Any], where: str) -> Recipe:

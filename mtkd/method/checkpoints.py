@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mtkd.common.errors import first_line
-from mtkd.common.files import remove, whole
+from mtkd.common.errors import MtkdError, first_line
+from mtkd.common.files import digest_of, remove, whole
+from mtkd.common.objects import read_object, write_object
 
 
 @dataclass
@@ -51,7 +51,7 @@ def save(
         save_file(moments, part / "optimizer.safetensors")
         if best is not None:
             save_file(dict(best), part / "best.safetensors")
-        (part / "history.json").write_text(json.dumps(told), encoding="utf-8")
+        write_object(part / "history.json", told | {"files": digests(part)})
     for old in folder.iterdir():
         if old != done:
             remove(old)
@@ -69,9 +69,11 @@ def restore(
         return None
     newest, device = found[-1], str(next(model.parameters()).device)
     try:
-        told = json.loads((newest / "history.json").read_text(encoding="utf-8"))
+        told = read_object(newest / "history.json", "the checkpoint is of no use")
         if told["stamp"] != stamp:
             raise ValueError("made by other code or settings")
+        if told["files"] != digests(newest):
+            raise ValueError("a file has changed since it was written")
         epochs, kept_epoch = list(told["epochs"]), int(told["kept_epoch"])
         weights = load_file(newest / "model.safetensors", device=device)
         moments = load_file(newest / "optimizer.safetensors", device=device)
@@ -80,7 +82,7 @@ def restore(
         for some in (weights, best_weights):
             if some is not None and shapes(some) != shapes(model.state_dict()):
                 raise ValueError("weights of another model")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (MtkdError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         print(f"{newest}: removed, training starts anew ({first_line(error)})", flush=True)
         remove(folder)
         return None
@@ -92,6 +94,11 @@ def restore(
         states.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
     return best_weights
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of tensors in a folder, by name."""
+    return {path.name: digest_of(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
 def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 
 from mtkd.common.errors import MtkdError, first_line
+from mtkd.common.objects import read_object
 
 # What configurations call the rates of dropout on hidden states and on attention.
 DROPOUT = (
@@ -44,6 +44,24 @@ def quiet() -> Iterator[None]:
             told.enable_progress_bar()
 
 
+@contextmanager
+def loading(what: str, expected: str) -> Iterator[None]:
+    """One line of whatever transformers and tokenizers raise on files that are not as expected."""
+    try:
+        yield
+    except (MtkdError, MemoryError):
+        raise
+    except Exception as error:  # of any kind: they look up keys and call methods unseen
+        raise MtkdError(f"{what} cannot be loaded: {first_line(error)} ({expected})") from error
+
+
+def check_objects(folder: Path, *names: str) -> None:
+    """Refuse a folder in which one of these JSON files is there and holds no object."""
+    for name in names:
+        if (folder / name).exists():
+            read_object(folder / name, "save or download the encoder again")
+
+
 def check_weights(loaded: Mapping[str, Any], where: str, expected: str) -> None:
     """Refuse a model of which a file lacks weights, or has some of another shape.
 
@@ -65,13 +83,11 @@ def load_tokenizer(name: str, revision: str | None = None) -> transformers.PreTr
             f"tokenizer {name!r}: no tokenizer.json in that folder; save the encoder's fast "
             "tokenizer there (tokenizer.save_pretrained)"
         )
-    try:
+    check_objects(Path(name), "config.json", "tokenizer_config.json")
+    with loading(f"tokenizer {name!r}", "expected a tokenizer.json as save_pretrained writes it"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             name, revision=revision, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise MtkdError(f"tokenizer {name!r} cannot be loaded: {reason}") from error
     if not tokenizer.is_fast:
         raise MtkdError(f"tokenizer {name!r}: a fast tokenizer is needed (one with tokenizer.json)")
     return tokenizer
@@ -94,7 +110,12 @@ def load_encoder(
     pinned = {} if revision is None else {"revision": revision}
     options: dict[str, object] = {"dtype": torch.float32, "use_safetensors": True}
     options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}  # to be refused below
-    try:
+    check_objects(Path(name), "config.json")
+    expected = (
+        "expected a folder with config.json and model.safetensors, or a hub name and a network; "
+        "see `encoders` in the recipe"
+    )
+    with loading(f"encoder {name!r}", expected):
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False, **pinned)
         check_encoder(config, name)
         if dropout is not None:
@@ -107,14 +128,29 @@ def load_encoder(
             encoder, loaded = transformers.AutoModel.from_pretrained(
                 name, config=config, trust_remote_code=False, **options, **pinned
             )
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = first_line(error)
-        raise MtkdError(
-            f"encoder {name!r} cannot be loaded: {reason} (expected a folder with config.json and "
-            "model.safetensors, or a hub name and a network; see `encoders` in the recipe)"
-        ) from error
     check_weights(loaded, f"encoder {name!r}", "those of a whole encoder in model.safetensors")
     return encoder
+
+
+def check_start(
+    encoder: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    name: str,
+) -> None:
+    """Refuse weights that are not finite, and a tokenizer that is not this encoder's."""
+    for key, value in encoder.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise MtkdError(
+                f"encoder {name!r}: weights {key} are not all finite; expected numbers: save or "
+                "download the encoder again"
+            )
+    known, special = len(tokenizer), len(set(tokenizer.all_special_ids))
+    if not special < known <= encoder.config.vocab_size:
+        raise MtkdError(
+            f"encoder {name!r}: a tokenizer of {known} tokens, {special} of them special, and "
+            f"embeddings of {encoder.config.vocab_size}; expected more than special tokens, and an "
+            "embedding of each: are all files of one model?"
+        )
 
 
 def check_encoder(config: transformers.PreTrainedConfig, name: str) -> None:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
+from mtkd.common.objects import read_object
 from mtkd.data.answers import Text, answer
 from mtkd.data.tasks import TASKS, Task, check_labels
-from mtkd.method.encoders import load_encoder, load_tokenizer, quiet
+from mtkd.method.encoders import check_start, load_encoder, load_tokenizer, quiet
 from mtkd.method.heads import build_head, objective_of
 from mtkd.method.settings import HeadSpec, TaskAbout
 from mtkd.method.texts import text_outputs
@@ -74,6 +75,7 @@ class MultiTaskModel(nn.Module):
             about = {task.name: TaskAbout(task.columns, bounds=task.bounds) for task in tasks}
             tasks = {task.name: HeadSpec.for_task(task) for task in tasks}
         encoder, tokenizer = load_encoder(str(name), dropout=dropout), load_tokenizer(str(name))
+        check_start(encoder, tokenizer, str(name))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(encoder, tasks, tokenizer, about)
@@ -194,15 +196,12 @@ def positions(encoder: nn.Module) -> int:
 def read_tasks(folder: Path) -> tuple[dict[str, HeadSpec], dict[str, TaskAbout]]:
     """Head and description of each task of a saved model. Raises MtkdError if it is none."""
     path = folder / "mtkd.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise MtkdError(
             f"{folder}: no saved mtkd model there (mtkd.json is missing); run the stage that "
             "makes it, or give another folder"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise MtkdError(f"{path}:{error.lineno}: not valid JSON; train it again") from None
+        )
+    saved = read_object(path, "train the model again")
     if saved.get("format") != FORMAT:
         raise MtkdError(
             f"{path}: format {saved.get('format')!r}, this version reads {FORMAT}; "

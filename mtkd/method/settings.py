@@ -19,7 +19,7 @@ from mtkd.data.tasks import Task
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Dropout = Annotated[float, Field(ge=0, le=0.99)]
-LearningRate = Annotated[float, Field(ge=0, le=10)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]  # at 0 nothing is learnt
 KINDS = {"classification": "linear", "regression": "similarity"}  # others are heads' names, too
 SAN_STEPS = 5  # of a SAN head, where its options name no other; not in the paper, code's default
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy.special import expit, logit, softmax
 
-from mtkd.common.errors import MtkdError
+from mtkd.common.errors import MtkdError, first_line
 from mtkd.common.files import whole
 
 FORMAT = 1
@@ -47,19 +47,23 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 def read_predictions(path: Path) -> Predictions:
     """Read a file of predictions. Raises MtkdError if it is missing, damaged or another kind."""
+    todo = "delete the file and run its stage again"
     try:
         with safe_open(path, "numpy") as file:
             meta = json.loads((file.metadata() or {}).get("mtkd", "{}"))
             idx, logits = file.get_tensor("idx"), file.get_tensor("logits")
+        if (found := meta.get("format")) != FORMAT:
+            raise MtkdError(f"{path}: predictions of format {found!r}, expected {FORMAT}; {todo}")
+        labels = tuple(meta["labels"])
+        wanted = (len(idx), max(len(labels), 1))
+        if idx.dtype != np.int64 or idx.ndim != 1 or logits.shape != wanted:
+            raise ValueError(f"outputs of shape {logits.shape}, expected {wanted}")
+        return Predictions(meta["task"], meta["split"], labels, idx, logits, meta["run"])
     except FileNotFoundError:
         raise MtkdError(f"{path}: no stored predictions; run the stage that makes them") from None
-    except SafetensorError as error:
-        raise MtkdError(
-            f"{path}: damaged predictions ({error}); delete the file and run its stage again"
-        ) from error
-    if meta.get("format") != FORMAT:
-        raise MtkdError(f"{path}: predictions of format {meta.get('format')!r}, expected {FORMAT}")
-    return Predictions(meta["task"], meta["split"], tuple(meta["labels"]), idx, logits, meta["run"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = first_line(error)
+        raise MtkdError(f"{path}: damaged predictions ({reason}); {todo}") from error
 
 
 def average(

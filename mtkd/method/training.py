@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from mtkd.common.errors import MtkdError
 from mtkd.common.progress import Progress
 from mtkd.common.seeds import derive_seed
-from mtkd.data.batches import TaskData, batches_per_task, collate, epoch_units
+from mtkd.data.batches import Batch, TaskData, batches_per_task, collate, epoch_units
 from mtkd.method import checkpoints
 from mtkd.method.checkpoints import History
 from mtkd.method.distillation import batch_loss, find_loss
 from mtkd.method.model import MultiTaskModel
 from mtkd.method.optim import BlockedAdamax
+from mtkd.method.ranks import WholeDraws, gathered
 from mtkd.method.settings import Distillation, Training
 from mtkd.method.threads import fast_threads
 
@@ -66,16 +67,19 @@ def train(
         )
     if distillation:
         find_loss(distillation.loss)  # an unknown name is told before any work
-    accelerator = Accelerator(
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=len(model.specs) > 1)]
-    )
+    # A batch is of one task, and a head need not use all that it has.
+    handler = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+    accelerator = Accelerator(kwargs_handlers=[handler])
     network = accelerator.prepare(model)  # moves to the device; wraps for several processes
     # All parameters in one call: a GPU does so by itself, a CPU only if told to.
     cpu = accelerator.device.type == "cpu"
     adamax = BlockedAdamax if cpu else torch.optim.Adamax
     optimizer = adamax(model.parameters(), foreach=True if cpu else None)
     history = History(keep=settings.keep if evaluate else "last")
-    best = checkpoints.restore(checkpoint, model, optimizer, history, stamp) if checkpoint else None
+    best = None
+    if checkpoint:
+        with accelerator.main_process_first():  # which removes a damaged one
+            best = checkpoints.restore(checkpoint, model, optimizer, history, stamp)
     run = Run(accelerator, network, optimizer, model, data, settings, seed, distillation, progress)
     if progress:
         progress.advance(sum(run.plan[: len(history.epochs)]))
@@ -147,10 +151,16 @@ class Run:
         """Optimiser steps of every epoch."""
         return steps_per_epoch(self.data, self.settings)
 
+    @property
+    def alike(self) -> bool:
+        """Whether several processes draw the random numbers that one alone would draw."""
+        return self.accelerator.num_processes > 1 and self.accelerator.device.type == "cpu"
+
     def epoch(self, epoch: int) -> dict[str, Any]:
         """One pass over all tasks, and its mean loss by task."""
         settings, processes = self.settings, self.accelerator.num_processes
-        torch.manual_seed(derive_seed(self.seed, epoch, self.accelerator.process_index))
+        own = 0 if self.alike else self.accelerator.process_index
+        torch.manual_seed(derive_seed(self.seed, epoch, own))
         totals: dict[str, Tensor] = {}
         counts: Counter[str] = Counter()
         before, total = sum(self.plan[: epoch - 1]), sum(self.plan)
@@ -167,9 +177,9 @@ class Run:
         )
         for step, (task, units) in enumerate(batches, before):
             loss = torch.zeros((), device=self.accelerator.device)
-            for piece, weight in pieces(units, settings.accumulation, self.accelerator):
-                part = weight * self.loss(task, piece, step / max(total - 1, 1))
-                self.accelerator.backward(part * processes)  # DDP takes the mean
+            for piece in pieces(units, settings.accumulation, self.accelerator):
+                part = piece.weight * self.loss(task, piece, step / max(total - 1, 1))
+                self.accelerator.backward(part * processes)  # DDP takes the mean of their shares
                 loss += part.detach()
             foreach = self.optimizer.defaults["foreach"]
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip, foreach=foreach)
@@ -181,32 +191,54 @@ class Run:
             counts[task] += 1
             if self.progress:
                 self.progress.advance()
-        # Each process has summed its share of every batch.
-        losses = {t: float(self.accelerator.reduce(x)) / counts[t] for t, x in totals.items()}
+        losses = {task: float(loss) / counts[task] for task, loss in totals.items()}
         return {"epoch": epoch, "loss": losses, "steps": counts.total()}
 
-    def loss(self, task: str, units: np.ndarray, done: float) -> Tensor:
-        """Loss of some units of a task when a fraction `done` of the training is over."""
+    def loss(self, task: str, piece: Piece, done: float) -> Tensor:
+        """Loss of a piece when a fraction `done` of the training is over."""
         head, device = self.data[task].head or task, self.accelerator.device
-        batch = collate(task, self.data[task], units, self.model.pad).to(device)
+        batch = collate(task, self.data[task], piece.units, self.model.pad)
+        own = slice(*np.searchsorted(batch.groups.numpy(), (piece.own.start, piece.own.stop)))
+        batch = batch.to(device)
         half = self.settings.precision == "bf16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            outputs = self.network(head, batch.tokens, batch.segments)
+            outputs = self.outputs(head, batch, own)
         return batch_loss(outputs, batch, self.model.specs[head], self.distillation, done)
 
+    def outputs(self, head: str, batch: Batch, own: slice) -> Tensor:
+        """Outputs (B, C) of a batch, its `own` rows by this process and the rest by the others."""
+        rows = len(batch.tokens)
+        if self.accelerator.num_processes == 1:
+            return self.network(head, batch.tokens, batch.segments)
+        # With no rows of its own a process takes one all the same: all have to step alike.
+        mine = own if own.start < own.stop else slice(0, 1)
+        with WholeDraws(mine, rows) if self.alike else nullcontext():
+            found = self.network(head, batch.tokens[mine], batch.segments[mine])
+        return gathered(found, own, rows)
 
-def pieces(
-    units: np.ndarray, accumulation: int, accelerator: Accelerator
-) -> list[tuple[np.ndarray, float]]:
-    """This process's parts of a batch, with their weights in the batch's mean.
 
-    A batch is cut over processes first and accumulation steps second, so that the gradient is
-    that of the whole batch however it is computed.
+@dataclass(frozen=True)
+class Piece:
+    """What is computed of a batch at a time."""
+
+    units: np.ndarray
+    own: slice  # of these, what this process computes
+    weight: float  # of the piece in the batch's mean
+
+
+def pieces(units: np.ndarray, accumulation: int, accelerator: Accelerator) -> list[Piece]:
+    """A batch in its accumulation steps, each shared out among the processes.
+
+    The gradient is that of the whole batch however it is computed.
     """
-    shares = np.array_split(units, accelerator.num_processes * accumulation)
-    mine = shares[accelerator.process_index :: accelerator.num_processes]
-    # A batch smaller than its number of parts leaves empty ones; processes must still step alike.
-    return [(part, len(part) / len(units)) if len(part) else (units[:1], 0.0) for part in mine]
+    found = []
+    for some in np.array_split(units, accumulation):
+        weight = len(some) / len(units)
+        some = some if len(some) else units[:1]  # a batch may be smaller than its number of steps
+        ends = np.linspace(0, len(some), accelerator.num_processes + 1).astype(int)
+        place = accelerator.process_index
+        found.append(Piece(some, slice(*ends[place : place + 2].tolist()), weight))
+    return found
 
 
 def steps_per_epoch(data: Mapping[str, TaskData], settings: Training) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from mtkd.experiments.settings import Recipe
 from mtkd.experiments.studies.study import (
     Comparison,
@@ -33,7 +35,7 @@ def ensembles(recipe: Recipe) -> Study:
         add(f"random-{count}", f"{count} at random", "teachers.selection=random", choice="random")
     if len(grid.encoders) > 1 and len(grid.dropout) >= count:
         for name in grid.encoders:
-            title, only = f"best {count}, {name} only", f"candidates.encoders=[{name}]"
+            title, only = f"best {count}, {name} only", f"candidates.encoders={json.dumps([name])}"
             add(f"only-{name}", title, only, encoders=name)
     mean = "logits" if recipe.teachers.average == "probabilities" else "probabilities"
     title, change = f"best {count}, mean of {mean}", f"teachers.average={mean}"

@@ -34,7 +34,7 @@ def sizes(recipe: Recipe) -> Study:
             factors = {"layers": layers, **({"hidden": hidden} if hidden else {})}
             smaller = dataclasses.replace(source, layers=layers, hidden=hidden)
             given = {k: v for k, v in dataclasses.asdict(smaller).items() if v is not None}
-            encoder = f"{recipe.encoder}-{name}"
+            encoder = f"{recipe.encoder}-{name}".replace(".", "-")  # a dot would end the key
             change = f"encoders.{encoder}={json.dumps(given)}"
             variants += pair(recipe, name, title, factors, change, encoder=encoder)
     return Study(

@@ -31,7 +31,7 @@ def teacher_tasks(recipe: Recipe) -> Study:
 
     variants = list(replicates(recipe))
     for task in own if len(own) > 1 else ():
-        changes = [f"teachers.tasks=[{task}]"]
+        changes = [f"teachers.tasks={json.dumps([task])}"]
         if given := recipe.teachers.given:
             kept = [asdict(teacher) for teacher in given if teacher.task == task]
             changes.append(f"teachers.given={json.dumps(kept)}")
@@ -39,7 +39,7 @@ def teacher_tasks(recipe: Recipe) -> Study:
     if own:
         variants.append(taught("paper", titles(recipe, own), own))
     if recipe.teachers.choose and set(own) != set(present):
-        change = f"teachers.tasks=[{','.join(present)}]"
+        change = f"teachers.tasks={json.dumps(list(present))}"
         variants.append(taught("all", f"all {len(present)} tasks", present, change))
     alone = {v.name: "paper" for v in variants if v.tasks and v.name != "paper" and own}
     return Study(

@@ -7,7 +7,8 @@ from typing import Literal
 
 from mtkd.experiments.context import RunContext
 from mtkd.experiments.inputs import Splits
-from mtkd.experiments.records import Score, prediction_file
+from mtkd.experiments.records import Score
+from mtkd.experiments.stored import stored_predictions
 from mtkd.experiments.trainings import store
 from mtkd.method import targets
 
@@ -17,7 +18,7 @@ def member_predictions(
 ) -> list[targets.Predictions]:
     """Stored outputs of each member, (run, system), on one split."""
     return [
-        targets.read_predictions(prediction_file(context.results, run_id, system, task, split))
+        stored_predictions(context.results, run_id, system, task, split)
         for run_id, system in members
     ]
 

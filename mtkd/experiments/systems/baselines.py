@@ -47,8 +47,8 @@ BASELINES: dict[str, Baseline] = {}
 def one_run(outline: Outline, seed: int, baseline: Baseline) -> list[Run]:
     """One run that may read any setting of the recipe."""
     recipe = outline.recipe
-    # Data has an identity of its own; the margin is the page's.
-    apart = ("name", "about", "data", "seeds", "studies", "margin")
+    # Data has an identity of its own; the margin is the page's, processes decide nothing.
+    apart = ("name", "about", "data", "seeds", "studies", "margin", "processes")
     settings = {key: value for key, value in asdict(recipe).items() if key not in apart}
     # Given teachers, and the files of own tasks, are known by their content, not by their places.
     settings["tasks"] = list(recipe.tasks)

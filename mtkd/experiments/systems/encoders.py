@@ -12,7 +12,7 @@ from mtkd.experiments.context import RunContext
 from mtkd.experiments.encoder_location import encoder_location
 from mtkd.experiments.records import Outcome
 from mtkd.experiments.settings import Recipe
-from mtkd.method.encoders import load_encoder, load_tokenizer
+from mtkd.method.encoders import check_start, load_encoder, load_tokenizer
 from mtkd.method.pretraining import pretrain
 
 if TYPE_CHECKING:
@@ -44,6 +44,16 @@ def used_encoders(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys([recipe.encoder, *candidates, *students]))
 
 
+def checked_encoder(recipe: Recipe, name: str, location: str) -> tuple[Any, Any]:
+    """An encoder of the recipe and its tokenizer. Raises MtkdError if nothing can start from it."""
+    source = recipe.encoders[name]
+    tokenizer = load_tokenizer(location, source.revision)
+    layers = None if source.pretrain else source.layers
+    encoder = load_encoder(location, revision=source.revision, layers=layers)
+    check_start(encoder, tokenizer, location)
+    return encoder, tokenizer
+
+
 def train_encoder(context: RunContext) -> Outcome:
     """Pre-train the shared layers on the toy corpus, or check those that the recipe names."""
     recipe, name = context.recipe, context.run.variant
@@ -57,9 +67,7 @@ def train_encoder(context: RunContext) -> Outcome:
             lines, settings, lowercase=source.lowercase, seed=0, folder=folder
         )
         location = str(folder)
-    tokenizer = load_tokenizer(location, source.revision)
-    layers = None if source.pretrain else source.layers
-    encoder = load_encoder(location, revision=source.revision, layers=layers)
+    encoder, tokenizer = checked_encoder(recipe, name, location)
     details |= {
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "vocabulary": len(tokenizer),

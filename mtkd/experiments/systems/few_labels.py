@@ -18,7 +18,8 @@ from mtkd.data.loading import first_drawn
 from mtkd.data.tokens import encode
 from mtkd.experiments.context import RunContext, read_examples
 from mtkd.experiments.inputs import Splits, encoder_tokenizer, load_splits, total_steps
-from mtkd.experiments.records import Outcome, model_folder
+from mtkd.experiments.records import Outcome
+from mtkd.experiments.stored import stored_model
 from mtkd.experiments.task_sets import new_tasks
 from mtkd.experiments.trainings import Setup, combine, single_task
 from mtkd.method.settings import HeadSpec, Training
@@ -69,7 +70,7 @@ def train_transfer(context: RunContext) -> Outcome:
     seed, and is the same for every start.
     """
     start, settings = context.run.parents[-1], context.run.settings
-    folder = None if start.stage == "encoders" else model_folder(context.results, start.run_id)
+    folder = None if start.stage == "encoders" else stored_model(context.results, start.run_id)
     tokenizer = encoder_tokenizer(context, settings["encoder"])
     work = [
         (task, share, splits)

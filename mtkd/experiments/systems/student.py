@@ -145,8 +145,9 @@ def more_text(
             )
     if not found:
         raise MtkdError(
-            f"{context.recipe.data.unlabelled_file}: no line of "
-            f"{', '.join(context.teacher_tasks)}; expected text of a task that has teachers"
+            f"unlabelled_ratio of a student: no text without labels for "
+            f"{', '.join(context.teacher_tasks)}; expected data.unlabelled_file, or a file "
+            "`unlabelled` of a task of one's own, for a task that has teachers"
         )
     return found
 

@@ -1,0 +1,120 @@
+"""The page, the documentation's site and the sliders in a real browser, where there is one."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from mtkd.common import paths
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+PAGES = sorted((paths.home() / "results" / "reference").glob("*/report.html"))
+SLIDERS = """\
+import numpy as np
+from mtkd.analysis.evaluations import Outputs
+from mtkd.analysis.playground import play
+from mtkd.analysis.teacher_outputs import Heard
+from mtkd.data.tasks import GLUE
+
+drawn = np.random.default_rng(0)
+labels = drawn.integers(0, 2, 50)
+
+
+def heard(name):
+    return Heard(name, Outputs(GLUE["rte"], 1, drawn.normal(size=(50, 2)), labels))
+
+
+play([heard("a"), heard("b")])
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
+def test_nothing_of_the_page_is_cut_and_tables_sort(
+    browser: Any, path: Path, width: int, scheme: str
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (int(re.findall(r"\d+", colour)[0]) < 128) == (scheme == "dark")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    table = page.locator("table.sortable").first
+    before = table.inner_text()
+    for _ in range(2):  # up, then down: one of them is another order
+        table.locator("th button").first.click()
+        if table.inner_text() != before:
+            break
+    assert table.inner_text() != before
+    assert not said, said
+    page.close()
+
+
+def test_sliders_move_a_figure(browser: Any, tmp_path: Path) -> None:
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SLIDERS)])
+    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(book, tmp_path / "play.ipynb")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
+    own = {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "HOME": str(tmp_path)}
+    lab = subprocess.Popen(
+        [*command, f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=t"],
+        env=os.environ | own,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{served(tmp_path / 'runtime')}lab/tree/play.ipynb?token=t")
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click(timeout=120_000)
+        page.keyboard.press("Control+Enter")
+        figure = page.locator(".jp-OutputArea img").first
+        figure.wait_for(timeout=120_000)
+        before = figure.get_attribute("src")
+        page.locator(".widget-slider .noUi-handle").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "(old) => document.querySelector('.jp-OutputArea img')?.src !== old", arg=before
+        )
+    finally:
+        lab.terminate()
+        lab.wait(30)
+
+
+def served(runtime: Path) -> str:
+    """Where JupyterLab answers, as it says itself."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        for file in runtime.glob("jpserver-*.json"):
+            place = str(json.loads(file.read_text())["url"])
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{place}api").close()
+                return place
+    raise TimeoutError("JupyterLab has not started")

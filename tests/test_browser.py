@@ -18,7 +18,7 @@ import pytest
 
 from mtkd.common import paths
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+sync_api = pytest.importorskip("playwright.sync_api", reason="pip install 'mtkd[browser]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

@@ -9,7 +9,7 @@ from mtkd.app.site import build_site
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
 
-pytest.importorskip("myst_nb", reason="the extra `docs` is not installed")
+pytest.importorskip("myst_nb", reason="pip install 'mtkd[docs]'")
 
 
 def test_the_site_is_built_and_a_link_that_leads_nowhere_is_told(

@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from mtkd.app import fork_server
 from mtkd.app.freshness import REPORTS, Due, clear_marks, done_file, find_due
-from mtkd.app.preflight import look_ahead
 from mtkd.app.signals import disturbable, kill_group, undisturbed
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
@@ -76,6 +75,8 @@ def reproduce(
         jobs = side_by_side(jobs, devices, recipe.processes)
         done = f"{len(runs) - len(due.trainings)} of {len(runs)} runs are done"
         print(f"recipe {recipe.name}: {done}, {jobs} at a time, into {results}", flush=True)
+        from mtkd.app.preflight import look_ahead  # slow to import, and often nothing is due
+
         look_ahead(recipe, runs, due.trainings, results, jobs)
         tell_others(results, runs)
         keep_text(results / "recipe.yaml", as_yaml(recipe))

@@ -69,7 +69,7 @@ def check_weights(loaded: Mapping[str, Any], where: str, expected: str) -> None:
     """
     if missing := sorted(loaded["missing_keys"]):
         raise MtkdError(f"{where}: no weights of {missing[0]}; expected {expected}")
-    for name, found, wanted in loaded["mismatched_keys"]:
+    for name, found, wanted in sorted(loaded["mismatched_keys"]):
         raise MtkdError(
             f"{where}: weights {name} of shape {tuple(found)}; expected {tuple(wanted)}, as its "
             "config.json says: are both files of one model?"

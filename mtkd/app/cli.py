@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,14 +22,12 @@ from mtkd.app.options import (
     Text,
     Until,
     app,
+    asked_recipe,
     needs,
 )
 from mtkd.app.signals import Stopped, stoppable
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError, first_line
-
-if TYPE_CHECKING:
-    from mtkd.experiments.settings import Recipe
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 LESS_MEMORY = "a smaller batch_size, or larger accumulation, needs less"
@@ -172,34 +170,6 @@ def reproduce(
         print((results / "tables" / "summary.md").read_text(encoding="utf-8"))
         tell_where(results)
     return status
-
-
-def asked_recipe(
-    name: str,
-    data_path: str | None,
-    text: Path | None,
-    settings: list[str],
-    words: list[str],
-    processes: int | None = None,
-) -> Recipe:
-    """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
-    from dataclasses import replace
-
-    from mtkd.experiments.recipes import load_recipe, results_folder, saved_choices
-    from mtkd.experiments.studies.registry import named
-
-    together = [] if processes is None else [f"processes={processes}"]
-    recipe = load_recipe(name, [*settings, *together], data_path)
-    if text and not text.is_file():
-        raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
-    kept, kept_text = saved_choices(results_folder(recipe))
-    given = {setting.partition("=")[0] for setting in settings}
-    found = str(text.resolve()) if text else recipe.data.unlabelled_file or kept_text
-    if found and "data.unlabelled_file" not in given:
-        recipe = replace(recipe, data=replace(recipe.data, unlabelled_file=found))
-    # Those of before come first: a run that two studies share keeps the name it was made under.
-    wanted = [*recipe.studies, *(() if "studies" in given else kept), *named(words)]
-    return replace(recipe, studies=tuple(dict.fromkeys(wanted)))
 
 
 def tell_where(folder: Path) -> None:

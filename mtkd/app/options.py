@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtkd.common.errors import MtkdError
+
+if TYPE_CHECKING:
+    from mtkd.experiments.settings import Recipe
 
 app = typer.Typer(
     help="Reproduce multi-task DNNs distilled from ensembles of teachers: GLUE, or your own tasks.",
@@ -62,3 +66,29 @@ def needs(module: str, extra: str) -> None:
     """Refuse to go on without a module that an extra of the package brings."""
     if importlib.util.find_spec(module) is None:
         raise MtkdError(f"{module} is not installed; `pip install 'mtkd[{extra}]'` brings it")
+
+
+def asked_recipe(
+    name: str,
+    data_path: str | None,
+    text: Path | None,
+    settings: list[str],
+    words: list[str],
+    processes: int | None,
+) -> Recipe:
+    """The recipe with all studies asked for: by itself, by --with, and in its folder before."""
+    from mtkd.experiments.recipes import load_recipe, results_folder, saved_choices
+    from mtkd.experiments.studies.registry import named
+
+    together = [] if processes is None else [f"processes={processes}"]
+    recipe = load_recipe(name, [*settings, *together], data_path)
+    if text and not text.is_file():
+        raise MtkdError(f"--unlabelled {text}: no such file; expected text, one example a line")
+    kept, kept_text = saved_choices(results_folder(recipe))
+    given = {setting.partition("=")[0] for setting in settings}
+    found = str(text.resolve()) if text else recipe.data.unlabelled_file or kept_text
+    if found and "data.unlabelled_file" not in given:
+        recipe = replace(recipe, data=replace(recipe.data, unlabelled_file=found))
+    # Those of before come first: a run that two studies share keeps the name it was made under.
+    wanted = [*recipe.studies, *(() if "studies" in given else kept), *named(words)]
+    return replace(recipe, studies=tuple(dict.fromkeys(wanted)))

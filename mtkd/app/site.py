@@ -18,24 +18,21 @@ CONTENTS = """
 ```{toctree}
 :hidden:
 :caption: mtkd
+:glob:
 
 docs/guide
 docs/own-tasks
 docs/teachers
-docs/cluster
-docs/performance
-docs/extending
-docs/architecture
+docs/*
 ```
 
 ```{toctree}
 :hidden:
 :caption: Results
+:glob:
 
 results/README
-results/reference/realtext/report
-results/reference/demo/report
-docs/realtext
+results/reference/*/report
 DEVIATIONS
 ```
 

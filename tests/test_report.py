@@ -244,7 +244,7 @@ def test_degenerate_and_diverged_results_are_counted_at_the_top(made: Results) -
     views = main_views(replace(made, records=records))
     for view in (views["headline"], views["summary"]):  # the page's top; what a command prints
         flat, lost = view.notes[-2:]
-        assert flat.startswith("Degenerate") and "predictions of 1 of" in flat
+        assert flat.startswith("The predictions of 1 of") and "degenerate" in flat
         assert "trainings diverged: " in lost and f": {name}, seed {first.seed}." in lost
 
 

@@ -191,8 +191,8 @@ def degenerate_note(records: Iterable[Record], dev: pd.DataFrame) -> list[str]:
     if not names:
         return []
     return [
-        f"Degenerate, that is constant or not finite, are the predictions of {len(names)} of "
-        f"{len(broken)} evaluations; they are counted in: {few(names)}."
+        f"The predictions of {len(names)} of {len(broken)} evaluations are degenerate (constant or "
+        f"not finite). Their scores are included: {few(names)}."
     ]
 
 

@@ -141,8 +141,10 @@ def test_a_given_teacher_that_says_too_little_is_a_problem(
     given = "teachers.given=[{task: same, predictions: said.jsonl}]"
     assert cli.main(["init", "data/same.jsonl", "--set", "encoders=" + encoder]) == 0
     assert cli.main(["check", "own.yaml", "--set", given]) == 1
-    problem = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("problem"))
+    printed = capsys.readouterr().out
+    problem = next(x for x in printed.splitlines() if x.startswith("problem"))
     assert "said.jsonl: no row of" in problem and "examples of same train" in problem
+    assert "with teachers.choose=0 these teach alone" in printed
 
 
 def test_a_given_model_may_have_seen_a_dev_set_that_is_cut(files: list[str]) -> None:

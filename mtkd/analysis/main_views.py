@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -29,8 +30,8 @@ from mtkd.experiments.records import Record
 from mtkd.experiments.settings import Recipe
 
 INTERVALS = (
-    "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), below "
-    f"{MIN_SEEDS} seeds the single seeds in parentheses."
+    "Means over seeds; in brackets 95 % intervals (Student's t, differences paired by seed), with "
+    f"fewer than {MIN_SEEDS} seeds each seed in parentheses."
 )
 PAPER_GAINS = " The paper's gains are of BERT-large on GLUE: compare directions, not levels."
 PAPER_PANEL = (
@@ -99,15 +100,41 @@ def headline_view(
         f"{data[0].upper()}{data[1:]}: mean dev score in points, and gain over MT-DNN. "
         f"{INTERVALS}{PAPER_GAINS if tables.has_paper(gains) else ''}",
         (*(map(str, found) if found else verdicts(scores, gains, tables.tasks_of(dev))), *broken),
-        tables.summary(dev, gains, systems),
+        headline_table(scores, dev, gains, systems),
         dev[dev["system"].isin(systems) & (dev["task"] == "mean")],
     )
 
 
+def headline_table(
+    scores: pd.DataFrame, dev: pd.DataFrame, gains: pd.DataFrame, systems: Sequence[str]
+) -> pd.DataFrame:
+    """The summary, with the gain over the control in place of the share that is kept.
+
+    A student can keep all of the ensemble's gain without having learnt anything from it.
+    """
+    kept = [tables.BESIDE[tables.RECOVERED]]
+    table = tables.summary(dev, gains, systems).drop(columns=kept, errors="ignore")
+    if NO_TEACHER in systems:
+        tasks = tables.tasks_of(dev)
+        cells = [
+            "-"
+            if system == NO_TEACHER
+            else tables.cell(over_control(scores, system, tasks), signed=True)
+            for system in systems
+        ]
+        table.insert(len(table.columns) - 1, "Gain over no teachers", cells)
+    return table
+
+
+def over_control(scores: pd.DataFrame, system: str, tasks: Sequence[str]) -> dict[str, Any]:
+    """A system's mean less that of the identical student without teachers, paired by seed."""
+    means = [mean_score(score_matrix(scores, name), tasks) for name in (system, NO_TEACHER)]
+    return tables.row_of(system, tables.OURS, "mean", estimate(paired(*means)))
+
+
 def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
     """What the ensemble and the student gain, and over what: one sentence each."""
-    means = [mean_score(score_matrix(scores, name), tasks) for name in (STUDENT, NO_TEACHER)]
-    control = tables.row_of(STUDENT, tables.OURS, "mean", estimate(paired(*means)))
+    control = over_control(scores, STUDENT, tasks)
     ensemble, student = (
         tables.find_row(gains, name, tables.OURS, "mean") for name in (ENSEMBLE, STUDENT)
     )
@@ -121,10 +148,6 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) ->
             verdict = tables.verdict(row) or "too few seeds for a verdict"
             number = f"{tables.cell(row, signed=True)} points, n = {row['n']}"
             said.append(f"{words}: {verdict} ({number}).")
-    kept = tables.find_row(gains, STUDENT, tables.OURS, tables.RECOVERED)
-    if kept and kept["n"] >= MIN_SEEDS:
-        share = tables.cell(kept, signed=False, percent=True)
-        said.append(f"Of the ensemble's gain the student keeps {share}.")
     return said
 
 
@@ -180,19 +203,19 @@ def mean_note(values: pd.DataFrame) -> str:
 def degenerate_note(records: Iterable[Record], dev: pd.DataFrame) -> list[str]:
     """Which dev evaluations had predictions that were constant or not finite."""
     shown, tasks = set(dev["system"]), tables.tasks_of(dev)
-    broken: dict[str, bool] = {}
+    broken: dict[tuple[str, str, int], bool] = {}
     for record in records:
         for score in record.scores:
             if score.system in shown and score.task in tasks and is_dev(score.split):
-                place = f"{system_title(score.system)} on {task_title(score.task)} ({score.split})"
-                name = f"{place}, seed {record.seed}"
-                broken[name] = broken.get(name, False) or score.degenerate
-    names = [name for name, found in broken.items() if found]
-    if not names:
+                place = f"{system_title(score.system)} on {task_title(score.task)}"
+                key = (place, score.split, record.seed)
+                broken[key] = broken.get(key, False) or score.degenerate
+    places = [place for (place, _, _), found in broken.items() if found]
+    if not places:
         return []
     return [
-        f"The predictions of {len(names)} of {len(broken)} evaluations are degenerate (constant or "
-        f"not finite). Their scores are included: {few(names)}."
+        f"The predictions of {len(places)} of {len(broken)} evaluations are degenerate (constant "
+        f"or not finite); their scores are included: {few(list(dict.fromkeys(places)))}."
     ]
 
 

@@ -42,7 +42,7 @@ TESTS = (
 )
 VISIBLE = (
     "Smallest visible: the true difference that these examples and seeds show in four of five "
-    "cases."
+    "cases, by its interval alone; after Holm's adjustment it is larger."
 )
 
 
@@ -69,15 +69,13 @@ class Answer:
         if self.word != UNCLEAR:
             return f"{ask} {'Yes' if self.word == GAIN else 'No, it loses'}: {said(found)}."
         low, high = found.mean.interval
-        unclear = "No clear difference"
-        if low * high > 0:
-            unclear += f" (p = {printed_p(self.p)}, adjusted for all questions)"
-        most, visible = (decimal(x, 1, False) for x in (high, found.mean.visible()))
-        gain = f"A gain of more than {most} points" if float(most) > 0 else "Any gain"
-        return (
-            f"{ask} {unclear}: {said(found)}. {gain} is ruled out; a difference of {visible} would "
-            "have been seen in four of five cases."
-        )
+        if low * high > 0:  # clear if it were the only question
+            return (
+                f"{ask} Not clear among so many questions (p = {printed_p(self.p)} after Holm's "
+                f"adjustment): {said(found)}."
+            )
+        most = decimal(high, 1, False)
+        return f"{ask} {UNCLEAR.capitalize()}: {said(found)}; at most a gain of {most}."
 
 
 def answers(results: Results) -> list[Answer]:
@@ -96,7 +94,11 @@ def answers(results: Results) -> list[Answer]:
 def questions_view(recipe: Recipe, found: Sequence[Answer]) -> View:
     """All questions in one table and one forest plot; empty without any that has an answer."""
     values = pd.DataFrame(row for place, one in enumerate(found) for row in rows(place, one))
-    asked = {str(place): fill(one.question.ask, 42) for place, one in enumerate(found) if one.found}
+    asked = {
+        str(place): f"{fill(one.question.ask, 42)}\n{one.word}"
+        for place, one in enumerate(found)
+        if one.found
+    }
     words = {MEAN: "difference of the mean dev scores, points"}
     return View(
         "questions",

@@ -53,7 +53,9 @@ def teaching(results: Results) -> list[str]:
     recipe, words = results.recipe, []
     if count := recipe.teachers.choose:
         by = titles(selection_tasks(recipe, results.tasks))
-        words.append(f"the best {count} multi-task models by the dev scores of {by}")
+        pool = len(recipe.candidates.encoders) * len(recipe.candidates.dropout)
+        best = f"the best {count} of {pool} multi-task models by the dev scores of {by}"
+        words.append(best if count < pool else f"all {pool} multi-task models")
         if folds := recipe.teachers.crossfit:
             words[-1] += f", cross-fitted in {folds} folds"
     given: dict[str, list[str]] = {}

@@ -101,7 +101,7 @@ def gain_values(scores: pd.DataFrame, taught: Collection[str] = ()) -> pd.DataFr
         rows += [row_of(system, OURS, task, estimate(gain)) for task, gain in gains.items()]
         if system in taught and ENSEMBLE in systems:
             kept = recovered(means[system], means[REFERENCE], means[ENSEMBLE])
-            rows.append(row_of(system, OURS, RECOVERED, kept))
+            rows += [row_of(system, OURS, RECOVERED, kept)] if kept.value > 0 else []
         if system in ahead:
             known = ahead[system].reindex(tasks)
             known["mean"] = known.mean(skipna=False)

@@ -108,6 +108,11 @@ def hear_given(recipe: Recipe, tasks: Tasks, found: Findings) -> None:
     """Whether given teachers speak of every example: files are read, models answer a few texts."""
     from mtkd.method.given import given_outputs
 
+    if recipe.teachers.given and recipe.teachers.choose:
+        found.notes.append(
+            f"the recipe trains teachers of its own, too ({recipe.teachers.choose}), and averages "
+            "them with the given ones; with teachers.choose=0 these teach alone"
+        )
     for teacher in recipe.teachers.given:
         splits = tasks.get(teacher.task, {})
         if splits and recipe.data.unlabelled_ratio:

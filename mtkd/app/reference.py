@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import nbformat
+
 from mtkd.analysis.results import open_results
 from mtkd.app.freshness import due_trainings
 from mtkd.app.gallery import update_pages
 from mtkd.app.publish import publish
+from mtkd.app.site import executed_copies
 from mtkd.common import paths
 from mtkd.common.errors import MtkdError
-from mtkd.common.files import whole
+from mtkd.common.files import whole, write_text
 from mtkd.experiments.plans import expand
 
 
@@ -20,7 +23,7 @@ def renew_reference(name: str) -> Path:
 
     Texts of examples go with them from the toy benchmark alone: others' are not ours to copy.
     Raises MtkdError where runs are missing, studies' included; models may be, a cluster's say. A
-    README.md there stays.
+    README.md there stays. Executed notebooks go there, too, of the toy benchmark.
     """
     if paths.CHECKOUT is None:
         raise MtkdError("committed results are in a checkout of the repository, not in the package")
@@ -41,5 +44,16 @@ def renew_reference(name: str) -> Path:
             shutil.copy(file, copy)
         for note in target.glob("README.md"):
             shutil.copy(note, part)
+        for title, copy in executed_copies(name).items() if ours else ():
+            write_text(part / "notebooks" / f"{title}.ipynb", shown(copy))
     update_pages(paths.CHECKOUT, paths.REFERENCE)
     return target
+
+
+def shown(notebook: Path) -> str:
+    """An executed notebook as text, without times of its run and paths of this machine."""
+    book = nbformat.read(notebook, as_version=4)
+    for part in (book, *book.cells):
+        for name in ("papermill", "execution"):
+            part.metadata.pop(name, None)
+    return nbformat.writes(book).replace(f"{paths.home()}/", "") + "\n"

@@ -49,8 +49,8 @@ notebooks/*
 def build_site(root: Path, recipe: str = "demo") -> Path:
     """Build the site of the checkout `root`; returns its first page.
 
-    Notebooks are shown as they ran for the recipe, where they did. Raises MtkdError for a link that
-    leads nowhere.
+    Notebooks are shown as they ran for the recipe here, or else for its committed results. Raises
+    MtkdError for a link that leads nowhere.
     """
     source, site = root / ".cache" / "site-source", root / ".cache" / "site"
     remove(source)
@@ -61,6 +61,8 @@ def build_site(root: Path, recipe: str = "demo") -> Path:
         shutil.copy(root / name, source / name)
     start = (root / "README.md").read_text(encoding="utf-8")
     (source / "index.md").write_text(start + CONTENTS, encoding="utf-8")
+    for folder in (root / "results" / "reference").glob(f"{recipe}/notebooks"):
+        shutil.copytree(folder, source / "notebooks", dirs_exist_ok=True)
     for name, copy in executed_copies(recipe).items():
         shutil.copy(copy, source / "notebooks" / f"{name}.ipynb")
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going"]

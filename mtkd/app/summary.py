@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mtkd.analysis.main_views import data_title
+from mtkd.analysis import tables
+from mtkd.analysis.main_views import data_title, over_control
 from mtkd.analysis.markup import markdown
 from mtkd.analysis.paper import PAPER
 from mtkd.analysis.plotting import counted
 from mtkd.analysis.recipe_views import cost_views
 from mtkd.analysis.results import Results, finished
-from mtkd.analysis.systems import system_title
+from mtkd.analysis.systems import STUDENT, system_title
 from mtkd.analysis.tables import (
     AGAINST_PAPER,
     AS_PAPER,
@@ -85,6 +86,15 @@ def against_the_paper(results: Results) -> Iterator[str]:
                 f"- {system_title(system)} minus MT-DNN: {cell(ours, signed=True)} here "
                 f"({counted(ours['n'], 'seed')}), {cell(paper, signed=True)} in the paper. {word}."
             )
+    tasks = tables.tasks_of(tables.score_values(results.main_scores))
+    control = over_control(results.main_scores, STUDENT, tasks)
+    if control["n"]:
+        seeds = counted(control["n"], "seed")
+        yield (
+            f"- {system_title(STUDENT)} minus the identical student without teachers: "
+            f"{cell(control, signed=True)} here ({seeds}); the paper has no such student. Only "
+            "this difference is due to the teachers."
+        )
 
 
 def cost(results: Results) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 from papermill import inspect_notebook
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from mtkd.common import paths
@@ -124,7 +125,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     reproduce = [sys.executable, "-m", "mtkd", "reproduce", "--recipe", "smoke"]
     subprocess.run(reproduce, env=os.environ | own, check=True, capture_output=True)
     for notebook in sorted(paths.NOTEBOOKS.glob("*.ipynb")):
-        book = parameterize_notebook(nbformat.read(notebook, 4), small_parameters(notebook))
+        book = parameterize_notebook(load_notebook_node(str(notebook)), small_parameters(notebook))
         nbformat.write(book, folder / notebook.name)
     with jupyterlab(folder, **own) as place:
         yield place, folder

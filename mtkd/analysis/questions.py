@@ -104,7 +104,8 @@ def questions_view(recipe: Recipe, found: Sequence[Answer]) -> View:
         "questions",
         "What was asked, and what came out",
         "Each dot is the mean difference over seeds, a fine tick one seed, a bar the 95 % interval "
-        "over seeds and dev examples.",
+        "over seeds and dev examples. The words below a question judge all of them together: one "
+        "of several bars can miss zero by chance.",
         (READING, TESTS, VISIBLE),
         pd.DataFrame(printed(one, recipe) for one in found if one.found),
         values,

@@ -105,7 +105,8 @@ def test_sliders_move_a_figure(browser: Any, tmp_path: Path) -> None:
     with jupyterlab(tmp_path) as place:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{place}lab/tree/play.ipynb?token=t")
-        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click(timeout=120_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Control+Enter")
         figure = page.locator(".jp-OutputArea img").first
         figure.wait_for(timeout=120_000)
@@ -152,7 +153,9 @@ def test_every_notebook_runs_in_jupyterlab(browser: Any, lab: tuple[str, Path], 
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"{place}lab/tree/{name}?token=t&reset")
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(
+        timeout=120_000
+    )  # else it is asked for
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     cells = finished_cells(page, folder / name)

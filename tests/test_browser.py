@@ -19,6 +19,7 @@ from papermill import inspect_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from mtkd.app.site import build_site
 from mtkd.common import paths
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install 'mtkd[browser]'")
@@ -76,6 +77,33 @@ def test_nothing_of_the_page_is_cut_and_tables_sort(
         if table.inner_text() != before:
             break
     assert table.inner_text() != before
+    assert not said, said
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation's site."""
+    pytest.importorskip("myst_nb", reason="pip install 'mtkd[docs]'")
+    root = tmp_path_factory.mktemp("site")
+    for name in ("docs", "notebooks", "results/reference"):
+        shutil.copytree(paths.home() / name, root / name)
+    for name in ("README.md", "DEVIATIONS.md", "LICENSE", "results/README.md"):
+        shutil.copy(paths.home() / name, root / name)
+    return build_site(root).parent
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_of_the_site_is_cut(browser: Any, site: Path, width: int, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    for name in ("index", "docs/guide", "docs/own-tasks", "docs/performance", "DEVIATIONS"):
+        page.goto((site / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (int(re.findall(r"\d+", colour)[0]) < 128) == (scheme == "dark")
     assert not said, said
     page.close()
 

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")  # tests compare bits: the same device anywhere
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from hypothesis import settings
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from mtkd.common import paths
 from mtkd.data.batches import TaskData
 from mtkd.data.loading import DataSource, load_examples
 from mtkd.data.tasks import GLUE
@@ -99,3 +101,12 @@ def make_data(
         return TaskData(encoded, None, candidate_groups(examples))
 
     return make
+
+
+def with_documents(root: Path) -> Path:
+    """`root` with copies of what the documentation's site is built from."""
+    for name in ("docs", "notebooks", "results/reference"):
+        shutil.copytree(paths.home() / name, root / name)
+    for name in ("README.md", "DEVIATIONS.md", "LICENSE", "results/README.md"):
+        shutil.copy(paths.home() / name, root / name)
+    return root

@@ -1,9 +1,9 @@
 """The documentation's site."""
 
-import shutil
 from pathlib import Path
 
 import pytest
+from conftest import with_documents
 
 from mtkd.app.site import build_site
 from mtkd.common import paths
@@ -16,11 +16,7 @@ def test_the_site_is_built_and_a_link_that_leads_nowhere_is_told(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(paths.RESULTS_VARIABLE, str(tmp_path / "none"))
-    for name in ("docs", "notebooks", "results/reference"):
-        shutil.copytree(paths.home() / name, tmp_path / name)
-    for name in ("README.md", "DEVIATIONS.md", "LICENSE", "results/README.md"):
-        shutil.copy(paths.home() / name, tmp_path / name)
-    first = build_site(tmp_path)
+    first = build_site(with_documents(tmp_path))
     assert "docs/own-tasks.html" in first.read_text()
     assert len(list(first.parent.glob("notebooks/*.html"))) == len(
         list(paths.NOTEBOOKS.glob("*.ipynb"))

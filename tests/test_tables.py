@@ -136,11 +136,14 @@ def test_gains_are_paired_by_seed_and_kept_by_the_taught_alone() -> None:
 
 
 def test_summary_is_the_mean_and_the_gains() -> None:
-    table = tables.summary(DEV, CHANGES, ["mtdnn", "mtdnn-kd"])
+    table = tables.summary(DEV, CHANGES, ["mtdnn", "mtdnn-kd"], Named=str.upper)
     kd, base = row(table, "MT-DNN-KD"), row(table, "MT-DNN")
     assert kd["Mean of 8"] == "75.0 [73.0, 77.0]" and base["Gain over MT-DNN"] == "-"
     assert kd["Gain over MT-DNN"] == "+3.0 [+3.0, +3.0]" and kd["Paper's gain"] == "+1.3"
-    assert kd["Ensemble's gain kept"] == "75 % [75, 75]"
+    assert kd["Named"] == "MTDNN-KD"
+    view = main_views.summary_view(DEV, CHANGES, [])
+    assert view.table is not None
+    assert row(view.table, "MT-DNN-KD")["Ensemble's gain kept"] == "75 % [75, 75]"
 
 
 def test_below_three_seeds_the_points() -> None:

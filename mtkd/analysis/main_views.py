@@ -108,22 +108,17 @@ def headline_view(
 def headline_table(
     scores: pd.DataFrame, dev: pd.DataFrame, gains: pd.DataFrame, systems: Sequence[str]
 ) -> pd.DataFrame:
-    """The summary, with the gain over the control in place of the share that is kept.
+    """The summary with the gain over the control, without which a student's says little."""
+    if NO_TEACHER not in systems:
+        return tables.summary(dev, gains, systems)
 
-    A student can keep all of the ensemble's gain without having learnt anything from it.
-    """
-    kept = [tables.BESIDE[tables.RECOVERED]]
-    table = tables.summary(dev, gains, systems).drop(columns=kept, errors="ignore")
-    if NO_TEACHER in systems:
-        tasks = tables.tasks_of(dev)
-        cells = [
-            "-"
-            if system == NO_TEACHER
-            else tables.cell(over_control(scores, system, tasks), signed=True)
-            for system in systems
-        ]
-        table.insert(len(table.columns) - 1, "Gain over no teachers", cells)
-    return table
+    def gain(system: str) -> str:
+        if system == NO_TEACHER:
+            return "-"
+        found = over_control(scores, system, tables.tasks_of(dev))
+        return tables.cell(found, signed=True)
+
+    return tables.summary(dev, gains, systems, **{"Gain over no teachers": gain})
 
 
 def over_control(scores: pd.DataFrame, system: str, tasks: Sequence[str]) -> dict[str, Any]:
@@ -154,12 +149,17 @@ def verdicts(scores: pd.DataFrame, gains: pd.DataFrame, tasks: Sequence[str]) ->
 def summary_view(dev: pd.DataFrame, gains: pd.DataFrame, broken: list[str]) -> View:
     systems = [name for name in dict.fromkeys(dev["system"]) if name != MAJORITY]
     paper = ", beside the paper's" if tables.has_paper(gains) else ""
+
+    def kept(system: str) -> str:
+        found = tables.find_row(gains, system, tables.OURS, tables.RECOVERED)
+        return tables.cell(found, signed=False, percent=True)
+
     return View(
         "summary",
         "The systems in short",
         f"Mean dev score in points, and gain over MT-DNN paired by seed{paper}.",
         tuple(broken),
-        tables.summary(dev, gains, systems),
+        tables.summary(dev, gains, systems, **{tables.BESIDE[tables.RECOVERED]: kept}),
     )
 
 

@@ -13,6 +13,7 @@ from mtkd.analysis.systems import task_title
 from mtkd.analysis.views import View
 from mtkd.experiments.settings import EncoderSource
 from mtkd.experiments.systems.encoders import used_encoders
+from mtkd.experiments.systems.mtdnn import teacher_pool
 from mtkd.experiments.task_sets import selection_tasks
 
 MANY = 6  # labels that a table names
@@ -53,7 +54,7 @@ def teaching(results: Results) -> list[str]:
     recipe, words = results.recipe, []
     if count := recipe.teachers.choose:
         by = titles(selection_tasks(recipe, results.tasks))
-        pool = len(recipe.candidates.encoders) * len(recipe.candidates.dropout)
+        pool = len(teacher_pool(recipe))
         best = f"the best {count} of {pool} multi-task models by the dev scores of {by}"
         words.append(best if count < pool else f"all {pool} multi-task models")
         if folds := recipe.teachers.crossfit:

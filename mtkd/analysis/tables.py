@@ -8,7 +8,7 @@ figures are made from such frames.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,8 +161,10 @@ def find_row(
 # ---------------------------------------------------------------------------- as printed
 
 
-def summary(dev: pd.DataFrame, gains: pd.DataFrame, systems: Iterable[str]) -> pd.DataFrame:
-    """One row per system: mean dev score, gain over MT-DNN beside the paper's, fraction kept."""
+def summary(
+    dev: pd.DataFrame, gains: pd.DataFrame, systems: Iterable[str], **more: Callable[[str], str]
+) -> pd.DataFrame:
+    """One row per system: mean dev score, gain over MT-DNN beside the paper's, and `more` cells."""
     title = mean_title(tasks_of(dev))
     beside = has_paper(gains)
 
@@ -175,9 +177,7 @@ def summary(dev: pd.DataFrame, gains: pd.DataFrame, systems: Iterable[str]) -> p
             title: cell(find_row(dev, system, OURS, "mean"), signed=False),
             "Gain over MT-DNN": cell(find_row(gains, system, OURS, "mean"), signed=True),
             **(of_the_paper(system) if beside else {}),
-            BESIDE[RECOVERED]: cell(
-                find_row(gains, system, OURS, RECOVERED), signed=False, percent=True
-            ),
+            **{name: cell_of(system) for name, cell_of in more.items()},
             "Seeds": seed_counts(dev.loc[dev["system"] == system, "n"].dropna()),
         }
         for system in systems
